@@ -1,0 +1,149 @@
+import type {
+  Answer,
+  Choice,
+  FinishReason,
+  Generation,
+  GenerationChunk,
+  GenerationStream,
+  JsonObject,
+  JsonValue,
+  Usage,
+} from "./generation.ts";
+import { isJsonList, isJsonObject } from "./json.ts";
+
+export function isStream(answer: Answer): answer is GenerationStream {
+  return "chunks" in answer;
+}
+
+/** Whether a chunk carries something of the answer itself, and so counts as a token for the time limits. */
+export function hasToken(chunk: GenerationChunk): boolean {
+  return chunk.delta !== "" || chunk.extra !== undefined;
+}
+
+/** Whether an answer says nothing at all: no text, no tool call, and no content filter to blame. */
+export function isEmpty(generation: Generation): boolean {
+  return generation.choices.every(
+    ({ content, extra, finishReason }) => content === "" && extra === undefined && finishReason !== "content_filter",
+  );
+}
+
+/** An answer as chunks, whichever way it came. A whole one becomes one chunk of content per choice and one that ends it. */
+export async function* chunksOf(answer: Answer): AsyncGenerator<GenerationChunk> {
+  if (isStream(answer)) {
+    yield* answer.chunks;
+    return;
+  }
+  const last = answer.choices.length - 1;
+  for (const [choice, { content, extra, logprobs, finishReason }] of answer.choices.entries()) {
+    yield { choice, delta: content, extra: extra && asDelta(extra), logprobs, model: answer.model };
+    yield { choice, delta: "", finishReason, usage: choice === last ? answer.usage : undefined };
+  }
+}
+
+/** An answer as a whole, whichever way it came. Throws what the stream throws, and on a stream without a finished choice. */
+export async function collect(answer: Answer): Promise<Generation> {
+  if (!isStream(answer)) return answer;
+  const collector = startCollecting(answer);
+  for await (const chunk of answer.chunks) collector.add(chunk);
+  const generation = collector.finish();
+  if (!generation) throw new Error("a stream ended normally without a finish reason");
+  return generation;
+}
+
+export interface Collector {
+  add(chunk: GenerationChunk): void;
+  /** What the chunks amount to; undefined while a choice has no finish reason. */
+  finish(): Generation | undefined;
+}
+
+interface ChoiceDraft {
+  content: string;
+  finishReason?: FinishReason;
+  extra?: JsonObject;
+  logprobs?: JsonValue;
+}
+
+/** Puts a stream's chunks together again. */
+export function startCollecting(stream: Pick<GenerationStream, "provider" | "model" | "createdAtMs">): Collector {
+  const drafts: ChoiceDraft[] = [];
+  let model = stream.model;
+  let usage: Usage | undefined;
+  return {
+    add(chunk) {
+      let draft = drafts[chunk.choice];
+      if (!draft) {
+        draft = { content: "" };
+        drafts[chunk.choice] = draft;
+      }
+      draft.content += chunk.delta;
+      if (chunk.extra) draft.extra = mergeObjects(draft.extra ?? {}, chunk.extra);
+      if (chunk.logprobs !== undefined) draft.logprobs = merge(draft.logprobs ?? null, chunk.logprobs);
+      draft.finishReason = chunk.finishReason ?? draft.finishReason;
+      model = chunk.model ?? model;
+      usage = chunk.usage ?? usage;
+    },
+    finish() {
+      const choices: Choice[] = [];
+      for (const draft of drafts) {
+        if (!draft?.finishReason) return undefined;
+        const { content, finishReason, extra, logprobs } = draft;
+        choices.push({ content, finishReason, extra: extra && asMessage(extra), logprobs });
+      }
+      const [first, ...rest] = choices;
+      return (
+        first && { provider: stream.provider, model, createdAtMs: stream.createdAtMs, choices: [first, ...rest], usage }
+      );
+    },
+  };
+}
+
+/** Members that name a thing arrive whole and may be repeated; every other string of a delta continues the one before. */
+const wholeStrings = new Set(["id", "type", "name", "role"]);
+
+/** Appends one delta to what came before: OpenAI's streaming rule for everything that is not plain content. */
+function merge(before: JsonValue, delta: JsonValue, key = ""): JsonValue {
+  if (typeof before === "string" && typeof delta === "string") return wholeStrings.has(key) ? delta : before + delta;
+  if (isJsonList(before) && isJsonList(delta)) return mergeLists(before, delta);
+  if (isJsonObject(before) && isJsonObject(delta)) return mergeObjects(before, delta);
+  return delta === null ? before : delta;
+}
+
+function mergeObjects(before: JsonObject, delta: JsonObject): JsonObject {
+  const entries = Object.entries(delta).map(
+    ([name, value]) => [name, merge(before[name] ?? null, value, name)] as const,
+  );
+  return { ...before, ...Object.fromEntries(entries) };
+}
+
+/** List members with an `index` continue the member of that index; others are appended. */
+function mergeLists(before: readonly JsonValue[], delta: readonly JsonValue[]): JsonValue[] {
+  const merged = [...before];
+  for (const item of delta) {
+    const at = isJsonObject(item) ? merged.findIndex((old) => isJsonObject(old) && old.index === item.index) : -1;
+    const old = merged[at];
+    if (isJsonObject(item) && item.index !== undefined && old !== undefined) merged[at] = merge(old, item);
+    else merged.push(item);
+  }
+  return merged;
+}
+
+/** Tool calls are numbered in deltas and bare in messages. */
+function asDelta(extra: JsonObject): JsonObject {
+  if (!isJsonList(extra.tool_calls)) return extra;
+  return {
+    ...extra,
+    tool_calls: extra.tool_calls.map((toolCall, index) => (isJsonObject(toolCall) ? { index, ...toolCall } : toolCall)),
+  };
+}
+
+function asMessage(extra: JsonObject): JsonObject {
+  if (!isJsonList(extra.tool_calls)) return extra;
+  return {
+    ...extra,
+    tool_calls: extra.tool_calls.map((toolCall) => {
+      if (!isJsonObject(toolCall)) return toolCall;
+      const { index: _, ...bare } = toolCall;
+      return bare;
+    }),
+  };
+}

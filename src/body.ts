@@ -1,0 +1,80 @@
+/** Why a body could not be read: larger than allowed, ended before its end, or not UTF-8. */
+export class BodyError extends Error {
+  override readonly name = "BodyError";
+  readonly reason: "oversized" | "truncated" | "malformed";
+
+  constructor(reason: BodyError["reason"], cause?: unknown) {
+    super(reason, { cause });
+    this.reason = reason;
+  }
+}
+
+/** A request or a response, as far as its body goes. */
+export interface Message {
+  readonly headers: Headers;
+  readonly body: ReadableStream<Uint8Array> | null;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
+/** A body as UTF-8 text, never holding more than `maxBytes` of it. Throws `BodyError`. */
+export async function readText(message: Message, maxBytes: number): Promise<string> {
+  const decoder = newDecoder();
+  // The runtime holds a body to its announced length, so a short one can be read at once; a compressed one announces another.
+  const announcedBytes = announcedLength(message.headers);
+  if (announcedBytes > maxBytes) throw new BodyError("oversized");
+  if (announcedBytes >= 0 && !message.headers.has("content-encoding")) {
+    const bytes = await message.arrayBuffer().catch((cause) => {
+      throw new BodyError("truncated", cause);
+    });
+    return decode(decoder, bytes);
+  }
+  let text = "";
+  for await (const piece of textPieces(message.body, maxBytes)) text += piece;
+  return text;
+}
+
+/** What `Content-Length` says, in bytes; -1 where it is absent. */
+export function announcedLength(headers: Headers): number {
+  return Number(headers.get("content-length") ?? -1);
+}
+
+/** A body as UTF-8 text as it comes. Throws `BodyError`; cancels what is not read. */
+export async function* textPieces(body: ReadableStream<Uint8Array> | null, maxBytes: number): AsyncGenerator<string> {
+  const decoder = newDecoder();
+  for await (const piece of bytePieces(body, maxBytes)) yield decode(decoder, piece, { stream: true });
+  yield decode(decoder);
+}
+
+/** A body as it comes. Throws `BodyError`: `oversized` after `maxBytes`, `truncated` where the connection broke. Cancels what is not read. */
+export async function* bytePieces(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+): AsyncGenerator<Uint8Array> {
+  if (body === null) return;
+  const reader = body.getReader();
+  let bytes = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((cause) => {
+        throw new BodyError("truncated", cause);
+      });
+      if (done) return;
+      bytes += value.byteLength;
+      if (bytes > maxBytes) throw new BodyError("oversized");
+      yield value;
+    }
+  } finally {
+    // Rejects with the connection's failure where there was one, which has been told already.
+    reader.cancel().catch(() => {});
+  }
+}
+
+const newDecoder = () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+
+function decode(decoder: TextDecoder, bytes?: ArrayBuffer | Uint8Array, options?: TextDecoderDecodeOptions): string {
+  try {
+    return decoder.decode(bytes, options);
+  } catch (cause) {
+    throw new BodyError("malformed", cause);
+  }
+}

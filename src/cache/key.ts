@@ -1,0 +1,65 @@
+import canonicalize from "canonicalize";
+import type { GenerationDefaults, GenerationRequest } from "../generation.ts";
+
+/** Raised whenever the meaning of a key or the form of an entry changes, so that older entries are never read as newer ones. */
+export const schemaVersion = 1;
+
+export interface KeyOptions {
+  readonly defaults: GenerationDefaults;
+  /** `user`: callers of one tenant share entries only where they name the same end user. */
+  readonly scope: "tenant" | "user";
+  /** Turns the digest into an HMAC, so that a dump of the store cannot be searched for known prompts. */
+  readonly secret?: string;
+}
+
+/** From tenant and request to the KV key; two requests share it only when tenant and meaning are the same. */
+export type KeyOf = (tenant: string, request: GenerationRequest) => Promise<string>;
+
+/**
+ * Each field of a request, as it stands in the key. A field that is added to `GenerationRequest` does not compile until it
+ * is classified here.
+ */
+function meaning(
+  request: GenerationRequest,
+  { defaults, scope }: KeyOptions,
+): Record<keyof GenerationRequest, unknown> {
+  return {
+    projectId: request.projectId,
+    chapterId: request.chapterId,
+    user: scope === "user" ? request.user : undefined,
+    model: request.model ?? defaults.model,
+    messages: request.messages,
+    maxTokens: request.maxTokens ?? defaults.maxTokens,
+    temperature: request.temperature ?? defaults.temperature,
+    topP: request.topP,
+    stop: request.stop,
+    seed: request.seed,
+    presencePenalty: request.presencePenalty,
+    frequencyPenalty: request.frequencyPenalty,
+    responseFormat: request.responseFormat,
+    extra: request.extra,
+  };
+}
+
+/** SHA-256, or HMAC-SHA-256 where a secret is set, over the canonical JSON (RFC 8785) of version, tenant, operation and request. */
+export function keyOf(options: KeyOptions): KeyOf {
+  const digest = options.secret === undefined ? sha256 : hmacSha256(options.secret);
+  return async (tenant, request) => {
+    const text = canonicalize([schemaVersion, tenant, "generate", meaning(request, options)]);
+    const bytes = new Uint8Array(await digest(new TextEncoder().encode(text)));
+    return `generation:v${schemaVersion}:${bytes.toBase64({ alphabet: "base64url", omitPadding: true })}`;
+  };
+}
+
+type Digest = (bytes: Uint8Array) => Promise<ArrayBuffer>;
+
+const sha256: Digest = (bytes) => crypto.subtle.digest("SHA-256", bytes);
+
+function hmacSha256(secret: string): Digest {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  let key: Promise<CryptoKey> | undefined;
+  return async (bytes) => {
+    key ??= crypto.subtle.importKey("raw", new TextEncoder().encode(secret), algorithm, false, ["sign"]);
+    return crypto.subtle.sign(algorithm, await key, bytes);
+  };
+}

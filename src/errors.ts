@@ -1,0 +1,113 @@
+/** The closed set of what a caller can be told (design section 4). Statuses and envelopes are in `http/envelopes.ts`. */
+export const errorKinds = [
+  "invalid_request",
+  "unauthenticated",
+  "permission_denied",
+  "not_found",
+  "method_not_allowed",
+  "payload_too_large",
+  "unsupported_media_type",
+  "rate_limited",
+  "quota_exceeded",
+  "cancelled",
+  "internal",
+  "upstream_bad_response",
+  "upstream_auth",
+  "upstream_unavailable",
+  "config_error",
+  "deadline_exceeded",
+] as const;
+export type ErrorKind = (typeof errorKinds)[number];
+
+export interface GatewayErrorOptions {
+  /** Machine-readable reason, finer than the kind (`unknown_field`, `context_length_exceeded`); the kind where absent. */
+  readonly code?: string;
+  /** The request field or parameter at fault. */
+  readonly param?: string;
+  readonly retryAfterMs?: number;
+  /** The methods that the path has; `method_not_allowed` only. */
+  readonly allow?: readonly string[];
+  /** For the log only. */
+  readonly cause?: unknown;
+}
+
+/** An error for the caller. The message is ours and safe to show; the cause never leaves the gateway. */
+export class GatewayError extends Error {
+  override readonly name = "GatewayError";
+  readonly kind: ErrorKind;
+  readonly code: string;
+  readonly param?: string;
+  readonly retryAfterMs?: number;
+  readonly allow?: readonly string[];
+
+  constructor(kind: ErrorKind, message: string, options: GatewayErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.kind = kind;
+    this.code = options.code ?? kind;
+    this.param = options.param;
+    this.retryAfterMs = options.retryAfterMs;
+    this.allow = options.allow;
+  }
+}
+
+/** What a provider itself can say against a request. */
+export type PeerReason =
+  | "unavailable"
+  | "internal"
+  | "aborted"
+  | "conflict"
+  | "rate_limited"
+  | "deadline_exceeded"
+  | "unimplemented"
+  | "not_found"
+  | "model_not_found"
+  | "unauthenticated"
+  | "permission_denied"
+  | "canceled"
+  | "redirected"
+  | "context_length_exceeded"
+  | "invalid_request"
+  | "content_filter";
+
+/** What our side of the wire can see go wrong, whatever the provider meant. */
+export type WireReason = "unavailable" | "timeout" | "malformed" | "truncated" | "oversized" | "empty";
+
+/** Why an attempt at a provider failed: who found it, and one word of a closed set. */
+export type FailureCause =
+  | { readonly origin: "peer"; readonly reason: PeerReason }
+  | { readonly origin: "wire"; readonly reason: WireReason };
+
+export interface FailureOptions {
+  /** How long the peer asked us to wait, in milliseconds. */
+  readonly retryAfterMs?: number;
+  /** The caller's parameter that the peer objected to, when it is one that the caller sent. */
+  readonly param?: string;
+  /** For our own debugging; never logged, since it may hold what the peer wrote. */
+  readonly cause?: unknown;
+}
+
+/**
+ * A provider's failed attempt, translated at the provider's border; `resilience/failures.ts` says where it leads.
+ * Nothing that the peer wrote is in its message.
+ */
+export class UpstreamFailure extends Error {
+  override readonly name = "UpstreamFailure";
+  readonly failure: FailureCause;
+  readonly retryAfterMs?: number;
+  readonly param?: string;
+
+  private constructor(failure: FailureCause, options: FailureOptions) {
+    super(`${failure.origin}: ${failure.reason}`, { cause: options.cause });
+    this.failure = failure;
+    this.retryAfterMs = options.retryAfterMs;
+    this.param = options.param;
+  }
+
+  static peer(reason: PeerReason, options: FailureOptions = {}): UpstreamFailure {
+    return new UpstreamFailure({ origin: "peer", reason }, options);
+  }
+
+  static wire(reason: WireReason, options: FailureOptions = {}): UpstreamFailure {
+    return new UpstreamFailure({ origin: "wire", reason }, options);
+  }
+}

@@ -1,0 +1,102 @@
+/** What the gateway is about, free of HTTP, of providers and of storage: a request, an answer, the pieces of a streamed answer. */
+
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+export type JsonObject = { readonly [key: string]: JsonValue };
+
+export type Role = "system" | "developer" | "user" | "assistant" | "tool" | "function";
+
+export interface Message {
+  readonly role: Role;
+  /** Text, or content parts in OpenAI's form where the caller sent more than one text. Null only beside tool calls. */
+  readonly content: string | readonly JsonObject[] | null;
+  readonly name?: string;
+  /** Members that only OpenAI-type providers understand (`tool_calls`, `tool_call_id`, ...), verbatim. */
+  readonly extra?: JsonObject;
+}
+
+/** A validated request. What the caller left out stays out; `GenerationDefaults` says what is used then. */
+export interface GenerationRequest {
+  readonly projectId?: string;
+  readonly chapterId?: string;
+  readonly user?: string;
+  readonly model?: string;
+  /** At least one. */
+  readonly messages: readonly Message[];
+  /** Upper bound of the answer in tokens. */
+  readonly maxTokens?: number;
+  readonly temperature?: number;
+  readonly topP?: number;
+  readonly stop?: readonly string[];
+  readonly seed?: number;
+  readonly presencePenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly responseFormat?: "json_object";
+  /** Parameters of OpenAI's API that the gateway does not interpret, under their wire names, carried verbatim. */
+  readonly extra?: JsonObject;
+}
+
+/** Used where a request leaves a value out (settings ai.model, ai.max_tokens, ai.temperature). */
+export interface GenerationDefaults {
+  readonly model: string;
+  readonly maxTokens: number;
+  readonly temperature: number;
+}
+
+export const finishReasons = ["stop", "length", "content_filter", "tool_calls", "function_call"] as const;
+export type FinishReason = (typeof finishReasons)[number];
+
+/** Token counts as the provider reported them. A provider that did not report has no `Usage`, never zeros. */
+export interface Usage {
+  readonly totalTokens: number;
+  /** Where the provider reported more than the total. */
+  readonly split?: { readonly promptTokens: number; readonly completionTokens: number };
+  /** OpenAI's `prompt_tokens_details` and `completion_tokens_details`, verbatim. */
+  readonly details?: JsonObject;
+}
+
+/** One alternative of an answer; there is exactly one unless the caller asked for several (`n`). */
+export interface Choice {
+  readonly content: string;
+  readonly finishReason: FinishReason;
+  /** Members of OpenAI's `message` besides role and content (`tool_calls`, `refusal`, ...), verbatim. */
+  readonly extra?: JsonObject;
+  readonly logprobs?: JsonValue;
+}
+
+/** A complete answer. */
+export interface Generation {
+  /** Name of the provider that answered. */
+  readonly provider: string;
+  /** The model that answered as the provider named it, else the one that was asked for. */
+  readonly model: string;
+  readonly createdAtMs: number;
+  readonly choices: readonly [Choice, ...Choice[]];
+  readonly usage?: Usage;
+}
+
+/** A piece of a streamed answer. */
+export interface GenerationChunk {
+  /** Which choice it continues, counted from 0. */
+  readonly choice: number;
+  /** Text to append; may be empty. */
+  readonly delta: string;
+  /** Members of OpenAI's `delta` besides role and content, verbatim. */
+  readonly extra?: JsonObject;
+  readonly logprobs?: JsonValue;
+  /** Set on the last chunk of a choice. */
+  readonly finishReason?: FinishReason;
+  readonly model?: string;
+  /** Set on one chunk of the whole stream, usually the last. */
+  readonly usage?: Usage;
+}
+
+/** A streamed answer. `chunks` ends normally only when the provider said that the answer is complete; else it throws. */
+export interface GenerationStream {
+  readonly provider: string;
+  readonly model: string;
+  readonly createdAtMs: number;
+  readonly chunks: AsyncIterable<GenerationChunk>;
+}
+
+/** An upstream may answer whole or streamed whatever was preferred; `chunksOf` and `collect` turn one into the other. */
+export type Answer = Generation | GenerationStream;

@@ -1,0 +1,75 @@
+import type { Context } from "hono";
+import { isStream } from "../answer.ts";
+import type { GatewayError } from "../errors.ts";
+import type { Answer, Generation, GenerationChunk } from "../generation.ts";
+import { answerHeaders } from "../telemetry/headers.ts";
+import type { RequestRecord } from "../telemetry/record.ts";
+import { tellable } from "./answer-error.ts";
+import type { StartedCall, Walk } from "./context.ts";
+import { eventStream } from "./event-stream.ts";
+
+/** Writes down who answered and, as far as it is known yet, how. */
+export function recordAnswer(record: RequestRecord, answer: Answer): void {
+  record.provider = answer.provider;
+  record.model = answer.model;
+  if (isStream(answer)) {
+    record.firstTokenMs = Date.now() - record.startedAtMs;
+    return;
+  }
+  record.finishReason = answer.choices[0].finishReason;
+  record.usage = answer.usage;
+}
+
+export function recordChunk(record: RequestRecord, chunk: GenerationChunk): void {
+  record.finishReason = chunk.finishReason ?? record.finishReason;
+  record.usage = chunk.usage ?? record.usage;
+  record.model = chunk.model ?? record.model;
+}
+
+/** A whole answer as JSON, with the headers that tell how it came about. */
+export function answerJson(c: Context<Walk>, answer: Generation, body: unknown): Response {
+  const record = c.get("record");
+  recordAnswer(record, answer);
+  const bytes = new TextEncoder().encode(JSON.stringify(body));
+  record.responseBytes = bytes.byteLength;
+  return new Response(bytes, {
+    headers: { "content-type": "application/json", ...answerHeaders(record, Date.now()) },
+  });
+}
+
+export interface StreamOptions {
+  readonly heartbeatMs: number;
+  /** The event that tells of a failure after the first token. */
+  readonly errorEvent: (error: GatewayError) => string;
+}
+
+/** A streamed answer as server-sent events. A failure on the way becomes one last event; nothing follows it. */
+export function answerEvents(
+  c: Context<Walk>,
+  answer: Answer,
+  events: AsyncGenerator<string>,
+  started: StartedCall,
+  { heartbeatMs, errorEvent }: StreamOptions,
+): Response {
+  const record = c.get("record");
+  recordAnswer(record, answer);
+  const response = eventStream(withErrorEvent(events, record, errorEvent), {
+    heartbeatMs,
+    record,
+    onLeave: started.leave,
+  });
+  for (const [name, value] of Object.entries(answerHeaders(record, Date.now()))) response.headers.set(name, value);
+  return response;
+}
+
+async function* withErrorEvent(
+  events: AsyncGenerator<string>,
+  record: RequestRecord,
+  errorEvent: (error: GatewayError) => string,
+): AsyncGenerator<string> {
+  try {
+    yield* events;
+  } catch (error) {
+    yield errorEvent(tellable(error, record));
+  }
+}

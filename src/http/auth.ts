@@ -1,0 +1,39 @@
+import type { MiddlewareHandler } from "hono";
+import type { ApiKey } from "../config/config.ts";
+import { GatewayError } from "../errors.ts";
+import type { Walk } from "./context.ts";
+
+/** The tenant of every caller of a gateway without keys, which only `development` allows. */
+const openTenant = "development";
+
+/**
+ * Lets callers with a known bearer key pass and says whose they are (RFC 6750). Without keys everyone passes.
+ * Throws `unauthenticated`.
+ */
+export function authenticate(apiKeys: readonly ApiKey[]): MiddlewareHandler<Walk> {
+  const keys = apiKeys.map(({ tenant, sha256Hex }) => ({ tenant, digest: Uint8Array.fromHex(sha256Hex) }));
+  return async function authenticate(c, next) {
+    const tenant = keys.length === 0 ? openTenant : await tenantOf(c.req.header("authorization"), keys);
+    c.set("tenant", tenant);
+    c.get("record").tenant = tenant;
+    await next();
+  };
+}
+
+async function tenantOf(
+  authorization: string | undefined,
+  keys: readonly { tenant: string; digest: Uint8Array }[],
+): Promise<string> {
+  const token = /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+  if (token === undefined)
+    throw new GatewayError("unauthenticated", "Send an API key as 'Authorization: Bearer <key>'.", {
+      code: "invalid_api_key",
+    });
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
+  // Every key is compared, each in constant time, so that the time taken tells nothing about any of them.
+  let tenant: string | undefined;
+  for (const key of keys) if (crypto.subtle.timingSafeEqual(digest, key.digest)) tenant = key.tenant;
+  if (tenant === undefined)
+    throw new GatewayError("unauthenticated", "The API key is not known.", { code: "invalid_api_key" });
+  return tenant;
+}

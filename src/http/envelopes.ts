@@ -1,0 +1,73 @@
+import type { ErrorKind, GatewayError } from "../errors.ts";
+
+interface Envelope {
+  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 415 | 429 | 499 | 500 | 502 | 503 | 504;
+  /** OpenAI's `error.type`. */
+  readonly type: string;
+  /** The Qingyu platform's `code`. */
+  readonly qingyuCode: number;
+  /** Whether asking again can help, where the caller could not guess it from the status. */
+  readonly retry?: boolean;
+}
+
+/** One kind, one status, one word in each face's language (design section 4). Connect's codes are in `connect-error.ts`. */
+export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
+  invalid_request: { status: 400, type: "invalid_request_error", qingyuCode: 1001, retry: false },
+  unauthenticated: { status: 401, type: "authentication_error", qingyuCode: 1002, retry: false },
+  permission_denied: { status: 403, type: "permission_error", qingyuCode: 1003, retry: false },
+  not_found: { status: 404, type: "invalid_request_error", qingyuCode: 1004, retry: false },
+  method_not_allowed: { status: 405, type: "invalid_request_error", qingyuCode: 1004, retry: false },
+  payload_too_large: { status: 413, type: "invalid_request_error", qingyuCode: 1001, retry: false },
+  unsupported_media_type: { status: 415, type: "invalid_request_error", qingyuCode: 1001, retry: false },
+  rate_limited: { status: 429, type: "rate_limit_error", qingyuCode: 4290 },
+  quota_exceeded: { status: 429, type: "insufficient_quota", qingyuCode: 3010, retry: false },
+  cancelled: { status: 499, type: "api_error", qingyuCode: 5000, retry: false },
+  internal: { status: 500, type: "api_error", qingyuCode: 5000 },
+  upstream_bad_response: { status: 502, type: "api_error", qingyuCode: 5004 },
+  upstream_auth: { status: 502, type: "api_error", qingyuCode: 5004, retry: false },
+  upstream_unavailable: { status: 503, type: "api_error", qingyuCode: 5002 },
+  config_error: { status: 503, type: "api_error", qingyuCode: 5002, retry: false },
+  // The time that the request may take is spent; an SDK that asks again at once would only double the wait.
+  deadline_exceeded: { status: 504, type: "api_error", qingyuCode: 5002, retry: false },
+};
+
+/** OpenAI's error body (https://platform.openai.com/docs/guides/error-codes) with the request's id. */
+export function openAiError(error: GatewayError, requestId: string) {
+  const { type } = envelopes[error.kind];
+  return {
+    error: { message: error.message, type, param: error.param ?? null, code: error.code, request_id: requestId },
+  };
+}
+
+/** The Qingyu platform's envelope around no data. */
+export function qingyuError(error: GatewayError, requestId: string, nowMs: number) {
+  return {
+    code: envelopes[error.kind].qingyuCode,
+    message: error.message,
+    data: null,
+    error: error.code,
+    ...(error.param !== undefined && { param: error.param }),
+    timestamp: nowMs,
+    request_id: requestId,
+  };
+}
+
+/** For kinds that always name a time to come back (design section 4), where no provider named one. */
+const defaultRetryAfterMs: Partial<Readonly<Record<ErrorKind, number>>> = {
+  rate_limited: 1_000,
+  quota_exceeded: 60_000,
+  upstream_unavailable: 1_000,
+  config_error: 60_000,
+};
+
+/** The headers that tell a client whether and when to ask again; the OpenAI SDKs follow all three. */
+export function retryHeaders({ kind, retryAfterMs }: GatewayError): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const waitMs = retryAfterMs ?? defaultRetryAfterMs[kind];
+  if (waitMs !== undefined) {
+    headers["retry-after"] = String(Math.ceil(waitMs / 1000));
+    headers["retry-after-ms"] = String(Math.ceil(waitMs));
+  }
+  if (envelopes[kind].retry === false) headers["x-should-retry"] = "false";
+  return headers;
+}

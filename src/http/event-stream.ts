@@ -1,0 +1,70 @@
+import type { RequestRecord } from "../telemetry/record.ts";
+
+export interface EventStreamOptions {
+  /** Silence after which a comment is sent, in milliseconds; 0 for never. */
+  readonly heartbeatMs: number;
+  readonly record: RequestRecord;
+  /** The caller has stopped reading. */
+  readonly onLeave: () => void;
+}
+
+/** A server-sent event (HTML standard, 9.2): an optional name and one line of data. */
+export function sseEvent(data: string, event?: string): string {
+  return event === undefined ? `data: ${data}\n\n` : `event: ${event}\ndata: ${data}\n\n`;
+}
+
+/**
+ * Sends events, each of them whole, as fast as the caller reads, and comments where they are silent for too long.
+ * `events` must not throw: it says what went wrong in its own last event.
+ */
+export function eventStream(events: AsyncGenerator<string>, options: EventStreamOptions): Response {
+  const { heartbeatMs, record, onLeave } = options;
+  const encoder = new TextEncoder();
+  const ended = Promise.withResolvers<void>();
+  record.streamed = ended.promise;
+  record.responseBytes = 0;
+  let lastSentMs = Date.now();
+  let heartbeat: ReturnType<typeof setTimeout> | undefined;
+
+  const end = () => {
+    clearTimeout(heartbeat);
+    ended.resolve();
+  };
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      if (heartbeatMs === 0) return;
+      const beat = () => {
+        const silentMs = Date.now() - lastSentMs;
+        if (silentMs < heartbeatMs) {
+          heartbeat = setTimeout(beat, heartbeatMs - silentMs);
+          return;
+        }
+        // A caller that does not read would only collect comments.
+        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(": keep-alive\n\n"));
+        lastSentMs = Date.now();
+        heartbeat = setTimeout(beat, heartbeatMs);
+      };
+      heartbeat = setTimeout(beat, heartbeatMs);
+    },
+    async pull(controller) {
+      const { done, value } = await events.next();
+      if (done) {
+        end();
+        controller.close();
+        return;
+      }
+      const bytes = encoder.encode(value);
+      record.responseBytes = (record.responseBytes ?? 0) + bytes.byteLength;
+      lastSentMs = Date.now();
+      controller.enqueue(bytes);
+    },
+    cancel() {
+      record.error = "cancelled";
+      onLeave();
+      end();
+    },
+  });
+  return new Response(body, {
+    headers: { "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no" },
+  });
+}

@@ -1,0 +1,71 @@
+import { type Context, Hono } from "hono";
+import type { UnusableConfig, UsableConfig } from "../config/config.ts";
+import type { HealthStatus, ProviderHealth, Readiness } from "../upstream.ts";
+import type { Walk } from "./context.ts";
+import { allowOnly } from "./method-not-allowed.ts";
+
+export interface Health {
+  readonly status: HealthStatus;
+  /** The providers, by name. */
+  readonly dependencies: Readonly<Record<string, ProviderHealth>>;
+}
+
+/** How the gateway is, judged by its providers: one that can serve is enough to serve. */
+export function healthFrom(readiness: Readiness): Health {
+  const states = [...readiness.values()].map(({ status }) => status);
+  const canServe = states.some((status) => status !== "unhealthy");
+  const allWell = states.every((status) => status === "healthy");
+  return {
+    status: allWell ? "healthy" : canServe ? "degraded" : "unhealthy",
+    dependencies: Object.fromEntries(readiness),
+  };
+}
+
+const readyWords = { healthy: "ready", degraded: "degraded", unhealthy: "unready" } as const;
+
+/** The health routes, open to everyone: names and states, never values. */
+export function healthFace({ config, warnings }: UsableConfig, health: () => Promise<Health>): Hono<Walk> {
+  const auth = config.auth.apiKeys.length === 0 ? "open" : "api-key";
+  return healthRoutes({
+    async ready(c) {
+      const { status, dependencies } = await health();
+      return c.json({ status: readyWords[status], auth, dependencies, warnings }, statusOf(status));
+    },
+    async platform(c) {
+      const { status, dependencies } = await health();
+      return c.json(platformBody(status, dependencies), statusOf(status));
+    },
+  });
+}
+
+/** The same routes where the settings are wrong: they say what is wrong. */
+export function unconfiguredHealthFace({ problems, warnings }: UnusableConfig): Hono<Walk> {
+  return healthRoutes({
+    ready: async (c) => c.json({ status: "unready", problems, warnings }, 503),
+    platform: async (c) => c.json(platformBody("unhealthy", {}), 503),
+  });
+}
+
+type Answer = (c: Context<Walk>) => Promise<Response>;
+
+function healthRoutes({ ready, platform }: { ready: Answer; platform: Answer }): Hono<Walk> {
+  const face = new Hono<Walk>();
+  const routes: Record<string, Answer> = {
+    "/health/live": async (c) => c.json({ status: "alive" }),
+    "/health/ready": ready,
+    "/api/v1/health": platform,
+  };
+  for (const [path, answer] of Object.entries(routes)) {
+    face.get(path, answer);
+    face.all(path, allowOnly("GET"));
+  }
+  return face;
+}
+
+function platformBody(status: HealthStatus, dependencies: Health["dependencies"]) {
+  return { status, service: "qingyu-ai-gateway", timestamp: new Date().toISOString(), dependencies };
+}
+
+function statusOf(status: HealthStatus): 200 | 503 {
+  return status === "unhealthy" ? 503 : 200;
+}

@@ -1,0 +1,35 @@
+import type { MiddlewareHandler } from "hono";
+import { routePath } from "hono/route";
+import { logLine } from "../telemetry/log.ts";
+import type { RequestRecord } from "../telemetry/record.ts";
+import { traceContext } from "../telemetry/trace.ts";
+import type { Walk } from "./context.ts";
+
+const requestIdForm = /^[A-Za-z0-9._-]{1,128}$/;
+
+/** Gives each request its id, trace and record, and writes its one log line when its answer has ended. */
+export function observe(): MiddlewareHandler<Walk> {
+  return async function observe(c, next) {
+    const given = c.req.header("x-request-id");
+    const requestId = given && requestIdForm.test(given) ? given : crypto.randomUUID();
+    const trace = traceContext(c.req.header("traceparent"));
+    const record: RequestRecord = {
+      requestId,
+      traceId: trace.traceId,
+      startedAtMs: Date.now(),
+      attempts: [],
+      method: c.req.method,
+    };
+    c.set("record", record);
+    c.set("trace", trace);
+
+    await next();
+
+    record.route = routePath(c, -1);
+    c.res.headers.set("x-request-id", requestId);
+    const { status } = c.res;
+    const log = () => console.log(logLine(record, status, Date.now()));
+    if (record.streamed) c.executionCtx.waitUntil(record.streamed.then(log));
+    else log();
+  };
+}

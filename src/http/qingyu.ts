@@ -1,0 +1,87 @@
+import { Hono } from "hono";
+import { chunksOf, collect } from "../answer.ts";
+import type { Config } from "../config/config.ts";
+import type { Answer, Generation, Usage } from "../generation.ts";
+import type { RequestRecord } from "../telemetry/record.ts";
+import type { Generate } from "../upstream.ts";
+import { answerEvents, answerJson, recordChunk } from "./answer.ts";
+import { startCall, type Walk } from "./context.ts";
+import { envelopes } from "./envelopes.ts";
+import { sseEvent } from "./event-stream.ts";
+import { requireWithinLimits } from "./limits.ts";
+import { allowOnly } from "./method-not-allowed.ts";
+import { fromGenerateRequest, generateRequest } from "./qingyu-request.ts";
+import { readJson } from "./validate.ts";
+
+const fieldNames = { prompt: "prompt", maxTokens: "options.maxTokens", model: "options.model" };
+
+/** The Qingyu platform's face: camelCase JSON in the platform's envelope. */
+export function qingyuFace(config: Config, generate: Generate): Hono<Walk> {
+  const face = new Hono<Walk>();
+
+  face.post("/generate", async (c) => {
+    const record = c.get("record");
+    record.operation = "generate";
+    const body = await readJson(c.req.raw, generateRequest, config.limits.bodyBytes);
+    const request = fromGenerateRequest(body);
+    const stream = body.options?.stream ?? acceptsEvents(c.req.header("accept"));
+    record.model = request.model;
+    requireWithinLimits(request, config, fieldNames);
+    const started = startCall(c, stream, config.deadlines);
+    const answer = await generate(request, started.call);
+    if (!stream) {
+      const generation = await collect(answer);
+      return answerJson(c, generation, success(dataOf(generation), record.requestId));
+    }
+    return answerEvents(c, answer, eventsOf(answer, record), started, {
+      heartbeatMs: config.stream.heartbeatMs,
+      errorEvent: ({ kind, message }) =>
+        sseEvent(JSON.stringify({ code: envelopes[kind].qingyuCode, message, requestId: record.requestId }), "error"),
+    });
+  });
+  face.all("/generate", allowOnly("POST"));
+  return face;
+}
+
+function acceptsEvents(accept = ""): boolean {
+  return accept.split(",").some((range) => range.split(";", 1)[0]?.trim().toLowerCase() === "text/event-stream");
+}
+
+/** The platform's envelope; `timestamp` in Unix milliseconds. */
+function success(data: unknown, requestId: string) {
+  return { code: 0, message: "success", data, timestamp: Date.now(), request_id: requestId };
+}
+
+function dataOf(generation: Generation) {
+  const [{ content, finishReason }] = generation.choices;
+  return {
+    content,
+    model: generation.model,
+    tokensUsed: generation.usage?.totalTokens ?? null,
+    finishReason,
+    generatedAt: new Date(generation.createdAtMs).toISOString(),
+    usage: usageOf(generation.usage),
+    provider: generation.provider,
+  };
+}
+
+/** Null where the provider did not report it, never zeros. */
+function usageOf(usage: Usage | undefined) {
+  return usage?.split ? { ...usage.split, totalTokens: usage.totalTokens } : null;
+}
+
+async function* eventsOf(answer: Answer, record: RequestRecord): AsyncGenerator<string> {
+  for await (const chunk of chunksOf(answer)) {
+    recordChunk(record, chunk);
+    if (chunk.delta !== "") yield sseEvent(JSON.stringify({ delta: chunk.delta }), "message");
+  }
+  const done = {
+    model: record.model,
+    finishReason: record.finishReason,
+    tokensUsed: record.usage?.totalTokens ?? null,
+    usage: usageOf(record.usage),
+    provider: answer.provider,
+    requestId: record.requestId,
+  };
+  yield sseEvent(JSON.stringify(done), "done");
+}

@@ -1,0 +1,36 @@
+import { createApp } from "./app.ts";
+import { loadConfig } from "./config/load.ts";
+import { createGateway } from "./gateway.ts";
+import { logWarning } from "./telemetry/log.ts";
+
+type App = ReturnType<typeof createApp>;
+
+/** One app per environment of bindings, so per isolate; its providers keep what they learn. */
+const apps = new WeakMap<Env, App>();
+
+function appFor(env: Env): App {
+  const known = apps.get(env);
+  if (known) return known;
+  const app = build(env);
+  apps.set(env, app);
+  return app;
+}
+
+function build(env: Env): App {
+  const settings = loadConfig({ ...env });
+  if (settings.warnings.length > 0) logWarning("settings", { warnings: settings.warnings });
+  if (settings.problems) {
+    logWarning("config_error", { settings: settings.problems.map(({ setting }) => setting) });
+    return createApp({ settings });
+  }
+  if (settings.config.auth.apiKeys.length === 0)
+    logWarning("open", { reason: "no API keys are set: everyone may call" });
+  return createApp({
+    settings,
+    gateway: createGateway(settings.config, { kv: env.CACHE, fetch: (url, init) => fetch(url, init) }),
+  });
+}
+
+export default {
+  fetch: (request, env, context) => appFor(env).fetch(request, env, context),
+} satisfies ExportedHandler<Env>;

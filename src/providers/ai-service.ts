@@ -1,0 +1,204 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { type CallOptions, createClient } from "@connectrpc/connect";
+import { UpstreamFailure } from "../errors.ts";
+import {
+  AIService,
+  type GenerateContentChunk,
+  GenerateContentRequestSchema,
+  type TokenUsage,
+} from "../gen/qingyu/ai/ai_service_pb.ts";
+import {
+  type Answer,
+  type FinishReason,
+  finishReasons,
+  type GenerationChunk,
+  type GenerationDefaults,
+  type GenerationRequest,
+  type Usage,
+} from "../generation.ts";
+import type { Call, Provider } from "../upstream.ts";
+import { failureOf } from "./connect-failure.ts";
+import { connectTransport } from "./connect-transport.ts";
+import type { Fetch } from "./http.ts";
+import { type ModelRules, modelFor } from "./model.ts";
+import { renderPrompt, textOf } from "./prompt.ts";
+
+export interface AiServiceOptions extends ModelRules {
+  readonly name: string;
+  readonly baseUrl: string;
+  readonly protocol: "connect" | "grpc-web";
+  /** The service's bearer token. */
+  readonly token?: string;
+  readonly defaults: GenerationDefaults;
+  readonly fetch: Fetch;
+}
+
+/** How long a method that the service said it lacks is not asked for again. */
+const unimplementedForMs = 60_000;
+
+/** The Qingyu platform's Python AI service (shared/contract.md) over Connect or gRPC-Web. It carries text, and no parameter that the contract lacks. */
+export function aiService(options: AiServiceOptions): Provider {
+  const client = createClient(AIService, connectTransport(options.protocol, options.baseUrl, options.fetch));
+  const unimplementedUntilMs = { generateContent: 0, streamGenerateContent: 0 };
+
+  /** Runs a call, translates its failure, and remembers where the service lacks the method. */
+  async function ask<T>(method: keyof typeof unimplementedUntilMs, run: () => Promise<T>): Promise<T> {
+    if (Date.now() < unimplementedUntilMs[method]) throw UpstreamFailure.peer("unimplemented");
+    try {
+      return await run();
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure.failure.reason === "unimplemented") unimplementedUntilMs[method] = Date.now() + unimplementedForMs;
+      throw failure;
+    }
+  }
+
+  async function whole(request: GenerationRequest, call: Call): Promise<Answer> {
+    const asked = wireRequest(request, options);
+    const response = await ask("generateContent", () =>
+      client.generateContent(asked, callOptions(call, request, options)),
+    );
+    return {
+      ...answerHead(options, asked, response.model),
+      choices: [{ content: response.content, finishReason: finishReasonFrom(response.finishReason) }],
+      usage: usageFrom(response.usage, response.tokensUsed),
+    };
+  }
+
+  /** The answer as it comes. The first message is awaited, since only it tells whether the service has the method. */
+  async function streamed(request: GenerationRequest, call: Call): Promise<Answer> {
+    const asked = wireRequest(request, options);
+    const [messages, first] = await ask("streamGenerateContent", async () => {
+      const iterator = client.streamGenerateContent(asked, callOptions(call, request, options))[Symbol.asyncIterator]();
+      return [iterator, await iterator.next()] as const;
+    });
+    const model = first.done ? undefined : first.value.model;
+    return { ...answerHead(options, asked, model), chunks: readChunks(first, messages) };
+  }
+
+  return {
+    name: options.name,
+    unsupported,
+    async generate(request, call) {
+      if (!call.stream) return await whole(request, call);
+      try {
+        return await streamed(request, call);
+      } catch (error) {
+        if (!(error instanceof UpstreamFailure) || error.failure.reason !== "unimplemented") throw error;
+        return await whole(request, call);
+      }
+    },
+    async probe(signal) {
+      const { status } = await client.healthCheck({}, { signal, headers: authorization(options) });
+      return status === "healthy" || status === "degraded" ? status : "unhealthy";
+    },
+  };
+}
+
+function unsupported({ messages, extra }: GenerationRequest): string | undefined {
+  for (const message of messages) {
+    const [member] = Object.keys(message.extra ?? {});
+    if (member !== undefined) return `messages.${member}`;
+    if (textOf(message) === undefined) return "messages.content";
+  }
+  return Object.keys(extra ?? {})[0];
+}
+
+function wireRequest(request: GenerationRequest, options: AiServiceOptions) {
+  const { defaults } = options;
+  const wire: MessageInitShape<typeof GenerateContentRequestSchema> = {
+    projectId: request.projectId,
+    chapterId: request.chapterId,
+    prompt: renderPrompt(request.messages),
+    messages: request.messages.map((message) => ({
+      role: message.role === "developer" ? "system" : message.role,
+      content: textOf(message),
+      name: message.name,
+    })),
+    userId: request.user,
+    options: {
+      model: modelFor(request.model ?? defaults.model, options),
+      maxTokens: request.maxTokens ?? defaults.maxTokens,
+      temperature: request.temperature ?? defaults.temperature,
+      stop: [...(request.stop ?? [])],
+      topP: request.topP,
+      seed: request.seed === undefined ? undefined : BigInt(request.seed),
+      presencePenalty: request.presencePenalty,
+      frequencyPenalty: request.frequencyPenalty,
+      responseFormat: request.responseFormat,
+    },
+  };
+  return create(GenerateContentRequestSchema, wire);
+}
+
+function callOptions(call: Call, request: GenerationRequest, options: AiServiceOptions): CallOptions {
+  return {
+    signal: call.signal,
+    timeoutMs: Math.max(1, Math.floor(call.deadlineMs - Date.now())),
+    headers: {
+      ...authorization(options),
+      "x-request-id": call.requestId,
+      traceparent: call.trace.traceparent,
+      "x-qingyu-tenant": call.tenant,
+      ...(request.user !== undefined && { "x-qingyu-user-id": headerValue(request.user) }),
+    },
+  };
+}
+
+function authorization({ token }: AiServiceOptions): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+}
+
+/** Headers carry visible ASCII; anything else is percent-encoded as in a URL. */
+function headerValue(text: string): string {
+  return /^[\x21-\x7e]+$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
+}
+
+function answerHead(options: AiServiceOptions, asked: { options?: { model: string } }, model: string | undefined) {
+  return {
+    provider: options.name,
+    model: model?.slice(0, 200) || (asked.options?.model ?? ""),
+    createdAtMs: Date.now(),
+  };
+}
+
+/** The pieces of a stream. It ends normally only at the protocol's own end of stream, which Connect checks. */
+async function* readChunks(
+  first: IteratorResult<GenerateContentChunk>,
+  messages: AsyncIterator<GenerateContentChunk>,
+): AsyncGenerator<GenerationChunk> {
+  let finishReason: FinishReason | undefined;
+  try {
+    for (let next = first; !next.done; next = await messages.next()) {
+      const message = next.value;
+      // Held back until the end of the stream has proved that it is true.
+      if (message.finishReason !== "") finishReason = finishReasonFrom(message.finishReason);
+      yield {
+        choice: 0,
+        delta: message.delta,
+        model: message.model.slice(0, 200) || undefined,
+        usage: usageFrom(message.usage, 0),
+      };
+    }
+  } catch (error) {
+    throw failureOf(error);
+  }
+  yield { choice: 0, delta: "", finishReason: finishReason ?? "stop" };
+}
+
+/** Services that do not say how an answer ended mean that it ended. Throws where one says something unknown. */
+function finishReasonFrom(name: string): FinishReason {
+  if (name === "") return "stop";
+  const reason = finishReasons.find((known) => known === name);
+  if (!reason) throw UpstreamFailure.wire("malformed");
+  return reason;
+}
+
+/** 0 is what the service says when it does not know. */
+function usageFrom(usage: TokenUsage | undefined, tokensUsed: number): Usage | undefined {
+  if (usage && usage.totalTokens > 0) {
+    const { promptTokens, completionTokens, totalTokens } = usage;
+    return { totalTokens, split: { promptTokens, completionTokens } };
+  }
+  return tokensUsed > 0 ? { totalTokens: tokensUsed } : undefined;
+}

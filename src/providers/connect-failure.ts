@@ -1,0 +1,53 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { type PeerReason, UpstreamFailure } from "../errors.ts";
+import { retryAfterMs } from "./retry-after.ts";
+
+/**
+ * What an error of a Connect call means. Connect reports what the peer said and what its own side of the wire saw with
+ * the same codes: a torn frame is `invalid_argument` too. What the peer said came from the wire, or is its HTTP status and
+ * then carries the answer's headers.
+ */
+export function failureOf(error: unknown): UpstreamFailure {
+  if (error instanceof UpstreamFailure) return error;
+  const connectError = ConnectError.from(error);
+  if (connectError.cause instanceof UpstreamFailure) return connectError.cause;
+  const isPeerError = connectError.isWireError || !connectError.metadata.keys().next().done;
+  if (!isPeerError) return wireFailure(connectError);
+  return UpstreamFailure.peer(peerReasons[connectError.code], {
+    retryAfterMs: retryAfterMs(connectError.metadata, Date.now()),
+    cause: connectError,
+  });
+}
+
+function wireFailure(error: ConnectError): UpstreamFailure {
+  switch (error.code) {
+    case Code.ResourceExhausted:
+      return UpstreamFailure.wire("oversized", { cause: error });
+    case Code.DeadlineExceeded:
+      return UpstreamFailure.wire("timeout", { cause: error });
+    default:
+      return UpstreamFailure.wire(missingEnd.test(error.rawMessage) ? "truncated" : "malformed", { cause: error });
+  }
+}
+
+/** How Connect words an answer that ended too early; the words only choose between two names of the same consequence. */
+const missingEnd = /incomplete envelope|missing (EndStreamResponse|trailer)|promised \d+ bytes/;
+
+const peerReasons: Readonly<Record<Code, PeerReason>> = {
+  [Code.Canceled]: "canceled",
+  [Code.Unknown]: "internal",
+  [Code.InvalidArgument]: "invalid_request",
+  [Code.DeadlineExceeded]: "deadline_exceeded",
+  [Code.NotFound]: "model_not_found",
+  [Code.AlreadyExists]: "invalid_request",
+  [Code.PermissionDenied]: "permission_denied",
+  [Code.ResourceExhausted]: "rate_limited",
+  [Code.FailedPrecondition]: "invalid_request",
+  [Code.Aborted]: "aborted",
+  [Code.OutOfRange]: "invalid_request",
+  [Code.Unimplemented]: "unimplemented",
+  [Code.Internal]: "internal",
+  [Code.Unavailable]: "unavailable",
+  [Code.DataLoss]: "internal",
+  [Code.Unauthenticated]: "unauthenticated",
+};

@@ -1,0 +1,78 @@
+import { createParser } from "eventsource-parser";
+import { BodyError, bytePieces, readText, textPieces } from "../body.ts";
+import { UpstreamFailure } from "../errors.ts";
+
+/** `fetch` as providers get it, so that tests and the gateway decide where it goes. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** No answer of a model comes near this; a larger one is refused before it is held in memory. */
+export const maxAnswerBytes = 8 * 1024 * 1024;
+
+/** A stream says each token in an event of a few hundred bytes. */
+const maxStreamBytes = 4 * maxAnswerBytes;
+
+/**
+ * Sends a request to a provider and follows no redirect, so that neither prompt nor key can be led elsewhere.
+ * Throws `UpstreamFailure`: wire `unavailable` where no answer came, peer `redirected` for a 3xx.
+ */
+export async function send(fetch: Fetch, url: string, init: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url, { ...init, redirect: "manual" });
+  } catch (cause) {
+    throw UpstreamFailure.wire("unavailable", { cause });
+  }
+  if (response.status >= 300 && response.status < 400) throw UpstreamFailure.peer("redirected");
+  return response;
+}
+
+/** The media type of a response without its parameters, in lower case; empty where there is none. */
+export function mediaType(headers: Headers): string {
+  return (headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+}
+
+/** A response's body as text. Throws `UpstreamFailure` (wire): `oversized`, `truncated`, or `malformed` where it is not UTF-8. */
+export async function readAnswer(response: Response, maxBytes = maxAnswerBytes): Promise<string> {
+  return await readText(response, maxBytes).catch((error) => {
+    throw asFailure(error);
+  });
+}
+
+/** The bytes of a streamed answer. Throws `UpstreamFailure` (wire) `oversized` or `truncated`. */
+export function streamedBytes(response: Response): AsyncGenerator<Uint8Array> {
+  return translated(bytePieces(response.body, maxStreamBytes));
+}
+
+/**
+ * The data of a response's server-sent events, as they come. Ends where the body ends; an event that was not finished by
+ * then is dropped, as the HTML standard says. Throws `UpstreamFailure` (wire): `truncated`, `malformed`, or `oversized`
+ * where one event has more than `maxAnswerBytes` or the stream more than four times that.
+ */
+export async function* eventData(response: Response): AsyncGenerator<string> {
+  let pending: string[] = [];
+  const parser = createParser({
+    maxBufferSize: maxAnswerBytes,
+    onEvent: (event) => pending.push(event.data),
+    onError: (error) => {
+      if (error.type === "max-buffer-size-exceeded") throw UpstreamFailure.wire("oversized");
+    },
+  });
+  for await (const piece of translated(textPieces(response.body, maxStreamBytes))) {
+    parser.feed(piece);
+    const events = pending;
+    pending = [];
+    yield* events;
+  }
+}
+
+async function* translated<T>(pieces: AsyncGenerator<T>): AsyncGenerator<T> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    throw asFailure(error);
+  }
+}
+
+function asFailure(error: unknown): unknown {
+  return error instanceof BodyError ? UpstreamFailure.wire(error.reason, { cause: error }) : error;
+}

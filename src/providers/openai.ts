@@ -1,0 +1,161 @@
+import { UpstreamFailure } from "../errors.ts";
+import type {
+  Answer,
+  GenerationChunk,
+  GenerationDefaults,
+  GenerationRequest,
+  JsonObject,
+  JsonValue,
+} from "../generation.ts";
+import { isJsonObject, parseJson } from "../json.ts";
+import type { Call, Provider } from "../upstream.ts";
+import { eventData, type Fetch, mediaType, readAnswer, send } from "./http.ts";
+import { type ModelRules, modelFor } from "./model.ts";
+import { chunksFrom, completionFrom } from "./openai-answer.ts";
+import { failureOf, streamedFailure } from "./openai-failure.ts";
+
+export interface OpenAiOptions extends ModelRules {
+  readonly name: string;
+  /** Of the API's version, for example `https://api.openai.com/v1`. */
+  readonly baseUrl: string;
+  readonly apiKey?: string;
+  readonly defaults: GenerationDefaults;
+  readonly fetch: Fetch;
+}
+
+/** OpenAI, or any service that speaks its Chat Completions API (https://platform.openai.com/docs/api-reference/chat). It carries every request. */
+export function openai(options: OpenAiOptions): Provider {
+  const url = `${options.baseUrl}/chat/completions`;
+  return {
+    name: options.name,
+    unsupported: () => undefined,
+    async generate(request, call) {
+      const body = requestBody(request, call.stream, options);
+      const sent = new Set(Object.keys(body));
+      const response = await send(options.fetch, url, {
+        method: "POST",
+        headers: requestHeaders(call, options.apiKey),
+        body: JSON.stringify(body),
+        signal: call.signal,
+      });
+      if (!response.ok) throw await failureOf(response, sent);
+      const answer = { provider: options.name, model: String(body.model), createdAtMs: Date.now() };
+      switch (mediaType(response.headers)) {
+        case "text/event-stream":
+          if (!call.stream) throw UpstreamFailure.wire("malformed");
+          return { ...answer, chunks: readChunks(response, choicesAsked(request), sent) };
+        case "application/json":
+          return await readCompletion(response, answer);
+        default:
+          throw UpstreamFailure.wire("malformed");
+      }
+    },
+  };
+}
+
+function requestHeaders(call: Call, apiKey: string | undefined): Record<string, string> {
+  const headers: Record<string, string> = {
+    "content-type": "application/json",
+    "x-request-id": call.requestId,
+    traceparent: call.trace.traceparent,
+  };
+  if (apiKey !== undefined) headers.authorization = `Bearer ${apiKey}`;
+  return headers;
+}
+
+/** Models that think first: they take `max_completion_tokens` only, and no temperature but their own. */
+const reasoningModel = /^(o\d|gpt-5)/;
+
+function requestBody(request: GenerationRequest, stream: boolean, options: OpenAiOptions): JsonObject {
+  const { defaults } = options;
+  const model = modelFor(request.model ?? defaults.model, options);
+  const reasons = reasoningModel.test(model);
+  return {
+    ...request.extra,
+    model,
+    messages: request.messages.map(({ role, content, name, extra }) => ({
+      role,
+      content,
+      ...(name !== undefined && { name }),
+      ...extra,
+    })),
+    [reasons ? "max_completion_tokens" : "max_tokens"]: request.maxTokens ?? defaults.maxTokens,
+    ...given("temperature", request.temperature ?? (reasons ? undefined : defaults.temperature)),
+    ...given("top_p", request.topP),
+    ...given("stop", request.stop),
+    ...given("seed", request.seed),
+    ...given("presence_penalty", request.presencePenalty),
+    ...given("frequency_penalty", request.frequencyPenalty),
+    ...given("response_format", request.responseFormat && { type: request.responseFormat }),
+    ...given("user", request.user),
+    ...(stream && { stream: true, stream_options: { include_usage: true } }),
+  };
+}
+
+function given(name: string, value: JsonValue | undefined): JsonObject {
+  return value === undefined ? {} : { [name]: value };
+}
+
+function choicesAsked(request: GenerationRequest): number {
+  const n = request.extra?.n;
+  return typeof n === "number" ? n : 1;
+}
+
+interface AnswerHead {
+  readonly provider: string;
+  readonly model: string;
+  readonly createdAtMs: number;
+}
+
+async function readCompletion(response: Response, head: AnswerHead): Promise<Answer> {
+  const completion = completionFrom(parseUpstream(await readAnswer(response)));
+  return { ...head, ...completion, model: completion.model ?? head.model };
+}
+
+/**
+ * A streamed completion's pieces. It is complete when every choice has its finish reason, whatever comes after that; until
+ * then an end, also a `[DONE]`, is a truncation, and a malformed event is skipped in the hope that the rest proves complete.
+ */
+async function* readChunks(
+  response: Response,
+  choices: number,
+  sent: ReadonlySet<string>,
+): AsyncGenerator<GenerationChunk> {
+  const finished = new Set<number>();
+  let hasUsage = false;
+  try {
+    for await (const data of eventData(response)) {
+      if (data === "[DONE]") break;
+      const pieces = piecesOf(data, choices, sent);
+      for (const piece of pieces) {
+        if (piece.finishReason) finished.add(piece.choice);
+        hasUsage ||= piece.usage !== undefined;
+        yield piece;
+      }
+      // Usage comes last, so nothing is worth waiting for after it.
+      if (finished.size === choices && hasUsage) return;
+    }
+  } catch (error) {
+    if (finished.size < choices) throw error;
+  }
+  if (finished.size < choices) throw UpstreamFailure.wire("truncated");
+}
+
+function piecesOf(data: string, choices: number, sent: ReadonlySet<string>): GenerationChunk[] {
+  let value: JsonValue;
+  try {
+    value = parseJson(data);
+  } catch {
+    return [];
+  }
+  if (isJsonObject(value) && value.error) throw streamedFailure(value, sent);
+  return chunksFrom(value, choices) ?? [];
+}
+
+function parseUpstream(text: string): JsonValue {
+  try {
+    return parseJson(text);
+  } catch (cause) {
+    throw UpstreamFailure.wire("malformed", { cause });
+  }
+}

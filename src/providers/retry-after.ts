@@ -1,0 +1,14 @@
+/** How long an answer asks us to wait, in milliseconds: `retry-after-ms`, else `Retry-After` in seconds or as a date (RFC 9110, 10.2.3). */
+export function retryAfterMs(headers: Headers, nowMs: number): number | undefined {
+  const milliseconds = number(headers.get("retry-after-ms"));
+  if (milliseconds !== undefined) return milliseconds;
+  const value = headers.get("retry-after");
+  const seconds = number(value);
+  if (seconds !== undefined) return seconds * 1000;
+  const dateMs = value === null ? Number.NaN : Date.parse(value);
+  return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
+}
+
+function number(text: string | null): number | undefined {
+  return text !== null && /^\d{1,9}(\.\d+)?$/.test(text.trim()) ? Number(text) : undefined;
+}

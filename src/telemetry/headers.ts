@@ -1,0 +1,42 @@
+import type { RequestRecord } from "./record.ts";
+
+/** The `x-qingyu-*`, cache and timing headers of a generation's answer (design sections 6 and 7). */
+export function answerHeaders(record: RequestRecord, nowMs: number): Record<string, string> {
+  const headers: Record<string, string> = { "cache-control": "private, no-store" };
+  if (record.provider !== undefined) headers["x-qingyu-provider"] = record.provider;
+  const attempts = record.attempts.map((attempt) => `${attempt.provider}:${attempt.outcome}`);
+  const { cache } = record;
+  if (cache) {
+    headers["cache-status"] = cacheStatus(cache);
+    headers["x-cache"] = cache.status.toUpperCase();
+    if (cache.status === "hit") {
+      headers.age = String(cache.ageSeconds ?? 0);
+      attempts.unshift("cache:hit");
+    }
+  }
+  if (attempts.length > 0) headers["x-qingyu-attempts"] = attempts.join(", ");
+  headers["server-timing"] = serverTiming(record, nowMs);
+  return headers;
+}
+
+/** RFC 9211. */
+function cacheStatus(cache: NonNullable<RequestRecord["cache"]>): string {
+  if (cache.status === "hit") return `QingyuGateway; hit; ttl=${cache.ttlSeconds ?? 0}`;
+  return `QingyuGateway; fwd=${cache.status}${cache.stored ? "; stored" : ""}`;
+}
+
+/** W3C Server-Timing: `cache`, one entry per attempt in order, and `gateway` for what is left: our own time. Milliseconds. */
+function serverTiming(record: RequestRecord, nowMs: number): string {
+  const entries: string[] = [];
+  let elsewhereMs = 0;
+  if (record.cache?.readMs !== undefined) {
+    entries.push(`cache;dur=${record.cache.readMs}`);
+    elsewhereMs += record.cache.readMs;
+  }
+  for (const attempt of record.attempts) {
+    entries.push(`${attempt.provider};dur=${attempt.durationMs}`);
+    elsewhereMs += attempt.durationMs;
+  }
+  entries.push(`gateway;dur=${Math.max(0, nowMs - record.startedAtMs - elsewhereMs)}`);
+  return entries.join(", ");
+}

@@ -1,0 +1,29 @@
+import type { RequestRecord } from "./record.ts";
+
+/**
+ * The request's one log line, as JSON: ids, what was asked of whom, how it ended, counts, durations in ms, sizes in bytes.
+ * Never prompts, answers, keys or upstream texts; `RequestRecord` has no place for them.
+ */
+export function logLine(record: RequestRecord, status: number, nowMs: number): string {
+  const { attempts, cache, usage, startedAtMs, streamed, ...rest } = record;
+  return JSON.stringify({
+    message: "request",
+    level: status >= 500 ? "error" : "info",
+    ...rest,
+    status,
+    attempts: attempts.map(({ provider, outcome, durationMs }) => ({ provider, outcome, durationMs })),
+    cache: cache?.status,
+    usage: usage && {
+      ...usage.split,
+      totalTokens: usage.totalTokens,
+      cached: cache?.status === "hit",
+    },
+    stream: streamed !== undefined,
+    durationMs: nowMs - startedAtMs,
+  });
+}
+
+/** A line about something that went wrong without changing any answer. */
+export function logWarning(message: string, fields: Readonly<Record<string, string | readonly string[]>>): void {
+  console.warn(JSON.stringify({ message, level: "warn", ...fields }));
+}

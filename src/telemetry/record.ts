@@ -1,0 +1,50 @@
+import type { Usage } from "../generation.ts";
+
+/** One provider's turn in a request. */
+export interface AttemptRecord {
+  readonly provider: string;
+  /** `ok`, or the reason of the failure (`unavailable`, `timeout`, ...). Changes when a stream fails after its first token. */
+  outcome: string;
+  /** Until the whole answer, of a stream until its first token. */
+  durationMs: number;
+}
+
+/** What the cache did, in the terms of RFC 9211. */
+export interface CacheRecord {
+  status: "hit" | "miss" | "bypass";
+  /** How long the entry stays fresh; hits only. */
+  ttlSeconds?: number;
+  ageSeconds?: number;
+  /** Known to be written (RFC 9211 `stored`). */
+  stored?: boolean;
+  /** How long the read took or was waited for. */
+  readMs?: number;
+}
+
+/** What is written down about a request on its way; the log line and the answer's headers are read off it. */
+export interface RequestRecord {
+  readonly requestId: string;
+  readonly traceId: string;
+  readonly startedAtMs: number;
+  readonly attempts: AttemptRecord[];
+  method: string;
+  /** The route's pattern, never the path that the caller wrote. */
+  route?: string;
+  operation?: string;
+  tenant?: string;
+  model?: string;
+  provider?: string;
+  cache?: CacheRecord;
+  finishReason?: string;
+  usage?: Usage;
+  /** Code of the error that the caller got, also inside a stream. */
+  error?: string;
+  /** Names and messages of our own errors behind a failure (500s), for the log. */
+  cause?: string;
+  requestBytes?: number;
+  responseBytes?: number;
+  /** Until the first token of a stream was there. */
+  firstTokenMs?: number;
+  /** Settles when a streamed answer has ended, for whatever reason; the log line waits for it. */
+  streamed?: Promise<void>;
+}
