@@ -19,7 +19,7 @@ export async function readJson<S extends z.ZodMiniType>(
 
 /** The value as `schema` describes it. Throws `invalid_request` that names the first field at fault. */
 export function requireValid<S extends z.ZodMiniType>(schema: S, value: unknown): z.infer<S> {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, { reportInput: true });
   if (!parsed.success) throw invalid(parsed.error.issues);
   return parsed.data;
 }

@@ -1,0 +1,181 @@
+import * as z from "zod/mini";
+import { matchesPattern } from "../model-pattern.ts";
+import type { ConfigProblem, ProviderConfig } from "./config.ts";
+import { baseUrl } from "./parsers.ts";
+import { type Bindings, firstGiven, type Reading, textOf } from "./read.ts";
+import { type BuiltInName, builtInNames, keyForm, labelOf, namesOf, type SettingPath, settings } from "./settings.ts";
+
+/** The names that each provider takes as they are where the settings do not say. */
+const builtInModels = {
+  openai: ["gpt-*", "chatgpt-*", "o1*", "o3*", "o4*"],
+  anthropic: ["claude-*"],
+} as const;
+
+/**
+ * The chain of providers: a list of names that pick from the settings, or a structured list. Adds what is wrong to the
+ * reading's problems.
+ */
+export function readProviders(bindings: Bindings, reading: Reading): readonly ProviderConfig[] {
+  const structured = structuredList(bindings);
+  const providers = structured === undefined ? fromNames(bindings, reading) : fromList(structured, reading);
+  if (providers.length === 0 && reading.problems.length === 0) {
+    reading.problems.push(problem("ai.providers", "names nobody who could answer"));
+  }
+  return providers;
+}
+
+function problem(path: SettingPath, reason: string): ConfigProblem {
+  return { setting: labelOf(path), reason, expected: settings[path].expected };
+}
+
+/** The list as TOML or JSON text wrote it; undefined where it is unset or plain names. */
+function structuredList(bindings: Bindings): unknown {
+  for (const name of namesOf("ai.providers")) {
+    const given = bindings[name];
+    if (Array.isArray(given)) return given;
+    const text = textOf(given);
+    if (text === undefined) continue;
+    if (!/^[[{]/.test(text)) return undefined;
+    try {
+      return JSON.parse(text);
+    } catch {
+      return null;
+    }
+  }
+  return undefined;
+}
+
+/** The built-in providers: those that the setting names, else those that are configured. */
+function fromNames(bindings: Bindings, reading: Reading): ProviderConfig[] {
+  const given = firstGiven("ai.providers", bindings, reading.expandText);
+  const asked = given?.outcome === "value" ? settings["ai.providers"].parse(given.value) : undefined;
+  if (given && !asked) reading.problems.push(problem("ai.providers", "is not valid"));
+  const providers: ProviderConfig[] = [];
+  for (const name of new Set(asked ?? builtInNames)) {
+    const provider = builtIn(name, reading);
+    if (provider) providers.push(provider);
+    else if (asked) reading.problems.push(problem(requirement[name], `is required, since ai.providers names ${name}`));
+  }
+  return providers;
+}
+
+/** What makes a built-in provider configured. */
+const requirement: Readonly<Record<BuiltInName, SettingPath>> = {
+  "ai-service": "ai.python_service.url",
+  openai: "ai.api_key",
+  anthropic: "ai.anthropic.api_key",
+};
+
+function builtIn(name: BuiltInName, reading: Reading): ProviderConfig | undefined {
+  const { values } = reading;
+  switch (name) {
+    case "ai-service": {
+      const url = aiServiceUrl(reading);
+      if (url === undefined) return undefined;
+      return {
+        name,
+        type: name,
+        baseUrl: url,
+        apiKey: values["ai.python_service.token"],
+        protocol: values["ai.python_service.protocol"],
+      };
+    }
+    case "openai":
+      return hosted(name, reading, "ai.api_key", "ai.base_url", "ai.model");
+    case "anthropic":
+      return hosted(name, reading, "ai.anthropic.api_key", "ai.anthropic.base_url", "ai.anthropic.model");
+  }
+}
+
+function hosted(
+  name: "openai" | "anthropic",
+  { values }: Reading,
+  keyPath: "ai.api_key" | "ai.anthropic.api_key",
+  urlPath: "ai.base_url" | "ai.anthropic.base_url",
+  modelPath: "ai.model" | "ai.anthropic.model",
+): ProviderConfig | undefined {
+  const [apiKey, url, model] = [values[keyPath], values[urlPath], values[modelPath]];
+  if (apiKey === undefined || url === undefined || model === undefined) return undefined;
+  return { name, type: name, baseUrl: url, apiKey, model, models: builtInModels[name] };
+}
+
+/** In development there is always an address; elsewhere an AI service is only there where the settings say so. */
+function aiServiceUrl({ values, isSet }: Reading): string | undefined {
+  if (isSet("ai.python_service.url")) return values["ai.python_service.url"];
+  const isDevelopment = values.environment === "development";
+  if (!isDevelopment && !isSet("ai.python_service.host")) return undefined;
+  const [host, port] = [values["ai.python_service.host"], values["ai.python_service.grpc_port"]];
+  return host && port ? `${isDevelopment ? "http" : "https"}://${host}:${port}` : undefined;
+}
+
+const entrySchema = z.strictObject({
+  name: z.string().check(z.regex(/^[a-z0-9][a-z0-9._-]{0,63}$/)),
+  type: z.enum(builtInNames),
+  baseUrl: z.string(),
+  apiKey: z.optional(z.string().check(z.regex(keyForm))),
+  model: z.optional(z.string().check(z.minLength(1))),
+  models: z.optional(z.array(z.string().check(z.minLength(1)))),
+  protocol: z.optional(z.enum(["connect", "grpc-web"])),
+});
+
+function fromList(list: unknown, reading: Reading): ProviderConfig[] {
+  const bad = (reason: string) => reading.problems.push(problem("ai.providers", reason));
+  if (!Array.isArray(list)) {
+    bad("is not a list");
+    return [];
+  }
+  const providers: ProviderConfig[] = [];
+  for (const [index, raw] of list.entries()) {
+    const at = `entry ${index + 1}`;
+    const { value, malformed } = expandMembers(raw, reading);
+    for (const member of malformed) bad(`${at}: '${member}' has a \${ that is no reference`);
+    const parsed = entrySchema.safeParse(value);
+    if (!parsed.success) {
+      for (const issue of parsed.error.issues) bad(`${at}: ${complaint(issue)}`);
+      continue;
+    }
+    const url = baseUrl().parse(parsed.data.baseUrl);
+    if (url === undefined) bad(`${at}: 'baseUrl' is not valid`);
+    else if (providers.some(({ name }) => name === parsed.data.name)) bad(`${at}: its name is taken already`);
+    else providers.push({ ...parsed.data, baseUrl: url });
+  }
+  return providers;
+}
+
+/** Replaces `${NAME}` in an entry's texts, after the list was parsed, so that no value can break out of its text. */
+function expandMembers(entry: unknown, { expandText }: Reading): { value: unknown; malformed: string[] } {
+  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) return { value: entry, malformed: [] };
+  const malformed: string[] = [];
+  const members: [string, unknown][] = [];
+  for (const [name, value] of Object.entries(entry)) {
+    if (typeof value !== "string") {
+      members.push([name, value]);
+      continue;
+    }
+    const expanded = expandText(value);
+    if (expanded.outcome === "value") members.push([name, expanded.value]);
+    if (expanded.outcome === "malformed") malformed.push(name);
+  }
+  return { value: Object.fromEntries(members), malformed };
+}
+
+function complaint(issue: z.core.$ZodIssue): string {
+  if (issue.code === "unrecognized_keys") return `unknown ${issue.keys.map((name) => `'${name}'`).join(", ")}`;
+  const [member] = issue.path;
+  if (member === undefined) return "is not a table";
+  return issue.code === "invalid_type" && issue.input === undefined
+    ? `'${String(member)}' is missing`
+    : `'${String(member)}' is not valid`;
+}
+
+/** Every upstream that is not reached over TLS. */
+export function insecure(providers: readonly ProviderConfig[]): readonly ProviderConfig[] {
+  return providers.filter((provider) => !provider.baseUrl.startsWith("https:"));
+}
+
+/** A model that is named on purpose is taken as it is, even where no built-in pattern knows it. */
+export function takesOwnModel(provider: ProviderConfig): ProviderConfig {
+  const { model, models } = provider;
+  if (!model || !models || models.some((pattern) => matchesPattern(model, pattern))) return provider;
+  return { ...provider, models: [...models, model] };
+}

@@ -1,0 +1,186 @@
+import type { ApiKey } from "./config.ts";
+import { baseUrl, decimal, listOf, oneOf, origin, type Parser, secret, text, whole, yesOrNo } from "./parsers.ts";
+
+/** One setting, once: reading it, its problems, `.dev.vars.example` and the README's table all come from here. */
+export interface Setting<T> extends Parser<T> {
+  /** Shared environment names, the strongest first; `QINGYU_<PATH>` stands above them all. */
+  readonly names: readonly string[];
+  /** As text, the way a user would write it; absent where the setting is unset by default. */
+  readonly default?: string;
+  /** Why there is no plain default, where that needs saying. */
+  readonly unset?: string;
+  readonly isSecret: boolean;
+  readonly about: string;
+}
+
+type More = Partial<Pick<Setting<never>, "names" | "default" | "unset" | "isSecret">>;
+
+function setting<T>(parser: Parser<T>, about: string, more: More = {}): Setting<T> {
+  return { ...parser, names: [], isSecret: false, about, ...more };
+}
+
+const modelPatterns = listOf(text("a model name or a pattern such as gpt-*", /^\S{1,256}$/));
+const modelName = text("a model name", /^\S{1,256}$/);
+/** What fits into a header. */
+export const keyForm = /^[\x21-\x7e]{1,1024}$/;
+const key = text("a key of visible ASCII characters", keyForm);
+
+export const builtInNames = ["ai-service", "openai", "anthropic"] as const;
+export type BuiltInName = (typeof builtInNames)[number];
+
+const providerList: Parser<readonly BuiltInName[]> = {
+  ...listOf(oneOf(...builtInNames)),
+  expected:
+    "names out of ai-service, openai, anthropic; or a list of tables with name, type, baseUrl and, if needed, apiKey, model, models, protocol (in TOML, or as JSON text)",
+};
+
+const apiKey: Parser<ApiKey> = {
+  expected: "tenant:sha256hex, the SHA-256 of the key as 64 hexadecimal digits",
+  parse: (entry) => {
+    const [, tenant, hex] = /^([A-Za-z0-9._-]{1,64}):([0-9a-fA-F]{64})$/.exec(entry) ?? [];
+    return tenant && hex ? { tenant, sha256Hex: hex.toLowerCase() } : undefined;
+  },
+};
+
+/** Every setting by its config path (shared/design.md, section 2). */
+export const settings = {
+  environment: setting(
+    text("a name such as staging", /^[a-z][a-z0-9-]{0,62}$/),
+    "Where this runs. Only `development` may be without keys and use http upstreams.",
+    { names: ["ENVIRONMENT"], default: "development" },
+  ),
+
+  "ai.python_service.url": setting(baseUrl(), "Address of the AI service.", {
+    names: ["PYTHON_AI_SERVICE_URL"],
+    unset: "from host and port: `http` in development, else `https`",
+  }),
+  "ai.python_service.host": setting(
+    text("a host name", /^[A-Za-z0-9._-]{1,253}$|^\[[0-9A-Fa-f:.]{2,45}\]$/),
+    "Host of the AI service.",
+    { names: ["PYTHON_AI_HOST", "QINGYU_AI_PYTHON_HOST"], default: "localhost" },
+  ),
+  "ai.python_service.grpc_port": setting(whole("port", 1, 65535), "RPC port of the AI service.", {
+    names: ["PYTHON_AI_GRPC_PORT", "QINGYU_AI_PYTHON_GRPC_PORT"],
+    default: "50052",
+  }),
+  "ai.python_service.protocol": setting(oneOf("connect", "grpc-web"), "Protocol of the AI service.", {
+    names: ["PYTHON_AI_PROTOCOL"],
+    default: "connect",
+  }),
+  "ai.python_service.token": setting(key, "Bearer token of the AI service.", {
+    names: ["PYTHON_AI_TOKEN"],
+    isSecret: true,
+  }),
+  "ai.python_service.embedding_model": setting(modelName, "Model for embeddings.", {
+    names: ["EMBEDDING_MODEL_NAME"],
+    default: "BAAI/bge-large-zh-v1.5",
+  }),
+  "ai.allow_insecure_upstream": setting(yesOrNo(), "Allows http upstreams outside development (a private network).", {
+    default: "false",
+  }),
+
+  "ai.api_key": setting(key, "OpenAI's API key; without it OpenAI is not asked.", {
+    names: ["OPENAI_API_KEY"],
+    isSecret: true,
+  }),
+  "ai.base_url": setting(baseUrl(), "OpenAI's address.", {
+    names: ["OPENAI_BASE_URL"],
+    default: "https://api.openai.com/v1",
+  }),
+  "ai.model": setting(
+    modelName,
+    "For callers who name no model, and for OpenAI where the caller's model is not one of OpenAI's.",
+    { names: ["OPENAI_MODEL"], default: "gpt-4-turbo-preview" },
+  ),
+  "ai.models": setting(modelPatterns, "The model names that callers may use; any other is 404.", {
+    unset: "every name is taken",
+  }),
+  "ai.max_tokens": setting(whole("tokens", 1, 1_000_000), "Answer length where the caller gave none.", {
+    default: "2000",
+  }),
+  "ai.temperature": setting(decimal(0, 2), "Temperature where the caller gave none.", { default: "0.7" }),
+  "ai.anthropic.api_key": setting(key, "Anthropic's API key; without it Anthropic is not asked.", {
+    names: ["ANTHROPIC_API_KEY"],
+    isSecret: true,
+  }),
+  "ai.anthropic.base_url": setting(baseUrl(), "Anthropic's address.", {
+    names: ["ANTHROPIC_BASE_URL"],
+    default: "https://api.anthropic.com",
+  }),
+  "ai.anthropic.model": setting(modelName, "For Anthropic where the caller's model is not one of Anthropic's.", {
+    names: ["ANTHROPIC_MODEL"],
+    default: "claude-sonnet-4-5",
+  }),
+  "ai.providers": setting(providerList, "Who is asked, in this order.", {
+    names: ["AI_PROVIDERS"],
+    unset: "those of `ai-service,openai,anthropic` that are configured",
+  }),
+
+  "deadlines.request_ms": setting(
+    whole("milliseconds", 1, 3_600_000),
+    "Time for a whole request, all attempts included.",
+    { default: "120000" },
+  ),
+  "deadlines.first_token_ms": setting(whole("milliseconds", 1, 3_600_000), "Time until a stream's first token.", {
+    default: "10000",
+  }),
+  "deadlines.idle_ms": setting(whole("milliseconds", 1, 3_600_000), "Time between two tokens of a stream.", {
+    default: "15000",
+  }),
+
+  "cache.enabled": setting(yesOrNo(), "Keeps answers in KV.", { default: "true" }),
+  "cache.ttl_seconds": setting(whole("seconds", 1, 31_536_000), "How long a kept answer is fresh.", {
+    default: "3600",
+  }),
+  "cache.stale_seconds": setting(whole("seconds", 0, 31_536_000), "How much longer it is kept.", { default: "86400" }),
+  "cache.read_timeout_ms": setting(whole("milliseconds", 1, 10_000), "A read that takes longer is a miss.", {
+    default: "50",
+  }),
+  "cache.scope": setting(oneOf("tenant", "user"), "Who shares an answer; `user`: the caller's `user` joins the key.", {
+    default: "tenant",
+  }),
+  "cache.key_secret": setting(secret("at least 32 bytes", 32), "Makes the cache's keys an HMAC.", {
+    names: ["CACHE_KEY_SECRET"],
+    isSecret: true,
+  }),
+  "cache.encryption_key": setting(secret("at least 32 bytes", 32), "Encrypts what is kept.", {
+    names: ["CACHE_ENCRYPTION_KEY"],
+    isSecret: true,
+  }),
+
+  "stream.heartbeat_ms": setting(
+    whole("milliseconds", 0, 600_000),
+    "Silence after which a stream sends a comment; 0 is never.",
+    { default: "10000" },
+  ),
+
+  "auth.api_keys": setting(listOf(apiKey), "Who may call: `tenant:sha256hex` entries. Required outside development.", {
+    names: ["GATEWAY_API_KEYS"],
+    isSecret: true,
+  }),
+
+  "limits.body_bytes": setting(whole("bytes", 1, 104_857_600), "Largest request body (413).", { default: "1048576" }),
+  "limits.prompt_chars": setting(whole("code points", 1, 100_000_000), "Longest prompt, all messages together (413).", {
+    default: "400000",
+  }),
+  "limits.max_tokens": setting(whole("tokens", 1, 1_000_000), "Longest answer that a caller may ask for (400).", {
+    default: "16384",
+  }),
+
+  "cors.allowed_origins": setting(listOf(origin()), "Origins that browsers may call from.", {
+    names: ["CORS_ALLOWED_ORIGINS"],
+    unset: "none",
+  }),
+} as const;
+
+export type SettingPath = keyof typeof settings;
+
+/** All environment names of a setting, the strongest first. */
+export function namesOf(path: SettingPath): string[] {
+  return [`QINGYU_${path.toUpperCase().replaceAll(".", "_")}`, ...settings[path].names];
+}
+
+/** How messages name a setting: its path and what it may be called in the environment. */
+export function labelOf(path: SettingPath): string {
+  return `${path} (${namesOf(path).join(", ")})`;
+}

@@ -1,0 +1,257 @@
+import { env } from "cloudflare:workers";
+import { Hono } from "hono";
+import { describe, expect, it } from "vitest";
+import { fakeOpenAi, onlyOpenAi, testApp } from "./support/app.ts";
+
+const path = "/v1/chat/completions";
+/** A request that no other test asks for: KV is shared within a file. */
+const ask = (content: string, more: object = {}) => ({ messages: [{ role: "user", content }], ...more });
+const sha256Hex = async (text: string) =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))).toHex();
+
+describe("the cache", () => {
+  it("answers the second of two equal requests, plain or streamed, without asking anybody", async () => {
+    const { network, seen } = fakeOpenAi();
+    const app = testApp({ network });
+    const miss = await app.post(path, ask("twice"));
+    expect(miss.headers.get("cache-status")).toBe("QingyuGateway; fwd=miss; stored");
+    expect(miss.headers.get("x-cache")).toBe("MISS");
+    const hit = await app.post(path, ask("twice"));
+    expect(hit.headers.get("cache-status")).toMatch(/^QingyuGateway; hit; ttl=3(600|599)$/);
+    expect([
+      hit.headers.get("x-cache"),
+      hit.headers.get("age"),
+      hit.headers.get("x-qingyu-attempts"),
+      hit.headers.get("x-qingyu-provider"),
+    ]).toEqual(["HIT", expect.stringMatching(/^[01]$/), "cache:hit", "openai"]);
+    const { id: _, ...answer } = miss.json() as { id: string };
+    expect(hit.json()).toMatchObject(answer);
+    const streamed = await app.post(path, ask("twice", { stream: true, stream_options: { include_usage: true } }));
+    expect(streamed.headers.get("x-cache")).toBe("HIT");
+    expect(streamed.text).toContain('"content":"青羽"');
+    expect(streamed.text).toContain('"usage":{"prompt_tokens":11,"completion_tokens":7,"total_tokens":18}');
+    expect(seen).toHaveLength(1);
+  });
+
+  it("keeps a streamed answer for plain callers, and does not promise it in its headers", async () => {
+    const { network, seen } = fakeOpenAi();
+    const app = testApp({ network });
+    const streamed = await app.post(path, ask("streamed first", { stream: true }));
+    expect(streamed.headers.get("cache-status")).toBe("QingyuGateway; fwd=miss");
+    const plain = await app.post(path, ask("streamed first"));
+    expect([plain.headers.get("x-cache"), plain.json()]).toMatchObject([
+      "HIT",
+      { choices: [{ message: { content: "青羽" } }] },
+    ]);
+    expect(seen).toHaveLength(1);
+  });
+
+  it("shares an entry between the faces where they ask the same", async () => {
+    const { network, seen } = fakeOpenAi();
+    const app = testApp({ network });
+    const ours = { prompt: "same everywhere", options: { temperature: 0.5, maxTokens: 9 } };
+    await app.post("/api/v1/ai/generate", { projectId: "p", ...ours });
+    const connect = await app.post("/qingyu.ai.AIService/GenerateContent", { projectId: "p", ...ours });
+    expect(connect.headers.get("x-cache")).toBe("HIT");
+    expect(seen).toHaveLength(1);
+  });
+
+  it.each([
+    [
+      "spelled-out defaults",
+      { temperature: 0.7, max_tokens: 2000, model: "gpt-4-turbo-preview", stream: false, n: 1, top_p: null },
+    ],
+    ["another end user", { user: "someone" }],
+  ])("takes %s for the same request", async (name, more) => {
+    const { network, seen } = fakeOpenAi();
+    const app = testApp({ network });
+    await app.post(path, ask(`same: ${name}`));
+    await app.post(path, ask(`same: ${name}`, more));
+    expect(seen).toHaveLength(1);
+  });
+
+  it.each([
+    ["temperature", { temperature: 0.8 }],
+    ["max_tokens", { max_tokens: 10 }],
+    ["model", { model: "gpt-4o" }],
+    ["stop", { stop: "x" }],
+    ["seed", { seed: 1 }],
+    ["a parameter that the gateway does not know", { logit_bias: { 1: 2 } }],
+    ["a Unicode normalisation", { messages: [{ role: "user", content: "differs: e\u0301" }] }],
+  ])("takes another %s for another request", async (name, more) => {
+    const { network, seen } = fakeOpenAi();
+    const app = testApp({ network });
+    await app.post(path, ask(name.startsWith("a Unicode") ? "differs: \u00e9" : `differs: ${name}`));
+    await app.post(path, ask(`differs: ${name}`, more));
+    expect(seen).toHaveLength(2);
+  });
+
+  it("never answers one tenant with what another was answered", async () => {
+    const { network, seen } = fakeOpenAi();
+    const settings = { ...onlyOpenAi, GATEWAY_API_KEYS: `a:${await sha256Hex("key-a")},b:${await sha256Hex("key-b")}` };
+    const app = testApp({ network, settings });
+    for (const key of ["key-a", "key-b"]) {
+      const answer = await app.post(path, ask("two tenants"), { authorization: `Bearer ${key}` });
+      expect([answer.status, answer.headers.get("x-cache")]).toEqual([200, "MISS"]);
+    }
+    expect(seen).toHaveLength(2);
+  });
+
+  it("joins the caller's user to the key where cache.scope says so", async () => {
+    const { network, seen } = fakeOpenAi();
+    const app = testApp({ network, settings: { ...onlyOpenAi, QINGYU_CACHE_SCOPE: "user" } });
+    for (const user of ["u1", "u2", "u1"]) await app.post(path, ask("per user", { user }));
+    expect(seen).toHaveLength(2);
+  });
+
+  it("obeys no-store and no-cache", async () => {
+    const { network, seen } = fakeOpenAi();
+    const app = testApp({ network });
+    const unstored = await app.post(path, ask("directives"), { "cache-control": "No-Store" });
+    expect([unstored.headers.get("cache-status"), unstored.headers.get("x-cache")]).toEqual([
+      "QingyuGateway; fwd=bypass",
+      "BYPASS",
+    ]);
+    expect((await app.post(path, ask("directives"))).headers.get("x-cache")).toBe("MISS");
+    const refreshed = await app.post(path, ask("directives"), { "cache-control": "max-age=0, no-cache" });
+    expect([refreshed.headers.get("x-cache"), refreshed.headers.get("cache-status")]).toEqual([
+      "BYPASS",
+      "QingyuGateway; fwd=bypass; stored",
+    ]);
+    expect((await app.post(path, ask("directives"))).headers.get("x-cache")).toBe("HIT");
+    expect(seen).toHaveLength(3);
+  });
+
+  it("tells everyone downstream to keep nothing", async () => {
+    const { network } = fakeOpenAi();
+    const answer = await testApp({ network }).post(path, ask("downstream"));
+    expect(answer.headers.get("cache-control")).toBe("private, no-store");
+  });
+
+  it("is not there where cache.enabled is false", async () => {
+    const { network, seen } = fakeOpenAi();
+    const app = testApp({ network, settings: { ...onlyOpenAi, QINGYU_CACHE_ENABLED: "false" } });
+    for (let turn = 0; turn < 2; turn++) await app.post(path, ask("off"));
+    expect(seen).toHaveLength(2);
+  });
+
+  it("stores nothing that is filtered, failed or cut off", async () => {
+    const before = (await env.CACHE.list()).keys.length;
+    const answers: Record<
+      string,
+      (c: {
+        json: (body: unknown, status?: 500) => Response;
+        body: (text: string, status: 200, headers: object) => Response;
+      }) => Response
+    > = {
+      filtered: (c) => c.json({ choices: [{ message: { content: "…" }, finish_reason: "content_filter" }] }),
+      failed: (c) => c.json({ error: { code: "x" } }, 500),
+      cut: (c) =>
+        c.body('data: {"choices":[{"index":0,"delta":{"content":"half"}}]}\n\n', 200, {
+          "content-type": "text/event-stream",
+        }),
+    };
+    for (const [name, answer] of Object.entries(answers)) {
+      const network = new Hono().post("/v1/chat/completions", (c) => answer(c as never));
+      await testApp({ network }).post(path, ask(`not stored: ${name}`, { stream: name === "cut" }));
+    }
+    expect((await env.CACHE.list()).keys).toHaveLength(before);
+  });
+
+  it("names no tenant and no prompt in a key, and keeps it as long as it may be used", async () => {
+    const { network } = fakeOpenAi();
+    await testApp({ network }).post(path, ask("in the key?"));
+    const { keys } = await env.CACHE.list();
+    for (const { name, expiration } of keys) {
+      expect(name).toMatch(/^generation:v1:[A-Za-z0-9_-]{43}$/);
+      expect(expiration).toBeGreaterThan(Date.now() / 1000 + 3600 + 86400 - 120);
+    }
+  });
+
+  it("has other keys with a secret than without", async () => {
+    const { network, seen } = fakeOpenAi();
+    await testApp({ network }).post(path, ask("secret"));
+    const settings = { ...onlyOpenAi, CACHE_KEY_SECRET: "0123456789abcdef0123456789abcdef" };
+    for (let turn = 0; turn < 2; turn++) await testApp({ network, settings }).post(path, ask("secret"));
+    expect(seen).toHaveLength(2);
+  });
+});
+
+/** KV bindings that misbehave, as a binding may. */
+function faultyKv(get: () => Promise<string | null>, put: () => Promise<void>): KVNamespace {
+  return new Proxy(env.CACHE, {
+    get: (kv, name) => (name === "get" ? get : name === "put" ? put : Reflect.get(kv, name)),
+  });
+}
+
+describe("a broken KV", () => {
+  const put = async () => {};
+  const never = <T>() => new Promise<T>(() => {});
+  const entry = (version: number, tenant: string) =>
+    JSON.stringify({
+      version,
+      tenant,
+      generation: {
+        provider: "openai",
+        model: "m",
+        createdAtMs: Date.now(),
+        choices: [{ content: "stale", finishReason: "stop" }],
+      },
+    });
+
+  it.each<[string, () => Promise<string | null>, () => Promise<void>]>([
+    [
+      "throws at once",
+      () => {
+        throw new Error("kv");
+      },
+      () => {
+        throw new Error("kv");
+      },
+    ],
+    ["rejects", () => Promise.reject(new Error("kv")), () => Promise.reject(new Error("kv"))],
+    ["hangs", never, put],
+    ["holds no JSON", async () => "{", put],
+    ["holds another thing", async () => "[]", put],
+    ["holds half an entry", async () => entry(1, "development").slice(0, -20), put],
+    ["holds another version", async () => entry(0, "development"), put],
+    ["holds another tenant's entry", async () => entry(1, "other"), put],
+  ])("that %s changes no answer", async (name, get, write) => {
+    const { network } = fakeOpenAi();
+    const app = testApp({ network, kv: faultyKv(get, write) });
+    for (const stream of [false, true]) {
+      const answer = await app.post(path, ask(`kv ${name}`, { stream }));
+      expect([answer.status, answer.headers.get("x-cache")]).toEqual([200, "MISS"]);
+      expect(answer.text).toContain("青");
+      expect(answer.text).not.toContain("stale");
+    }
+  });
+
+  it("reads an entry that is as it should be", async () => {
+    const app = testApp({ kv: faultyKv(async () => entry(1, "development"), put) });
+    const answer = await app.post(path, ask("foreign"));
+    expect([answer.headers.get("x-cache"), answer.json()]).toMatchObject([
+      "HIT",
+      { choices: [{ message: { content: "stale" } }] },
+    ]);
+  });
+
+  it("does not use an entry after its time, however long KV keeps it", async () => {
+    const old = entry(1, "development").replace(/"createdAtMs":\d+/, `"createdAtMs":${Date.now() - 3_600_000}`);
+    const { network, seen } = fakeOpenAi();
+    const answer = await testApp({ network, kv: faultyKv(async () => old, put) }).post(path, ask("old"));
+    expect([answer.headers.get("x-cache"), seen.length]).toEqual(["MISS", 1]);
+  });
+
+  it("writes down a failed write without telling the caller", async () => {
+    const { network } = fakeOpenAi();
+    const kv = faultyKv(
+      async () => null,
+      () => Promise.reject(new Error("secret text")),
+    );
+    const answer = await testApp({ network, kv }).post(path, ask("unwritable"));
+    expect(answer.status).toBe(200);
+    expect(answer.log.map((line) => JSON.parse(line).message)).toContain("cache_write_failed");
+    expect(answer.log.join()).not.toContain("secret text");
+  });
+});

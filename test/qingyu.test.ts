@@ -1,0 +1,120 @@
+import { Hono } from "hono";
+import { describe, expect, it } from "vitest";
+import { completion, fakeOpenAi, testApp } from "./support/app.ts";
+
+const path = "/api/v1/ai/generate";
+
+describe("POST /api/v1/ai/generate", () => {
+  it("answers in the platform's envelope", async () => {
+    const { network, seen } = fakeOpenAi();
+    const before = Date.now();
+    const answer = await testApp({ network }).post(
+      path,
+      {
+        projectId: "p1",
+        chapterId: "c1",
+        prompt: "继续写",
+        options: { model: "gpt-4o", maxTokens: 50, temperature: 0.5, topP: 0.9, stop: ["完"], seed: 7 },
+      },
+      { "x-request-id": "req-1" },
+    );
+    expect([answer.status, answer.json()]).toEqual([
+      200,
+      {
+        code: 0,
+        message: "success",
+        data: {
+          content: "青羽",
+          model: "gpt-upstream",
+          tokensUsed: 18,
+          finishReason: "stop",
+          generatedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+          usage: { promptTokens: 11, completionTokens: 7, totalTokens: 18 },
+          provider: "openai",
+        },
+        timestamp: expect.any(Number),
+        request_id: "req-1",
+      },
+    ]);
+    expect((answer.json() as { timestamp: number }).timestamp).toBeGreaterThanOrEqual(before);
+    expect(seen).toEqual([
+      {
+        model: "gpt-4o",
+        messages: [{ role: "user", content: "继续写" }],
+        max_tokens: 50,
+        temperature: 0.5,
+        top_p: 0.9,
+        stop: ["完"],
+        seed: 7,
+      },
+    ]);
+  });
+
+  it("leaves counts that nobody knows out instead of calling them 0", async () => {
+    const network = new Hono().post("/v1/chat/completions", (c) => c.json(completion("x", { usage: undefined })));
+    const answer = await testApp({ network }).post(path, { projectId: "p", prompt: "no usage" });
+    expect(answer.json()).toMatchObject({ data: { tokensUsed: null, usage: null } });
+  });
+
+  it.each([
+    ["options.stream", { options: { stream: true } }, {}],
+    ["Accept", {}, { accept: "application/json;q=0.1, text/event-stream" }],
+  ])("streams events where %s asks for it", async (name, fields, headers) => {
+    const { network } = fakeOpenAi();
+    const answer = await testApp({ network }).post(
+      path,
+      { projectId: "p", prompt: `stream by ${name}`, ...fields },
+      { ...headers, "x-request-id": "req-2" },
+    );
+    const done = {
+      model: "gpt-upstream",
+      finishReason: "stop",
+      tokensUsed: 18,
+      usage: { promptTokens: 11, completionTokens: 7, totalTokens: 18 },
+      provider: "openai",
+      requestId: "req-2",
+    };
+    expect(answer.text).toBe(
+      `event: message\ndata: {"delta":"青"}\n\nevent: message\ndata: {"delta":"羽"}\n\nevent: done\ndata: ${JSON.stringify(done)}\n\n`,
+    );
+  });
+
+  it.each([
+    ["no project", { prompt: "x" }, "projectId", "missing_field"],
+    ["neither prompt nor messages", { projectId: "p" }, "prompt", "missing_field"],
+    ["both", { projectId: "p", prompt: "x", messages: [{ role: "user", content: "x" }] }, "prompt", "invalid_value"],
+    ["an empty prompt", { projectId: "p", prompt: "" }, "prompt", "invalid_value"],
+    ["unknown fields", { projectId: "p", prompt: "x", foo: 1, bar: 2 }, "foo", "unknown_field"],
+    [
+      "an unknown option",
+      { projectId: "p", prompt: "x", options: { max_tokens: 1 } },
+      "options.max_tokens",
+      "unknown_field",
+    ],
+    [
+      "maxTokens over the limit",
+      { projectId: "p", prompt: "x", options: { maxTokens: 16385 } },
+      "options.maxTokens",
+      "invalid_value",
+    ],
+  ])("refuses %s with the field's name", async (_, body, param, error) => {
+    const answer = await testApp().post(path, body, { "x-request-id": "req-3" });
+    expect([answer.status, answer.json()]).toEqual([
+      400,
+      {
+        code: 1001,
+        message: expect.any(String),
+        data: null,
+        error,
+        param,
+        timestamp: expect.any(Number),
+        request_id: "req-3",
+      },
+    ]);
+  });
+
+  it("names every unknown field", async () => {
+    const answer = await testApp().post(path, { projectId: "p", prompt: "x", foo: 1, bar: 2 });
+    expect(answer.json()).toMatchObject({ message: "Unknown fields: foo, bar." });
+  });
+});

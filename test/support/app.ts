@@ -1,0 +1,116 @@
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { Hono } from "hono";
+import { vi } from "vitest";
+import { createApp } from "../../src/app.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { createGateway } from "../../src/gateway.ts";
+
+/** The whole gateway in this isolate, with settings as bindings and a Hono app in the place of the network. */
+export interface TestApp {
+  /** Sends a request and waits until everything that it began has ended, KV writes and the log line included. */
+  readonly send: (path: string, init?: RequestInit) => Promise<Sent>;
+  readonly post: (path: string, body: unknown, headers?: Record<string, string>) => Promise<Sent>;
+  /** The same for code that needs a `fetch`, such as a Connect client. */
+  readonly fetch: (url: string, init?: RequestInit) => Promise<Response>;
+  readonly app: ReturnType<typeof createApp>;
+}
+
+export interface Sent {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  readonly json: () => unknown;
+  /** What was written to the log meanwhile. */
+  readonly log: readonly string[];
+}
+
+export interface TestAppOptions {
+  readonly settings?: Record<string, unknown>;
+  readonly network?: Hono;
+  readonly kv?: KVNamespace;
+}
+
+/** Settings that send everything to an OpenAI-type provider at `https://openai.test/v1`. */
+export const onlyOpenAi = {
+  OPENAI_API_KEY: "sk-upstream",
+  OPENAI_BASE_URL: "https://openai.test/v1",
+  AI_PROVIDERS: "openai",
+};
+
+export function testApp({ settings = onlyOpenAi, network = new Hono(), kv = env.CACHE }: TestAppOptions = {}): TestApp {
+  const loaded = loadConfig({ ENVIRONMENT: "development", ...settings });
+  const app = loaded.config
+    ? createApp({
+        settings: loaded,
+        gateway: createGateway(loaded.config, {
+          kv,
+          fetch: async (url, init) => network.fetch(new Request(url, init)),
+        }),
+      })
+    : createApp({ settings: loaded });
+
+  const send = async (path: string, init?: RequestInit): Promise<Sent> => {
+    const log: string[] = [];
+    const spies = (["log", "warn", "error"] as const).map((level) =>
+      vi.spyOn(console, level).mockImplementation((line) => void log.push(String(line))),
+    );
+    const context = createExecutionContext();
+    const response = await app.fetch(new Request(new URL(path, "http://gateway.test"), init), env, context);
+    const text = await response.text();
+    await waitOnExecutionContext(context);
+    for (const spy of spies) spy.mockRestore();
+    return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text), log };
+  };
+  return {
+    app,
+    send,
+    post: (path, body, headers) =>
+      send(path, {
+        method: "POST",
+        body: typeof body === "string" ? body : JSON.stringify(body),
+        headers: { "content-type": "application/json", ...headers },
+      }),
+    // connect-web asks for `redirect: "error"`, which workerd does not know (shared/platform.md).
+    fetch: async (url, init) =>
+      app.fetch(new Request(url, { ...init, redirect: "manual" }), env, createExecutionContext()),
+  };
+}
+
+/** A completion as OpenAI answers it. */
+export function completion(content: string, more: Record<string, unknown> = {}) {
+  return {
+    id: "chatcmpl-upstream",
+    object: "chat.completion",
+    created: 1,
+    model: "gpt-upstream",
+    choices: [
+      { index: 0, message: { role: "assistant", content, refusal: null }, logprobs: null, finish_reason: "stop" },
+    ],
+    usage: { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 },
+    ...more,
+  };
+}
+
+/** The same answer as a stream, one event per piece. */
+export function completionEvents(pieces: readonly string[]): string {
+  const head = { id: "chatcmpl-upstream", object: "chat.completion.chunk", created: 1, model: "gpt-upstream" };
+  const events = [
+    ...pieces.map((content) => ({ ...head, choices: [{ index: 0, delta: { content }, finish_reason: null }] })),
+    { ...head, choices: [{ index: 0, delta: {}, finish_reason: "stop" }] },
+    { ...head, choices: [], usage: { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 } },
+  ];
+  return `${events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("")}data: [DONE]\n\n`;
+}
+
+/** OpenAI as a Hono app: it answers plain or streamed as asked and keeps the bodies that it was sent. */
+export function fakeOpenAi(pieces: readonly string[] = ["青", "羽"]) {
+  const seen: Record<string, unknown>[] = [];
+  const network = new Hono().post("/v1/chat/completions", async (c) => {
+    const body: Record<string, unknown> = await c.req.json();
+    seen.push(body);
+    if (body.stream !== true) return c.json(completion(pieces.join("")));
+    return c.body(completionEvents(pieces), 200, { "content-type": "text/event-stream" });
+  });
+  return { network, seen };
+}
