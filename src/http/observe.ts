@@ -25,7 +25,7 @@ export function observe(): MiddlewareHandler<Walk> {
 
     await next();
 
-    record.route = routePath(c, -1);
+    record.route = routePath(c);
     c.res.headers.set("x-request-id", requestId);
     const { status } = c.res;
     const log = () => console.log(logLine(record, status, Date.now()));
