@@ -28,6 +28,8 @@ const key = text("a key of visible ASCII characters", keyForm);
 export const builtInNames = ["ai-service", "openai", "anthropic"] as const;
 export type BuiltInName = (typeof builtInNames)[number];
 
+const port = { ...whole("", 1, 65_535), expected: "a port from 1 to 65535" };
+
 const providerList: Parser<readonly BuiltInName[]> = {
   ...listOf(oneOf(...builtInNames)),
   expected:
@@ -59,7 +61,7 @@ export const settings = {
     "Host of the AI service.",
     { names: ["PYTHON_AI_HOST", "QINGYU_AI_PYTHON_HOST"], default: "localhost" },
   ),
-  "ai.python_service.grpc_port": setting(whole("port", 1, 65535), "RPC port of the AI service.", {
+  "ai.python_service.grpc_port": setting(port, "RPC port of the AI service.", {
     names: ["PYTHON_AI_GRPC_PORT", "QINGYU_AI_PYTHON_GRPC_PORT"],
     default: "50052",
   }),

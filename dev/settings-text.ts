@@ -1,0 +1,47 @@
+import { settingPaths } from "../src/config/read.ts";
+import { namesOf, type SettingPath, settings } from "../src/config/settings.ts";
+
+/** The name that the examples use: the shared one where there is one. */
+function nameOf(path: SettingPath): string {
+  return settings[path].names[0] ?? namesOf(path)[0] ?? path;
+}
+
+function defaultOf(path: SettingPath): string {
+  const { default: value, unset } = settings[path];
+  return value ?? unset ?? "none";
+}
+
+/** `.dev.vars.example`: every setting, commented out, with what it does and its default. */
+export function exampleFile(): string {
+  const entries = settingPaths.map((path) => {
+    const { about, expected, default: value } = settings[path];
+    return `# ${about}\n# ${expected}; default: ${defaultOf(path)}\n# ${nameOf(path)}=${value ?? ""}\n`;
+  });
+  return `# Settings for local development: copy to .dev.vars and uncomment what you need.\n# Made by 'npm run generate' from src/config/settings.ts.\n\n${entries.join("\n")}`;
+}
+
+/** The README's table of settings, as Markdown. */
+export function readmeTable(): string {
+  const rows = settingPaths.map((path) => {
+    const { about, expected, isSecret } = settings[path];
+    const names = [...settings[path].names, namesOf(path)[0]].map((name) => `\`${name}\``).join(", ");
+    const cells = [
+      `\`${path}\``,
+      names,
+      `${defaultOf(path)}${isSecret ? " (secret)" : ""}`,
+      `${about} Form: ${expected}.`,
+    ];
+    return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  });
+  return `| setting | names in the environment | default | meaning |\n|---|---|---|---|\n${rows.join("\n")}\n`;
+}
+
+const start = "<!-- settings:start -->\n";
+const end = "<!-- settings:end -->";
+
+/** The README with a fresh table between its markers. Throws where the markers are not there. */
+export function withTable(readme: string): string {
+  const [from, to] = [readme.indexOf(start), readme.indexOf(end)];
+  if (from === -1 || to < from) throw new Error("README.md has no settings markers");
+  return `${readme.slice(0, from + start.length)}\n${readmeTable()}\n${readme.slice(to)}`;
+}

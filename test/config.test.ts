@@ -1,0 +1,270 @@
+import { describe, expect, it } from "vitest";
+import example from "../.dev.vars.example?raw";
+import { exampleFile, withTable } from "../dev/settings-text.ts";
+import readme from "../README.md?raw";
+import { expand } from "../src/config/expand.ts";
+import { loadConfig } from "../src/config/load.ts";
+import { settingPaths } from "../src/config/read.ts";
+import { namesOf, settings } from "../src/config/settings.ts";
+
+const hex = (digit: string) => digit.repeat(64);
+const production = {
+  ENVIRONMENT: "production",
+  GATEWAY_API_KEYS: `a:${hex("a")}`,
+  PYTHON_AI_SERVICE_URL: "https://ai.example.com",
+};
+
+/** The settings of a config that must be usable. */
+function config(bindings: Record<string, unknown>) {
+  const { config, problems } = loadConfig(bindings);
+  if (!config) throw new Error(JSON.stringify(problems));
+  return config;
+}
+
+const problemsOf = (bindings: Record<string, unknown>) => loadConfig(bindings).problems ?? [];
+
+describe("the layers", () => {
+  it("start from the defaults", () => {
+    expect(config({})).toEqual({
+      environment: "development",
+      ai: {
+        model: "gpt-4-turbo-preview",
+        models: undefined,
+        maxTokens: 2000,
+        temperature: 0.7,
+        embeddingModel: "BAAI/bge-large-zh-v1.5",
+        providers: [
+          {
+            name: "ai-service",
+            type: "ai-service",
+            baseUrl: "http://localhost:50052",
+            apiKey: undefined,
+            protocol: "connect",
+          },
+        ],
+      },
+      deadlines: { requestMs: 120_000, firstTokenMs: 10_000, idleMs: 15_000 },
+      cache: {
+        enabled: true,
+        ttlSeconds: 3600,
+        staleSeconds: 86_400,
+        readTimeoutMs: 50,
+        scope: "tenant",
+        keySecret: undefined,
+        encryptionKey: undefined,
+      },
+      stream: { heartbeatMs: 10_000 },
+      auth: { apiKeys: [] },
+      limits: { bodyBytes: 1_048_576, promptChars: 400_000, maxTokens: 16_384 },
+      cors: { allowedOrigins: [] },
+    });
+  });
+
+  it("take the strongest name that is not blank", () => {
+    const model = (bindings: Record<string, unknown>) => config(bindings).ai.model;
+    expect(model({ OPENAI_MODEL: "shared" })).toBe("shared");
+    expect(model({ OPENAI_MODEL: "shared", QINGYU_AI_MODEL: "strong" })).toBe("strong");
+    expect(model({ OPENAI_MODEL: "shared", QINGYU_AI_MODEL: "  " })).toBe("shared");
+    expect(model({ OPENAI_MODEL: "" })).toBe("gpt-4-turbo-preview");
+  });
+
+  it("know the aliases of the service's host and port, and its https outside development", () => {
+    const url = (bindings: Record<string, unknown>) => config(bindings).ai.providers[0]?.baseUrl;
+    expect(url({ QINGYU_AI_PYTHON_HOST: "ai", QINGYU_AI_PYTHON_GRPC_PORT: "50051" })).toBe("http://ai:50051");
+    expect(url({ ...production, PYTHON_AI_SERVICE_URL: "", PYTHON_AI_HOST: "ai" })).toBe("https://ai:50052");
+    expect(url({ PYTHON_AI_SERVICE_URL: "http://x/base/" })).toBe("http://x/base");
+  });
+
+  it("take what TOML typed already", () => {
+    expect(config({ QINGYU_CACHE_ENABLED: false, QINGYU_CACHE_TTL_SECONDS: 60 }).cache).toMatchObject({
+      enabled: false,
+      ttlSeconds: 60,
+    });
+  });
+});
+
+describe("references", () => {
+  const names: Record<string, string> = { A: "a", NESTED: "${A}" };
+  it.each([
+    ["x", { outcome: "value", value: "x" }],
+    ["${A}-${A}", { outcome: "value", value: "a-a" }],
+    ["${MISSING}", { outcome: "unset" }],
+    ["x${MISSING}", { outcome: "unset" }],
+    ["${MISSING:-}", { outcome: "unset" }],
+    ["${MISSING:-d}", { outcome: "value", value: "d" }],
+    ["${A:-d}", { outcome: "value", value: "a" }],
+    ["${NESTED}", { outcome: "malformed" }],
+    ["${A", { outcome: "malformed" }],
+    ["${not a name}", { outcome: "malformed" }],
+  ])("%s", (text, expected) => {
+    expect(expand(text, (name) => names[name])).toEqual(expected);
+  });
+
+  it("are replaced in every setting, and a missing one leaves it unset", () => {
+    expect(config({ OPENAI_MODEL: "${M}", M: "gpt-x" }).ai.model).toBe("gpt-x");
+    expect(config({ OPENAI_MODEL: "${M}" }).ai.model).toBe("gpt-4-turbo-preview");
+    expect(problemsOf({ OPENAI_MODEL: "${" })).toMatchObject([{ reason: "has a ${ that is no reference" }]);
+  });
+});
+
+describe("the chain", () => {
+  const chain = (bindings: Record<string, unknown>) => config(bindings).ai.providers;
+
+  it("is made of what is configured, in its order", () => {
+    const keys = { OPENAI_API_KEY: "o", ANTHROPIC_API_KEY: "a" };
+    expect(chain(keys).map(({ name }) => name)).toEqual(["ai-service", "openai", "anthropic"]);
+    expect(chain({ ...keys, AI_PROVIDERS: "anthropic, openai" }).map(({ name }) => name)).toEqual([
+      "anthropic",
+      "openai",
+    ]);
+    expect(chain({ ...production, PYTHON_AI_SERVICE_URL: "", OPENAI_API_KEY: "o" }).map(({ name }) => name)).toEqual([
+      "openai",
+    ]);
+  });
+
+  it("lets OpenAI take its own names and the one that it is configured with", () => {
+    const [provider] = chain({ OPENAI_API_KEY: "o", AI_PROVIDERS: "openai", OPENAI_MODEL: "my-tuned" });
+    expect(provider).toMatchObject({
+      model: "my-tuned",
+      models: ["gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "my-tuned"],
+    });
+  });
+
+  const entry = {
+    name: "deepseek",
+    type: "openai",
+    baseUrl: "https://api.deepseek.com/v1/",
+    apiKey: "${KEY}",
+    model: "deepseek-chat",
+  };
+  const read = { ...entry, baseUrl: "https://api.deepseek.com/v1", apiKey: 'quo"te' };
+
+  it("may be a structured list, in TOML or as JSON text, with references in its texts", () => {
+    const KEY = 'quo"te';
+    expect(chain({ KEY, AI_PROVIDERS: [entry] })).toEqual([read]);
+    expect(chain({ KEY, AI_PROVIDERS: JSON.stringify([entry]) })).toEqual([read]);
+    expect(chain({ AI_PROVIDERS: [entry] })[0]?.apiKey).toBeUndefined();
+  });
+
+  it.each([
+    ["an unknown member", [{ ...entry, url: "x" }], "entry 1: unknown 'url'"],
+    ["a missing member", [entry, { name: "b", type: "openai" }], "entry 2: 'baseUrl' is missing"],
+    ["a wrong type", [{ ...entry, type: "gemini" }], "entry 1: 'type' is not valid"],
+    ["a wrong address", [{ ...entry, baseUrl: "ftp://x" }], "entry 1: 'baseUrl' is not valid"],
+    ["an address whose name is missing", [{ ...entry, baseUrl: "${GONE}" }], "entry 1: 'baseUrl' is missing"],
+    ["a torn reference", [{ ...entry, apiKey: "${KEY" }], "entry 1: 'apiKey' has a ${ that is no reference"],
+    ["a name that stands twice", [entry, entry], "entry 2: its name is taken already"],
+    ["something that is no table", ["x"], "entry 1: is not a table"],
+    ["an empty list", [], "names nobody who could answer"],
+    ["torn JSON", "[{", "is not a list"],
+    ["an unknown name", "gemini", "is not valid"],
+  ])("refuses %s", (_, list, reason) => {
+    expect(problemsOf({ AI_PROVIDERS: list })).toMatchObject([{ reason }]);
+  });
+
+  it("refuses to name a provider that is not configured", () => {
+    const [problem] = problemsOf({ AI_PROVIDERS: "openai" });
+    expect(problem).toMatchObject({
+      setting: expect.stringContaining("OPENAI_API_KEY"),
+      reason: "is required, since ai.providers names openai",
+    });
+  });
+});
+
+describe("outside development", () => {
+  it("serves with keys and https", () => {
+    expect(config(production).auth.apiKeys).toEqual([{ tenant: "a", sha256Hex: hex("a") }]);
+  });
+
+  it("refuses to serve without keys", () => {
+    expect(problemsOf({ ...production, GATEWAY_API_KEYS: "" })).toMatchObject([
+      { reason: "is required outside development" },
+    ]);
+  });
+
+  it("refuses http upstreams unless they are allowed", () => {
+    const http = { ...production, PYTHON_AI_SERVICE_URL: "http://10.0.0.1:50052" };
+    expect(problemsOf(http)).toMatchObject([{ reason: "is not true, and the address of ai-service is not https" }]);
+    expect(config({ ...http, QINGYU_AI_ALLOW_INSECURE_UPSTREAM: "true" }).ai.providers).toHaveLength(1);
+  });
+
+  it("is everything that is not spelled development", () => {
+    expect(problemsOf({ ENVIRONMENT: "Development" })).toContainEqual(
+      expect.objectContaining({ setting: expect.stringContaining("ENVIRONMENT"), reason: "is not valid" }),
+    );
+    expect(problemsOf({ ENVIRONMENT: "develop" })).not.toEqual([]);
+  });
+});
+
+describe("problems", () => {
+  it("come all at once, name the setting, and never show a value", () => {
+    const planted = "pl4nted ${";
+    const bindings = Object.fromEntries(settingPaths.map((path) => [namesOf(path).at(-1) ?? "", planted]));
+    const problems = problemsOf(bindings);
+    for (const path of settingPaths) {
+      expect(
+        problems.filter(({ setting }) => setting.startsWith(`${path} (`)),
+        path,
+      ).not.toEqual([]);
+    }
+    expect(JSON.stringify(loadConfig(bindings))).not.toContain("pl4nted");
+  });
+
+  it.each([
+    ["QINGYU_DEADLINES_REQUEST_MS", ["0", "-1", "1.5", "1e3", "soon", "3600001"]],
+    ["QINGYU_AI_TEMPERATURE", ["2.1", "-0.1", "warm"]],
+    ["PYTHON_AI_GRPC_PORT", ["0", "65536"]],
+    ["PYTHON_AI_PROTOCOL", ["grpc", "CONNECT"]],
+    ["QINGYU_CACHE_ENABLED", ["yes", "2"]],
+    ["CACHE_KEY_SECRET", ["short"]],
+    ["OPENAI_BASE_URL", ["api.openai.com", "ftp://x", "https://user:secret@x", "https://x?key=secret", "https://x#y"]],
+    ["OPENAI_API_KEY", ["two words", "钥匙"]],
+    ["GATEWAY_API_KEYS", ["a", `a:${hex("a").slice(1)}`, `a b:${hex("a")}`, `a:${hex("a")},b:${hex("a")}`]],
+    ["CORS_ALLOWED_ORIGINS", ["*", "https://x/path", "x.com"]],
+  ])("%s refuses %j", (name, texts) => {
+    for (const text of texts) {
+      const problems = problemsOf({ [name]: text });
+      expect(problems, text).toHaveLength(1);
+      expect(problems[0]?.setting).toContain(name);
+      expect(problems[0]?.expected).not.toBe("");
+      expect(JSON.stringify(problems)).not.toContain("secret@");
+    }
+  });
+});
+
+describe("near misses", () => {
+  it("are warned of by name", () => {
+    const { warnings } = loadConfig({
+      QINGYU_AI_MODLE: "x",
+      OPENAI_API_KEYS: "x",
+      QINGYU_SOMETHING_ELSE: "x",
+      MY_OWN: "x",
+      CACHE: {},
+    });
+    expect(warnings).toEqual([
+      "QINGYU_AI_MODLE is not a setting; did you mean QINGYU_AI_MODEL?",
+      "OPENAI_API_KEYS is not a setting; did you mean OPENAI_API_KEY?",
+      "QINGYU_SOMETHING_ELSE is not a setting.",
+    ]);
+  });
+
+  it("do not take one setting for another", () => {
+    expect(loadConfig(Object.fromEntries(settingPaths.flatMap(namesOf).map((name) => [name, "x"]))).warnings).toEqual(
+      [],
+    );
+  });
+});
+
+describe("what is written about the settings", () => {
+  it("is what the code says", () => {
+    expect(example).toBe(exampleFile());
+    expect(readme).toBe(withTable(readme));
+  });
+
+  it("leaves no default that would be refused", () => {
+    for (const path of settingPaths) {
+      const { default: value, parse } = settings[path];
+      if (value !== undefined) expect(parse(value), path).toBeDefined();
+    }
+  });
+});
