@@ -1,0 +1,124 @@
+/** `npm run check:ai [-- URL] [--timeout-ms N]`: whether an AI service answers as the gateway needs it, over both protocols. */
+import { connect as connectHttp2 } from "node:http2";
+import { parseArgs } from "node:util";
+import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
+import { AIService } from "../src/gen/qingyu/ai/ai_service_pb.ts";
+import { cappedFetch, rootCause } from "./capped-fetch.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { "timeout-ms": { type: "string", default: "20000" } },
+});
+const url = (positionals[0] ?? process.env.PYTHON_AI_SERVICE_URL ?? "http://127.0.0.1:50052").replace(/\/+$/, "");
+const timeoutMs = Number(values["timeout-ms"]);
+const token = process.env.PYTHON_AI_TOKEN;
+const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
+const prompt = { projectId: "check", prompt: "写一句话。", options: { maxTokens: 32 } };
+
+interface Outcome {
+  /** The model where the call names one, or what else there is to say. */
+  readonly says: string;
+}
+
+type Check = (client: Client<typeof AIService>) => Promise<Outcome>;
+
+const checks: Readonly<Record<string, Check>> = {
+  async HealthCheck(client) {
+    const { status } = await client.healthCheck({}, { headers, timeoutMs });
+    return { says: status };
+  },
+  async GenerateContent(client) {
+    const { content, model } = await client.generateContent(prompt, { headers, timeoutMs });
+    if (content === "") throw new Failure("answered OK with empty content");
+    return { says: model || "(names no model)" };
+  },
+  async StreamGenerateContent(client) {
+    let model = "";
+    let text = "";
+    try {
+      for await (const chunk of client.streamGenerateContent(prompt, { headers, timeoutMs })) {
+        model ||= chunk.model;
+        text += chunk.delta;
+      }
+    } catch (error) {
+      if (ConnectError.from(error).code !== Code.Unimplemented) throw error;
+      return { says: "not offered (the gateway uses GenerateContent)" };
+    }
+    if (text === "") throw new Failure("answered OK with an empty stream");
+    return { says: model || "(names no model)" };
+  },
+};
+
+/** A failure that says itself what is wrong. */
+class Failure extends Error {}
+
+if (!URL.canParse(url) || !/^https?:/.test(url)) {
+  console.error(`${url} is no http or https URL.`);
+  process.exitCode = 2;
+} else if (!Number.isInteger(timeoutMs) || timeoutMs < 1) {
+  console.error("--timeout-ms takes a whole number of milliseconds.");
+  process.exitCode = 2;
+} else {
+  const options = { baseUrl: url, useBinaryFormat: true, fetch: cappedFetch };
+  await checkProtocol("connect", createConnectTransport(options));
+  await checkProtocol("grpc-web", createGrpcWebTransport(options));
+}
+
+async function checkProtocol(protocol: string, transport: Transport): Promise<void> {
+  const client = createClient(AIService, transport);
+  for (const [name, check] of Object.entries(checks)) {
+    const startedMs = performance.now();
+    const row = (says: string) =>
+      `${protocol.padEnd(9)} ${name.padEnd(22)} ${`${Math.round(performance.now() - startedMs)} ms`.padStart(9)}  ${says}`;
+    try {
+      const { says } = await check(client);
+      console.log(row(says));
+    } catch (error) {
+      console.log(row(`FAILED: ${await explain(error)}`));
+      process.exitCode = 1;
+    }
+  }
+}
+
+/** One line about what is wrong and, where it can be known, what to do. */
+async function explain(error: unknown): Promise<string> {
+  if (error instanceof Failure) return error.message;
+  const { code, cause, rawMessage } = ConnectError.from(error);
+  const { code: systemCode, message } = rootCause(cause);
+  if (systemCode === "ECONNREFUSED") return "connection refused: nothing listens there";
+  if (systemCode === "ENOTFOUND" || systemCode === "EAI_AGAIN") return "the host name is not known";
+  if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(systemCode))
+    return `TLS: the certificate is not trusted (${systemCode})`;
+  if (/SSL|EPROTO/.test(systemCode)) return "TLS: the port does not speak TLS; try http://";
+  if (code === Code.DeadlineExceeded) return `no answer within ${timeoutMs} ms`;
+  if (await speaksHttp2(url)) {
+    return "plain gRPC only: a Worker cannot speak it. Let the service offer Connect or gRPC-Web, or put Envoy's grpc_web filter before it";
+  }
+  if (/HTTP_REQUEST|HTTPParserError|UND_ERR_SOCKET|ECONNRESET|HPE_/.test(systemCode)) {
+    return `no HTTP/1.1 answer (${systemCode}); a TLS port? try https://`;
+  }
+  if (code === Code.Unauthenticated || code === Code.PermissionDenied)
+    return "the service wants a token: set PYTHON_AI_TOKEN";
+  if (code === Code.Unimplemented)
+    return "it speaks HTTP but does not offer this RPC; is this the AI service's RPC port?";
+  if (/content type|HTTP \d+|too large/.test(`${rawMessage} ${message}`))
+    return `wrong protocol: it speaks HTTP but is not the AIService (${rawMessage})`;
+  const said = message === rawMessage ? rawMessage : `${rawMessage} (${message})`;
+  return `${Code[code]}: ${said.split("\n", 1)[0]?.slice(0, 200)}`;
+}
+
+/** Whether the port takes an HTTP/2 connection without upgrade, as gRPC servers do. */
+function speaksHttp2(origin: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const session = connectHttp2(origin);
+    const settle = (answer: boolean) => {
+      session.destroy();
+      resolve(answer);
+    };
+    session.setTimeout(2000, () => settle(false));
+    session.once("remoteSettings", () => settle(true));
+    session.once("error", () => settle(false));
+    session.once("close", () => settle(false));
+  });
+}

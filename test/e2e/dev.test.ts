@@ -1,0 +1,203 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { Code, createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
+import OpenAI from "openai";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type RunningAiService, startAiService } from "../../dev/ai-service.ts";
+import { isTaken } from "../../dev/ports.ts";
+import { AIService } from "../../src/gen/qingyu/ai/ai_service_pb.ts";
+
+const root = join(import.meta.dirname, "../..");
+const start = join(root, "dev/start.ts");
+
+/** A port of 127.0.0.1 that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Runs a script to its end. */
+function run(args: string[]): Promise<{ exitCode: number; output: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, args, { cwd: root }, (error, stdout, stderr) => {
+      resolve({ exitCode: typeof error?.code === "number" ? error.code : 0, output: `${stdout}${stderr}`.trim() });
+    });
+  });
+}
+
+/** The product as `npm run dev` starts it: wrangler's own workerd, where nothing may be compiled at run time. */
+describe("npm run dev", () => {
+  let dev: ChildProcess;
+  let aiService: RunningAiService;
+  let port: number;
+  let url: string;
+  let output = "";
+
+  beforeAll(async () => {
+    aiService = await startAiService({ port: 0 });
+    port = await freePort();
+    url = `http://127.0.0.1:${port}`;
+    dev = spawn(process.execPath, [start, "--port", String(port), "--ai-service", aiService.url], { cwd: root });
+    await new Promise<void>((resolve, reject) => {
+      const read = (data: Buffer) => {
+        output += data;
+        if (output.includes("Ready.")) resolve();
+      };
+      dev.stdout?.on("data", read);
+      dev.stderr?.on("data", read);
+      dev.once("exit", () => reject(new Error(output)));
+    });
+  }, 60_000);
+
+  afterAll(async () => {
+    dev.kill("SIGINT");
+    await once(dev, "exit");
+    await aiService.close();
+    expect(dev.exitCode).toBe(0);
+    expect(await isTaken(port)).toBe(false);
+  }, 30_000);
+
+  it("prints where everything is and a line to try, and that line works", async () => {
+    expect(output).toContain(`gateway     ${url}`);
+    expect(output).toContain(`AI service  ${aiService.url} (--ai-service)`);
+    const body = /-d '(.*)'/.exec(output)?.[1] ?? "";
+    const answer = await fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+    });
+    expect([answer.status, await answer.json()]).toMatchObject([
+      200,
+      { model: "embedded", choices: [{ finish_reason: "stop" }] },
+    ]);
+  });
+
+  it("says in one line that its port is taken", async () => {
+    const { exitCode, output } = await run([start, "--port", String(port)]);
+    expect([exitCode, output]).toEqual([1, expect.stringMatching(`^Port ${port} of 127.0.0.1 is taken\\. [^\\n]*$`)]);
+  });
+
+  it.each([
+    [["--ai-service", "localhost:50052"], /^--ai-service takes an http or https URL[^\n]*$/],
+    [["--port", "x"], /^--port takes a number[^\n]*$/],
+    [["--nope"], /^Unknown option '--nope'[^\n]*$/],
+  ])("says in one line what is wrong with %j", async (args, line) => {
+    const { exitCode, output } = await run([start, ...args]);
+    expect([exitCode, output]).toEqual([1, expect.stringMatching(line)]);
+  });
+
+  describe("serves the official OpenAI SDK", () => {
+    const messages = [
+      { role: "system" as const, content: "你是小说家。" },
+      { role: "user" as const, content: "青羽落在窗前。" },
+    ];
+    const sdk = () => new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 });
+
+    it("plain", async () => {
+      const answer = await sdk().chat.completions.create({ model: "gpt-4o", messages });
+      expect(answer).toMatchObject({
+        object: "chat.completion",
+        model: "embedded",
+        choices: [{ finish_reason: "stop" }],
+      });
+      expect(answer.choices[0]?.message.content).toMatch(/\p{Script=Han}/u);
+      expect(answer.usage?.total_tokens).toBeGreaterThan(0);
+    });
+
+    it("streamed, piece by piece, with usage", async () => {
+      const stream = await sdk().chat.completions.create({
+        model: "gpt-4o",
+        messages: [{ role: "user", content: "streamed" }],
+        stream: true,
+        stream_options: { include_usage: true },
+      });
+      const arrivals: number[] = [];
+      let usage: OpenAI.CompletionUsage | null | undefined;
+      for await (const chunk of stream) {
+        arrivals.push(performance.now());
+        usage = chunk.usage;
+      }
+      expect(arrivals.length).toBeGreaterThan(10);
+      expect(Number(arrivals.at(-1)) - Number(arrivals[0])).toBeGreaterThan(100);
+      expect(usage?.total_tokens).toBeGreaterThan(0);
+    });
+
+    it("with models and with errors as its own classes", async () => {
+      const { data } = await sdk().models.list();
+      expect(data.map(({ id }) => id)).toContain("gpt-4-turbo-preview");
+      expect(await sdk().models.retrieve("org/model")).toMatchObject({ id: "org/model" });
+      const error = await sdk()
+        .chat.completions.create({ model: "gpt-4o", messages: [] })
+        .catch((thrown) => thrown);
+      expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+      expect([error.status, error.code, error.param, error.type]).toEqual([
+        400,
+        "invalid_value",
+        "messages",
+        "invalid_request_error",
+      ]);
+    });
+  });
+
+  describe.each([
+    ["Connect", createConnectTransport],
+    ["gRPC-Web", createGrpcWebTransport],
+  ])("serves a typed client over %s", (name, transportOf) => {
+    describe.each([
+      ["binary", true],
+      ["JSON", false],
+    ])("in %s", (format, useBinaryFormat) => {
+      const client = () => createClient(AIService, transportOf({ baseUrl: url, useBinaryFormat }));
+      const prompt = `${name} ${format}：青羽🪶`;
+
+      it("plain, streamed and asked for its health", async () => {
+        const answer = await client().generateContent({ projectId: "p", prompt });
+        expect(answer).toMatchObject({ model: "embedded", finishReason: "stop" });
+        expect(answer.tokensUsed).toBe(answer.usage?.totalTokens);
+        let text = "";
+        let chunks = 0;
+        for await (const chunk of client().streamGenerateContent({ projectId: "p", prompt: `${prompt}!` })) {
+          text += chunk.delta;
+          chunks++;
+        }
+        expect(text).toMatch(/\p{Script=Han}/u);
+        expect(chunks).toBeGreaterThan(10);
+        expect(await client().healthCheck({})).toMatchObject({
+          status: "healthy",
+          checks: { "ai-service": "healthy" },
+        });
+      });
+
+      it("with Connect's codes", async () => {
+        const refused = await client()
+          .generateContent({ projectId: "p" })
+          .catch((thrown) => thrown);
+        expect(refused.code).toBe(Code.InvalidArgument);
+        const streamed = client().streamGenerateContent({ projectId: "p", prompt, options: { maxTokens: 99_999 } });
+        const failed = await streamed[Symbol.asyncIterator]()
+          .next()
+          .catch((thrown) => thrown);
+        expect([failed.code, failed.rawMessage]).toEqual([
+          Code.InvalidArgument,
+          expect.stringContaining("options.max_tokens"),
+        ]);
+        const missing = await client()
+          .embedText({ texts: ["x"] })
+          .catch((thrown) => thrown);
+        expect(missing.code).toBe(Code.Unimplemented);
+      });
+    });
+  });
+
+  it.each(["openai-sdk.ts", "connect.ts"])("runs examples/%s", async (example) => {
+    const { exitCode, output } = await run([join(root, "examples", example), url]);
+    expect([exitCode, output]).toEqual([0, expect.stringMatching(/\p{Script=Han}.*\(\d+ tokens\)$/su)]);
+  });
+});
