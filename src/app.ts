@@ -7,6 +7,7 @@ import { authenticate } from "./http/auth.ts";
 import { connectFace } from "./http/connect.ts";
 import type { Walk } from "./http/context.ts";
 import { corsOptions } from "./http/cors.ts";
+import { docsFace } from "./http/docs.ts";
 import { healthFace, healthFrom, unconfiguredHealthFace } from "./http/health.ts";
 import { observe } from "./http/observe.ts";
 import { openAiFace } from "./http/openai.ts";
@@ -24,6 +25,7 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   const app = new Hono<Walk>();
   app.onError(answerError);
   app.use(observe());
+  app.route("/", docsFace());
   if (!gateway) {
     app.route("/", unconfiguredHealthFace(settings));
     app.all("*", () => {

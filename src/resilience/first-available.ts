@@ -37,7 +37,7 @@ export function firstAvailable(providers: readonly Provider[], limits: ChainLimi
         return await attempt(provider, request, call, Date.now() + shareMs, limits);
       } catch (error) {
         if (!(error instanceof UpstreamFailure)) throw error;
-        if (!leadsToNext(error)) throw toGatewayError(error);
+        if (!leadsToNext(error)) throw toGatewayError(first ?? error);
         first ??= error;
       }
     }

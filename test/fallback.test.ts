@@ -1,0 +1,233 @@
+import { describe, expect, it } from "vitest";
+import { gateway } from "./support/gateway.ts";
+import { type Kind, provider, upstream } from "./support/upstream.ts";
+import { goodText } from "./upstreams/texts.ts";
+
+/** What a failure of the first provider leads to (design section 5). */
+interface Expected {
+  readonly leadsTo: "next" | "caller";
+  /** In `x-qingyu-attempts`. */
+  readonly reason: string;
+  /** For a caller who has to be told. */
+  readonly status: number;
+  readonly code: string;
+}
+
+const expected =
+  (leadsTo: "next" | "caller", status: number, code: string) =>
+  (reason: string): Expected => ({ leadsTo, reason, status, code });
+const unavailable = expected("next", 503, "upstream_unavailable");
+const bad = expected("next", 502, "upstream_bad_response");
+const timeout = expected("next", 504, "upstream_timeout");
+const limited = expected("next", 429, "rate_limited")("rate_limited");
+const ourKey = expected("next", 502, "upstream_auth");
+const noModel = expected("next", 404, "model_not_found")("model_not_found");
+const tooLong = expected("next", 400, "context_length_exceeded")("context_length_exceeded");
+const refused = expected("caller", 400, "invalid_request")("invalid_request");
+const filtered = expected("caller", 400, "content_filter")("content_filter");
+
+type Table = Readonly<Record<string, Expected>>;
+
+/** What can happen to any answer of any protocol. */
+const anyProtocol: Table = {
+  reset: unavailable("unavailable"),
+  close: unavailable("unavailable"),
+  silent: timeout("timeout"),
+  "reset-body": bad("truncated"),
+  "close-body": bad("truncated"),
+  "silent-body": timeout("timeout"),
+  garbage: bad("malformed"),
+  empty: bad("empty"),
+  endless: bad("oversized"),
+  "html:200": bad("malformed"),
+  "type:": bad("malformed"),
+  "type:text/plain": bad("malformed"),
+  "redirect:301": bad("redirected"),
+  "redirect:302": bad("redirected"),
+  "redirect:303": bad("redirected"),
+  "redirect:307": bad("redirected"),
+  "redirect:308": bad("redirected"),
+  "html:502": unavailable("unavailable"),
+  "html:503": unavailable("unavailable"),
+};
+
+/** Any answer of OpenAI's API, and errors before its streams begin. */
+const openAi: Table = {
+  ...anyProtocol,
+  "status:400": refused,
+  "status:422": refused,
+  "error:400:invalid_value": refused,
+  "error:400:context_length_exceeded": tooLong,
+  "error:400:string_above_max_length": tooLong,
+  "error:400:content_filter": filtered,
+  "error:400:content_policy_violation": filtered,
+  "error:401:invalid_api_key": ourKey("unauthenticated"),
+  "status:401": ourKey("unauthenticated"),
+  "status:402": ourKey("permission_denied"),
+  "status:403": ourKey("permission_denied"),
+  "error:404:model_not_found": noModel,
+  "status:404": bad("not_found"),
+  "status:408": timeout("deadline_exceeded"),
+  "status:409": unavailable("conflict"),
+  "status:429": limited,
+  "error:429:insufficient_quota": limited,
+  "status:500": unavailable("internal"),
+  "status:501": unavailable("unimplemented"),
+  "status:504": timeout("deadline_exceeded"),
+  "status:529": unavailable("internal"),
+};
+
+const openAiPlain: Table = {
+  ...openAi,
+  announced: bad("oversized"),
+  "not-utf8": bad("malformed"),
+  deep: bad("malformed"),
+  vague: bad("truncated"),
+  "finish:nonsense": bad("truncated"),
+  "text:null": bad("malformed"),
+  "text:[]": bad("malformed"),
+  'text:{"choices":[]}': bad("malformed"),
+  'text:{"choices":[{"message":{"content":7},"finish_reason":"stop"}]}': bad("malformed"),
+  'text:{"choices":[{"message":{"content":null},"finish_reason":"stop"}]}': bad("empty"),
+  'text:{"error":{"message":"no"}}': bad("malformed"),
+};
+
+const openAiStreamed: Table = {
+  ...openAi,
+  "not-utf8": bad("malformed"),
+  "unfinished-opening": bad("truncated"),
+  "text:data: [DONE]\n\n": bad("truncated"),
+  "text:data: null\n\n": bad("truncated"),
+  "text:": bad("truncated"),
+  "error-opening:server_error": unavailable("internal"),
+  "error-opening:rate_limit_exceeded": limited,
+  "error-opening:context_length_exceeded": tooLong,
+  "error-opening:content_filter": filtered,
+};
+
+const connectCodes: Table = {
+  canceled: unavailable("canceled"),
+  unknown: unavailable("internal"),
+  invalid_argument: refused,
+  deadline_exceeded: timeout("deadline_exceeded"),
+  not_found: noModel,
+  already_exists: refused,
+  permission_denied: ourKey("permission_denied"),
+  resource_exhausted: limited,
+  failed_precondition: refused,
+  aborted: unavailable("aborted"),
+  out_of_range: refused,
+  unimplemented: unavailable("unimplemented"),
+  internal: unavailable("internal"),
+  unavailable: unavailable("unavailable"),
+  data_loss: unavailable("internal"),
+  unauthenticated: ourKey("unauthenticated"),
+};
+
+/** All codes, in the ways in which a protocol can say them. */
+function codes(...ways: readonly string[]): Table {
+  const rows = ways.flatMap((way) => Object.entries(connectCodes).map(([code, row]) => [`${way}:${code}`, row]));
+  return Object.fromEntries(rows);
+}
+
+/** What proxies in front of the AI service say. */
+const proxied: Table = {
+  "status:401": ourKey("unauthenticated"),
+  "status:403": ourKey("permission_denied"),
+  "status:404": unavailable("unimplemented"),
+  "status:408": unavailable("internal"),
+  "status:429": unavailable("unavailable"),
+  "status:500": unavailable("internal"),
+  "status:504": unavailable("unavailable"),
+};
+
+const framed: Table = {
+  "giant-frame": bad("oversized"),
+  compressed: bad("malformed"),
+  "after-end": bad("malformed"),
+  "text:": bad("truncated"),
+};
+
+const tables: readonly { kind: Kind; stream: boolean; table: Table }[] = [
+  { kind: "openai", stream: false, table: openAiPlain },
+  { kind: "openai", stream: true, table: openAiStreamed },
+  {
+    kind: "connect",
+    stream: false,
+    table: {
+      ...anyProtocol,
+      ...proxied,
+      ...codes("error:0"),
+      announced: bad("oversized"),
+      "finish:nonsense": bad("malformed"),
+    },
+  },
+  {
+    kind: "connect",
+    stream: true,
+    table: { ...anyProtocol, ...proxied, ...framed, ...codes("error:0", "error-headers", "error-opening") },
+  },
+  {
+    kind: "grpc-web",
+    stream: false,
+    table: {
+      ...anyProtocol,
+      ...proxied,
+      ...framed,
+      ...codes("error:0", "error-headers"),
+      twice: bad("malformed"),
+      unfinished: bad("truncated"),
+    },
+  },
+  {
+    kind: "grpc-web",
+    stream: true,
+    table: { ...anyProtocol, ...proxied, ...framed, ...codes("error:0", "error-headers", "error-opening") },
+  },
+];
+
+const rows = tables.flatMap(({ kind, stream, table }) =>
+  Object.entries(table).map(([scenario, row]) => ({
+    kind,
+    how: stream ? "streamed" : "plain",
+    stream,
+    scenario,
+    ...row,
+  })),
+);
+
+/** Short enough for a test, and long enough for an upstream that answers at once. */
+const limits = { QINGYU_DEADLINES_REQUEST_MS: "700", QINGYU_DEADLINES_FIRST_TOKEN_MS: "250" };
+const patient = {};
+
+describe("a first provider that fails", () => {
+  it.each(rows)("$kind $how $scenario leads to the $leadsTo", async ({ kind, stream, scenario, ...row }) => {
+    const [first, second] = [upstream(scenario), upstream("ok")];
+    const settings = scenario.startsWith("silent") ? limits : patient;
+    const asked = gateway([provider("first", kind, first), provider("second", "openai", second)], settings);
+    const answer = await asked.ask({ stream });
+    if (row.leadsTo === "next") {
+      expect([answer.status, answer.attempts, answer.content]).toEqual([
+        200,
+        `first:${row.reason}, second:ok`,
+        goodText,
+      ]);
+      expect(answer.headers.get("x-qingyu-provider")).toBe("second");
+    } else {
+      expect([answer.status, answer.code, answer.attempts]).toEqual([row.status, row.code, `first:${row.reason}`]);
+      expect(await second.seen()).toEqual([]);
+    }
+    expect(await first.robbed()).toEqual([]);
+  });
+
+  it.each(rows)(
+    "$kind $how $scenario is what the caller hears when all fail",
+    async ({ kind, stream, scenario, ...row }) => {
+      const [first, second] = [upstream(scenario), upstream("status:418")];
+      const settings = scenario.startsWith("silent") ? limits : patient;
+      const asked = gateway([provider("first", kind, first), provider("second", "openai", second)], settings);
+      const answer = await asked.ask({ stream });
+      expect([answer.status, answer.code]).toEqual([row.status, row.code]);
+    },
+  );
+});

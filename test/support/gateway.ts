@@ -1,0 +1,155 @@
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { expect, vi } from "vitest";
+import worker from "../../src/index.ts";
+import { marker } from "../upstreams/texts.ts";
+
+export type Face = "openai" | "qingyu" | "connect";
+
+export interface Ask {
+  /** OpenAI's unless told otherwise. */
+  readonly face?: Face;
+  readonly stream?: boolean;
+  /** Joins the body of the face. */
+  readonly body?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+export interface Answered {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** `x-qingyu-attempts` */
+  readonly attempts: string | null;
+  /** The answer's own text, put together again where it was streamed. */
+  readonly content: string;
+  /** The data of a stream's events or messages, of a plain answer its body. Parsed where it is JSON. */
+  readonly events: readonly unknown[];
+  /** The error's code, wherever the face puts it. */
+  readonly code: unknown;
+  readonly log: readonly string[];
+}
+
+/** The deployed worker with settings of its own, so that nothing is left of what an earlier test taught it. */
+export interface Gateway {
+  /** Asks and reads to the end. Fails the test where something of an upstream shows that must not. */
+  readonly ask: (ask?: Ask) => Promise<Answered>;
+  /** Asks and leaves the answer to the test. */
+  readonly open: (ask?: Ask) => Promise<Response>;
+}
+
+const paths: Readonly<Record<Face, string>> = {
+  openai: "/v1/chat/completions",
+  qingyu: "/api/v1/ai/generate",
+  connect: "/qingyu.ai.AIService/GenerateContent",
+};
+
+export function gateway(providers: readonly unknown[], settings: Readonly<Record<string, string>> = {}): Gateway {
+  const bindings = { ...env, QINGYU_CACHE_ENABLED: "false", AI_PROVIDERS: providers, ...settings };
+  const send = async (ask: Ask) => {
+    const context = createExecutionContext();
+    return { response: await worker.fetch(requestFor(ask), bindings, context), context };
+  };
+  return {
+    open: async (ask = {}) => (await send(ask)).response,
+    async ask(ask = {}) {
+      const log: string[] = [];
+      const spies = (["log", "warn", "error", "info", "debug"] as const).map((level) =>
+        vi.spyOn(console, level).mockImplementation((...line) => void log.push(line.join(" "))),
+      );
+      const { response, context } = await send(ask);
+      const text = await response.text();
+      await waitOnExecutionContext(context);
+      for (const spy of spies) spy.mockRestore();
+      const headers = [...response.headers].map((header) => header.join(": "));
+      for (const shown of [text, ...headers, ...log]) expect(shown).not.toContain(marker);
+      return { ...read(ask.face ?? "openai", response, text), log };
+    },
+  };
+}
+
+function requestFor({ face = "openai", stream = false, body = {}, headers = {}, signal }: Ask) {
+  const question = "你好🪶";
+  const bodies: Readonly<Record<Face, unknown>> = {
+    openai: { messages: [{ role: "user", content: question }], ...(stream && { stream }), ...body },
+    qingyu: { projectId: "p", prompt: question, ...(stream && { options: { stream } }), ...body },
+    connect: { projectId: "p", prompt: question, ...body },
+  };
+  const isFramed = face === "connect" && stream;
+  const json = new TextEncoder().encode(JSON.stringify(bodies[face]));
+  const path = isFramed ? "/qingyu.ai.AIService/StreamGenerateContent" : paths[face];
+  return new Request<unknown, IncomingRequestCfProperties>(new URL(path, "http://gateway.test"), {
+    method: "POST",
+    body: isFramed ? new Uint8Array([0, ...lengthOf(json), ...json]) : json,
+    headers: { "content-type": isFramed ? "application/connect+json" : "application/json", ...headers },
+    signal,
+  });
+}
+
+function lengthOf({ byteLength }: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, byteLength);
+  return bytes;
+}
+
+function read(face: Face, { status, headers }: Response, text: string): Omit<Answered, "log"> {
+  const type = headers.get("content-type") ?? "";
+  const events = type.startsWith("text/event-stream")
+    ? eventData(text)
+    : type.startsWith("application/connect+json")
+      ? messages(text)
+      : [JSON.parse(text)];
+  const last = events.at(-1);
+  return {
+    status,
+    headers,
+    text,
+    attempts: headers.get("x-qingyu-attempts"),
+    content: events.map((event) => contentOf(event)).join(""),
+    events,
+    code: face === "qingyu" ? (at(last, "error") ?? at(last, "code")) : (at(last, "error", "code") ?? at(last, "code")),
+  };
+}
+
+/** The data of each server-sent event. */
+function eventData(text: string): unknown[] {
+  const blocks = text.split("\n\n").filter((block) => block !== "" && !block.startsWith(":"));
+  return blocks.map((block) => {
+    const data = block.replace(/^(event: .*\n)?data: /, "");
+    return data === "[DONE]" ? data : JSON.parse(data);
+  });
+}
+
+/** Connect's messages and, last, its end-stream message. Lengths are bytes, so the text becomes bytes again. */
+function messages(text: string): unknown[] {
+  const bytes = new TextEncoder().encode(text);
+  const found: unknown[] = [];
+  for (let start = 0; start < bytes.byteLength; ) {
+    const end = start + 5 + new DataView(bytes.buffer).getUint32(start + 1);
+    found.push(JSON.parse(new TextDecoder().decode(bytes.subarray(start + 5, end))));
+    start = end;
+  }
+  return found;
+}
+
+function contentOf(event: unknown): string {
+  const places = [
+    at(event, "choices", 0, "message", "content"),
+    at(event, "choices", 0, "delta", "content"),
+    at(event, "data", "content"),
+    at(event, "delta"),
+    at(event, "content"),
+  ];
+  return places.filter((place) => typeof place === "string").join("");
+}
+
+/** A member deep inside of parsed JSON; undefined where there is none. */
+export function at(value: unknown, ...path: readonly (string | number)[]): unknown {
+  let here = value;
+  for (const step of path) {
+    if (typeof here !== "object" || here === null) return undefined;
+    here = Reflect.get(here, step);
+  }
+  return here;
+}
