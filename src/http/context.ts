@@ -18,18 +18,14 @@ export interface Walk {
 
 export interface StartedCall {
   readonly call: Call;
-  /** Tells everything that works for this call that its caller has left. */
+  /** Tells everything that works for this call that its caller has stopped reading; for streams. */
   readonly leave: () => void;
 }
 
 /** Begins a generation: its deadline, and a signal that aborts when the caller leaves. */
 export function startCall(c: Context<Walk>, stream: boolean, deadlines: Config["deadlines"]): StartedCall {
-  const controller = new AbortController();
-  const leave = () => controller.abort(new GatewayError("cancelled", "The caller left."));
+  const reading = new AbortController();
   const { signal } = c.req.raw;
-  signal.addEventListener("abort", leave);
-  if (signal.aborted) leave();
-
   const record = c.get("record");
   const trace = c.get("trace");
   const call: Call = {
@@ -38,12 +34,13 @@ export function startCall(c: Context<Walk>, stream: boolean, deadlines: Config["
     tenant: c.get("tenant"),
     stream,
     deadlineMs: record.startedAtMs + requestTimeoutMs(c, deadlines.requestMs),
-    signal: controller.signal,
+    // The runtime tells of a lost connection, a stream's reader of its own end.
+    signal: stream ? AbortSignal.any([signal, reading.signal]) : signal,
     cacheControl: c.req.header("cache-control"),
     waitUntil: (work) => c.executionCtx.waitUntil(work),
     record,
   };
-  return { call, leave };
+  return { call, leave: () => reading.abort() };
 }
 
 /** The time that the whole request may take: the setting, or less where the caller asks for less. */

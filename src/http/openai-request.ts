@@ -20,20 +20,24 @@ const message = z.looseObject({
  * As in OpenAI's API, null is the same as absent.
  */
 export const chatCompletionRequest = z.looseObject({
-  model: z.nullish(modelName),
-  messages: z.array(message).check(z.minLength(1)),
-  max_tokens: z.nullish(tokens),
-  max_completion_tokens: z.nullish(tokens),
+  model: z
+    .nullish(modelName)
+    .check(z.describe("A name that `GET /v1/models` lists or a provider knows; left out, the gateway's own choice.")),
+  messages: z.array(message).check(z.minLength(1), z.describe("The conversation, oldest message first.")),
+  max_tokens: z.nullish(tokens).check(z.describe("The older name of `max_completion_tokens`.")),
+  max_completion_tokens: z.nullish(tokens).check(z.describe("The most tokens that the answer may have.")),
   temperature: z.nullish(z.number().check(z.gte(0), z.lte(2))),
   top_p: z.nullish(z.number().check(z.gte(0), z.lte(1))),
   stop: z.nullish(z.union([stopText, z.array(stopText).check(z.maxLength(16))])),
-  seed: z.nullish(z.int()),
+  seed: z.nullish(z.int()).check(z.describe("The same seed and request should give the same answer.")),
   presence_penalty: z.nullish(penalty),
   frequency_penalty: z.nullish(penalty),
   response_format: z.nullish(z.looseObject({ type: z.string() })),
   n: z.nullish(z.int().check(z.gte(1), z.lte(128))),
-  user: z.nullish(z.string().check(z.maxLength(512))),
-  stream: z.nullish(z.boolean()),
+  user: z
+    .nullish(z.string().check(z.maxLength(512)))
+    .check(z.describe("The end user on whose behalf the request is made.")),
+  stream: z.nullish(z.boolean()).check(z.describe("Whether the answer comes piece by piece, as server-sent events.")),
   stream_options: z.nullish(z.strictObject({ include_usage: z.nullish(z.boolean()) })),
 });
 type ChatCompletionRequest = z.infer<typeof chatCompletionRequest>;

@@ -9,8 +9,8 @@ const stopText = z.string().check(z.minLength(1), z.maxLength(1024));
 /** The body of `POST /api/v1/ai/generate`: either `prompt` or `messages`. */
 export const generateRequest = z.strictObject({
   projectId: id,
-  chapterId: z.optional(id),
-  prompt: z.optional(text),
+  chapterId: z.optional(id).check(z.describe("Belongs to the cache's key, as the project does.")),
+  prompt: z.optional(text).check(z.describe("The whole request as one text; either this or `messages`.")),
   messages: z.optional(
     z
       .array(
@@ -20,17 +20,19 @@ export const generateRequest = z.strictObject({
           name: z.optional(z.string().check(z.minLength(1), z.maxLength(64))),
         }),
       )
-      .check(z.minLength(1)),
+      .check(z.minLength(1), z.describe("The conversation, oldest message first; either this or `prompt`.")),
   ),
   options: z.optional(
     z.strictObject({
       model: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
-      maxTokens: z.optional(z.int().check(z.positive())),
+      maxTokens: z.optional(z.int().check(z.positive(), z.describe("The most tokens that the answer may have."))),
       temperature: z.optional(z.number().check(z.gte(0), z.lte(2))),
       topP: z.optional(z.number().check(z.gte(0), z.lte(1))),
       stop: z.optional(z.array(stopText).check(z.maxLength(16))),
-      seed: z.optional(z.int()),
-      stream: z.optional(z.boolean()),
+      seed: z.optional(z.int().check(z.describe("The same seed and request should give the same answer."))),
+      stream: z.optional(
+        z.boolean().check(z.describe("Whether the answer comes piece by piece, as server-sent events.")),
+      ),
     }),
   ),
 });

@@ -26,8 +26,13 @@ function wireFailure(error: ConnectError): UpstreamFailure {
     case Code.DeadlineExceeded:
       return UpstreamFailure.wire("timeout", { cause: error });
     default:
-      return UpstreamFailure.wire(missingEnd.test(error.rawMessage) ? "truncated" : "malformed", { cause: error });
+      return UpstreamFailure.wire(isTorn(error) ? "truncated" : "malformed", { cause: error });
   }
+}
+
+/** Whether the answer ended too early: the runtime said so while it was read, or Connect missed its end. */
+function isTorn({ cause, rawMessage }: ConnectError): boolean {
+  return (cause instanceof Error && !(cause instanceof SyntaxError)) || missingEnd.test(rawMessage);
 }
 
 /** How Connect words an answer that ended too early; the words only choose between two names of the same consequence. */

@@ -1,5 +1,5 @@
 import { createParser } from "eventsource-parser";
-import { BodyError, bytePieces, readText, textPieces } from "../body.ts";
+import { announcedLength, BodyError, bytePieces, readText, textPieces } from "../body.ts";
 import { UpstreamFailure } from "../errors.ts";
 
 /** `fetch` as providers get it, so that tests and the gateway decide where it goes. */
@@ -36,6 +36,18 @@ export async function readAnswer(response: Response, maxBytes = maxAnswerBytes):
   return await readText(response, maxBytes).catch((error) => {
     throw asFailure(error);
   });
+}
+
+/** The same answer with a body that is not larger than `maxAnswerBytes`. Throws `UpstreamFailure` (wire) `oversized` or `truncated`. */
+export async function bounded(response: Response): Promise<Response> {
+  // The runtime holds a body to its announced length.
+  const announcedBytes = announcedLength(response.headers);
+  const isBounded = announcedBytes >= 0 && announcedBytes <= maxAnswerBytes;
+  if (isBounded && !response.headers.has("content-encoding")) return response;
+  if (announcedBytes > maxAnswerBytes) throw UpstreamFailure.wire("oversized");
+  const pieces: Uint8Array[] = [];
+  for await (const piece of translated(bytePieces(response.body, maxAnswerBytes))) pieces.push(piece);
+  return new Response(new Blob(pieces), response);
 }
 
 /** The bytes of a streamed answer. Throws `UpstreamFailure` (wire) `oversized` or `truncated`. */

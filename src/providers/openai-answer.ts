@@ -2,36 +2,28 @@ import * as z from "zod/mini";
 import { UpstreamFailure } from "../errors.ts";
 import type { Choice, FinishReason, GenerationChunk, JsonObject, JsonValue, Usage } from "../generation.ts";
 
-/** Names are for showing; a provider that sends a book instead is cut short. */
-const modelSchema = z.catch(
-  z.optional(
-    z.pipe(
-      z.string(),
-      z.transform((name) => name.slice(0, 200) || undefined),
-    ),
-  ),
-  undefined,
-);
 const count = z.int().check(z.nonnegative());
 const usageSchema = z.catch(
   z.nullish(z.looseObject({ prompt_tokens: count, completion_tokens: count, total_tokens: count })),
   undefined,
 );
 const textSchema = z.looseObject({ content: z.nullish(z.string()) });
+/** Parsed from JSON text, so it is JSON. */
+const json = z.optional(z.custom<JsonValue>());
 const choiceFields = {
   index: z.catch(z.int(), 0),
   finish_reason: z.nullish(z.string()),
-  logprobs: z.optional(z.json()),
+  logprobs: json,
 };
 
 /** The least that an answer must be to be understood (https://platform.openai.com/docs/api-reference/chat/object). */
 const completionSchema = z.object({
-  model: modelSchema,
+  model: json,
   choices: z.array(z.object({ ...choiceFields, message: textSchema })).check(z.minLength(1), z.maxLength(128)),
   usage: usageSchema,
 });
 const chunkSchema = z.object({
-  model: modelSchema,
+  model: json,
   choices: z.array(z.object({ ...choiceFields, delta: z.catch(textSchema, {}) })).check(z.maxLength(128)),
   usage: usageSchema,
 });
@@ -60,14 +52,14 @@ export function completionFrom(value: JsonValue): Completion {
       };
     });
   if (!first) throw UpstreamFailure.wire("malformed");
-  return { model, choices: [first, ...rest], usage: usageFrom(usage) };
+  return { model: modelFrom(model), choices: [first, ...rest], usage: usageFrom(usage) };
 }
 
 /** The pieces in a `chat.completion.chunk` object, one per choice; undefined where it is none. `choices` is how many may come. */
 export function chunksFrom(value: JsonValue, choices: number): GenerationChunk[] | undefined {
   const parsed = chunkSchema.safeParse(value);
   if (!parsed.success || parsed.data.choices.some(({ index }) => index < 0 || index >= choices)) return undefined;
-  const { model } = parsed.data;
+  const model = modelFrom(parsed.data.model);
   const usage = usageFrom(parsed.data.usage);
   const pieces = parsed.data.choices.map(({ index, delta, finish_reason, logprobs }): GenerationChunk => {
     return {
@@ -81,6 +73,11 @@ export function chunksFrom(value: JsonValue, choices: number): GenerationChunk[]
   });
   const last = pieces.pop() ?? (usage && { choice: 0, delta: "", model });
   return last ? [...pieces, { ...last, usage }] : [];
+}
+
+/** Names are for showing; a provider that sends a book instead is cut short. */
+function modelFrom(name: JsonValue | undefined): string | undefined {
+  return typeof name === "string" && name !== "" ? name.slice(0, 200) : undefined;
 }
 
 /** OpenAI's five, and what other servers of its API say for them. Anything else does not prove that an answer is complete. */

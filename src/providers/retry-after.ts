@@ -5,7 +5,8 @@ export function retryAfterMs(headers: Headers, nowMs: number): number | undefine
   const value = headers.get("retry-after");
   const seconds = number(value);
   if (seconds !== undefined) return seconds * 1000;
-  const dateMs = value === null ? Number.NaN : Date.parse(value);
+  // Every form of a date begins with the day's name; `Date.parse` would take "-5" for a year.
+  const dateMs = value !== null && /^[A-Z][a-z]{2}/.test(value) ? Date.parse(value) : Number.NaN;
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
 }
 

@@ -75,19 +75,21 @@ async function attempt(
     limit.release();
     return answer;
   } catch (error) {
-    throw fail(error, limit, record);
+    throw fail(error, call, limit, record);
   } finally {
     record.durationMs = Date.now() - startedMs;
   }
 }
 
 /** Ends an attempt that went wrong: what aborted it is the reason, and what still runs of it is aborted. */
-function fail(error: unknown, limit: Limit, record: AttemptRecord): unknown {
-  const reason = limit.signal.aborted ? limit.signal.reason : error;
+function fail(error: unknown, call: Call, limit: Limit, record: AttemptRecord): unknown {
+  const reason: unknown = call.signal.aborted ? callerLeft() : limit.signal.aborted ? limit.signal.reason : error;
   limit.release(reason instanceof Error ? reason : undefined);
   record.outcome = reason instanceof UpstreamFailure ? reason.failure.reason : "canceled";
   return reason;
 }
+
+const callerLeft = () => new GatewayError("cancelled", "The caller left.");
 
 /** Waits for a stream's first token, so that everything before it can still fall back. */
 async function begin(
@@ -134,10 +136,10 @@ async function* follow(
     }
     limit.release();
   } catch (error) {
-    const reason = fail(error, limit, record);
+    const reason = fail(error, call, limit, record);
     throw reason instanceof UpstreamFailure ? toGatewayError(reason) : reason;
   } finally {
     // Where the reader stopped early, nothing may go on upstream.
-    limit.release(new GatewayError("cancelled", "The caller left."));
+    limit.release(callerLeft());
   }
 }

@@ -28,6 +28,7 @@ export interface Answered {
   readonly events: readonly unknown[];
   /** The error's code, wherever the face puts it. */
   readonly code: unknown;
+  /** The lines about this request. */
   readonly log: readonly string[];
 }
 
@@ -45,7 +46,11 @@ const paths: Readonly<Record<Face, string>> = {
   connect: "/qingyu.ai.AIService/GenerateContent",
 };
 
-export function gateway(providers: readonly unknown[], settings: Readonly<Record<string, string>> = {}): Gateway {
+/** `providers` is the setting `ai.providers`. */
+export function gateway(
+  providers: string | readonly unknown[],
+  settings: Readonly<Record<string, string>> = {},
+): Gateway {
   const bindings = { ...env, QINGYU_CACHE_ENABLED: "false", AI_PROVIDERS: providers, ...settings };
   const send = async (ask: Ask) => {
     const context = createExecutionContext();
@@ -54,19 +59,26 @@ export function gateway(providers: readonly unknown[], settings: Readonly<Record
   return {
     open: async (ask = {}) => (await send(ask)).response,
     async ask(ask = {}) {
-      const log: string[] = [];
-      const spies = (["log", "warn", "error", "info", "debug"] as const).map((level) =>
-        vi.spyOn(console, level).mockImplementation((...line) => void log.push(line.join(" "))),
-      );
+      const linesBefore = logLines.length;
       const { response, context } = await send(ask);
-      const text = await response.text();
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      const text = new TextDecoder().decode(bytes);
       await waitOnExecutionContext(context);
-      for (const spy of spies) spy.mockRestore();
       const headers = [...response.headers].map((header) => header.join(": "));
-      for (const shown of [text, ...headers, ...log]) expect(shown).not.toContain(marker);
-      return { ...read(ask.face ?? "openai", response, text), log };
+      for (const shown of [text, ...headers, ...logLines.slice(linesBefore)]) expect(shown).not.toContain(marker);
+      const requestId = response.headers.get("x-request-id") ?? "";
+      return {
+        ...read(ask.face ?? "openai", response, bytes, text),
+        log: logLines.filter((line) => line.includes(requestId)),
+      };
     },
   };
+}
+
+/** All that was written to the log since the test file began; concurrent tests tell their own lines by the request's id. */
+const logLines: string[] = [];
+for (const level of ["log", "warn", "error", "info", "debug"] as const) {
+  vi.spyOn(console, level).mockImplementation((...line) => void logLines.push(line.join(" ")));
 }
 
 function requestFor({ face = "openai", stream = false, body = {}, headers = {}, signal }: Ask) {
@@ -82,7 +94,11 @@ function requestFor({ face = "openai", stream = false, body = {}, headers = {}, 
   return new Request<unknown, IncomingRequestCfProperties>(new URL(path, "http://gateway.test"), {
     method: "POST",
     body: isFramed ? new Uint8Array([0, ...lengthOf(json), ...json]) : json,
-    headers: { "content-type": isFramed ? "application/connect+json" : "application/json", ...headers },
+    headers: {
+      "content-type": isFramed ? "application/connect+json" : "application/json",
+      "x-request-id": crypto.randomUUID(),
+      ...headers,
+    },
     signal,
   });
 }
@@ -93,12 +109,12 @@ function lengthOf({ byteLength }: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function read(face: Face, { status, headers }: Response, text: string): Omit<Answered, "log"> {
+function read(face: Face, { status, headers }: Response, bytes: Uint8Array, text: string): Omit<Answered, "log"> {
   const type = headers.get("content-type") ?? "";
   const events = type.startsWith("text/event-stream")
     ? eventData(text)
     : type.startsWith("application/connect+json")
-      ? messages(text)
+      ? messages(bytes)
       : [JSON.parse(text)];
   const last = events.at(-1);
   return {
@@ -108,7 +124,7 @@ function read(face: Face, { status, headers }: Response, text: string): Omit<Ans
     attempts: headers.get("x-qingyu-attempts"),
     content: events.map((event) => contentOf(event)).join(""),
     events,
-    code: face === "qingyu" ? (at(last, "error") ?? at(last, "code")) : (at(last, "error", "code") ?? at(last, "code")),
+    code: codeOf(face, last),
   };
 }
 
@@ -121,16 +137,24 @@ function eventData(text: string): unknown[] {
   });
 }
 
-/** Connect's messages and, last, its end-stream message. Lengths are bytes, so the text becomes bytes again. */
-function messages(text: string): unknown[] {
-  const bytes = new TextEncoder().encode(text);
+/** Connect's messages and, last, its end-stream message as `endStream`. */
+function messages(bytes: Uint8Array): unknown[] {
   const found: unknown[] = [];
+  const lengths = new DataView(bytes.buffer);
   for (let start = 0; start < bytes.byteLength; ) {
-    const end = start + 5 + new DataView(bytes.buffer).getUint32(start + 1);
-    found.push(JSON.parse(new TextDecoder().decode(bytes.subarray(start + 5, end))));
+    const end = start + 5 + lengths.getUint32(start + 1);
+    const message: unknown = JSON.parse(new TextDecoder().decode(bytes.subarray(start + 5, end)));
+    found.push(bytes[start] === 2 ? { endStream: message } : message);
     start = end;
   }
   return found;
+}
+
+/** Plain and streamed answers of a face put it in different places. */
+function codeOf(face: Face, last: unknown): unknown {
+  if (face === "openai") return at(last, "error", "code");
+  if (face === "qingyu") return at(last, "error") ?? at(last, "code");
+  return at(last, "endStream", "error", "code") ?? at(last, "code");
 }
 
 function contentOf(event: unknown): string {

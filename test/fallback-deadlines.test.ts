@@ -1,0 +1,185 @@
+import { describe, expect, it } from "vitest";
+import { type Ask, at, type Gateway, gateway } from "./support/gateway.ts";
+import { type Kind, provider, type Upstream, upstream } from "./support/upstream.ts";
+import { badPieces, goodText } from "./upstreams/texts.ts";
+
+const kinds: readonly Kind[] = ["openai", "connect", "grpc-web"];
+const aiKinds = ["connect", "grpc-web"] as const;
+const faces = ["openai", "qingyu", "connect"] as const;
+
+/** How long the gateway told the AI service that it may take, in milliseconds. */
+async function toldMs({ seen }: Upstream): Promise<number> {
+  const [visit] = await seen();
+  const { "connect-timeout-ms": connect, "grpc-timeout": grpc } = visit?.headers ?? {};
+  if (connect !== undefined) return Number(connect);
+  const [, value, unit] = /^(\d+)([mSM])$/.exec(grpc ?? "") ?? [];
+  return Number(value) * (unit === "m" ? 1 : unit === "S" ? 1_000 : 60_000);
+}
+
+/** Asks and says how long it took. */
+async function timed({ ask }: Gateway, what?: Ask) {
+  const sinceMs = Date.now();
+  const answer = await ask(what);
+  return { ...answer, tookMs: Date.now() - sinceMs };
+}
+
+describe.concurrent("the deadline of a request", () => {
+  it("spans all attempts, each of which gets 60 % of what is left", async () => {
+    const [first, second, third] = [upstream("silent"), upstream("silent"), upstream("silent")];
+    const asked = gateway(
+      [
+        provider("first", "connect", first),
+        provider("second", "grpc-web", second),
+        provider("third", "connect", third),
+      ],
+      { QINGYU_DEADLINES_REQUEST_MS: "2000" },
+    );
+    const { status, code, attempts, tookMs } = await timed(asked);
+    expect([status, code, attempts]).toEqual([504, "upstream_timeout", "first:timeout, second:timeout, third:timeout"]);
+    expect(tookMs).toBeGreaterThanOrEqual(1_990);
+    expect(tookMs).toBeLessThan(2_500);
+
+    const [firstMs = 0, secondMs = 0, thirdMs = 0] = await Promise.all([first, second, third].map(toldMs));
+    expect(firstMs).toBeGreaterThan(1_000);
+    expect(firstMs).toBeLessThanOrEqual(1_200);
+    expect(secondMs).toBeGreaterThan(320);
+    expect(secondMs).toBeLessThanOrEqual(480);
+    expect(thirdMs).toBeGreaterThan(120);
+    expect(thirdMs).toBeLessThanOrEqual(320);
+  });
+
+  it.each(kinds)("leaves the last provider the rest of the time, and the next one something: %s", async (kind) => {
+    const [first, second] = [upstream("silent"), upstream("slow:100")];
+    const { ask } = gateway([provider("first", kind, first), provider("second", kind, second)], {
+      QINGYU_DEADLINES_REQUEST_MS: "2000",
+    });
+    const { status, attempts } = await ask();
+    expect([status, attempts]).toEqual([200, "first:timeout, second:ok"]);
+  });
+
+  it.each(aiKinds)(
+    "is told to a provider that streams in full, since it cannot be replaced later: %s",
+    async (kind) => {
+      const [first, second] = [upstream("ok"), upstream("ok")];
+      const { ask } = gateway([provider("first", kind, first), provider("second", kind, second)], {
+        QINGYU_DEADLINES_REQUEST_MS: "60000",
+        QINGYU_DEADLINES_FIRST_TOKEN_MS: "5000",
+      });
+      await ask({ stream: true });
+      const told = await toldMs(first);
+      expect(told).toBeGreaterThan(55_000);
+      expect(told).toBeLessThanOrEqual(60_000);
+    },
+  );
+
+  it.each(faces)("may be shortened by the caller: %s", async (face) => {
+    const first = upstream("silent");
+    const asked = gateway([provider("first", "connect", first)]);
+    const name = face === "connect" ? "connect-timeout-ms" : "x-request-timeout-ms";
+    const { status, tookMs } = await timed(asked, { face, headers: { [name]: "300" } });
+    expect(status).toBe(504);
+    expect(tookMs).toBeLessThan(1_000);
+    expect(await toldMs(first)).toBeLessThanOrEqual(300);
+  });
+
+  it("is not made longer by the caller", async () => {
+    const first = upstream("ok");
+    const { ask } = gateway([provider("first", "connect", first)], { QINGYU_DEADLINES_REQUEST_MS: "5000" });
+    await ask({ headers: { "x-request-timeout-ms": "60000" } });
+    expect(await toldMs(first)).toBeLessThanOrEqual(5_000);
+  });
+
+  it("tells a client not to ask again when it is spent", async () => {
+    const { ask } = gateway([provider("first", "openai", upstream("silent"))], { QINGYU_DEADLINES_REQUEST_MS: "200" });
+    const { status, headers } = await ask();
+    expect([status, headers.get("x-should-retry")]).toEqual([504, "false"]);
+  });
+});
+
+describe.concurrent("the limit for the first token", () => {
+  const quick = { QINGYU_DEADLINES_FIRST_TOKEN_MS: "500" };
+  const cases = kinds.flatMap((kind) => ["silent", "silent-body", "chatty"].map((scenario) => ({ kind, scenario })));
+
+  it.each(cases)("moves a stream on to the next provider: $kind, $scenario", async ({ kind, scenario }) => {
+    const first = upstream(scenario);
+    const asked = gateway([provider("first", kind, first), provider("second", "openai", upstream("ok"))], quick);
+    const { status, attempts, tookMs } = await timed(asked, { stream: true });
+    expect([status, attempts]).toEqual([200, "first:timeout, second:ok"]);
+    expect(tookMs).toBeGreaterThanOrEqual(490);
+    expect(tookMs).toBeLessThan(1_500);
+    expect((await first.seen("left")).map(({ state }) => state)).toEqual(["left"]);
+  });
+
+  it.each(kinds)("does not hurry plain answers: %s", async (kind) => {
+    const { ask } = gateway([provider("first", kind, upstream("slow:700"))], quick);
+    const { status, content } = await ask();
+    expect([status, content]).toEqual([200, goodText]);
+  });
+});
+
+describe.concurrent("the limit for silence between tokens", () => {
+  it.each(kinds)("ends a stream that only pretends to live, and its call: %s", async (kind) => {
+    const first = upstream("chatty:mid");
+    const asked = gateway([provider("first", kind, first)], { QINGYU_DEADLINES_IDLE_MS: "400" });
+    const { content, events, tookMs } = await timed(asked, { stream: true });
+    expect([content, at(events.at(-1), "error", "code")]).toEqual([badPieces.join(""), "upstream_timeout"]);
+    expect(tookMs).toBeLessThan(1_500);
+    expect((await first.seen("left")).map(({ state }) => state)).toEqual(["left"]);
+  });
+
+  it.each(kinds)("is for each silence, not for all of them: %s", async (kind) => {
+    const asked = gateway([provider("first", kind, upstream("slow:300"))], { QINGYU_DEADLINES_IDLE_MS: "800" });
+    const { content, events, tookMs } = await timed(asked, { stream: true });
+    expect([content, events.at(-1)]).toEqual([goodText, "[DONE]"]);
+    expect(tookMs).toBeGreaterThan(800);
+  });
+});
+
+describe.concurrent("an attempt that is given up", () => {
+  const cases: readonly { kind: Kind; scenarios: readonly string[]; stream: boolean }[] = [
+    { kind: "openai", stream: false, scenarios: ["silent", "silent-body", "endless", "announced"] },
+    { kind: "openai", stream: true, scenarios: ["endless"] },
+    { kind: "connect", stream: false, scenarios: ["silent", "silent-body", "endless", "announced"] },
+    { kind: "connect", stream: true, scenarios: ["endless", "giant-frame"] },
+    { kind: "grpc-web", stream: false, scenarios: ["silent", "silent-body", "endless", "giant-frame"] },
+    { kind: "grpc-web", stream: true, scenarios: ["endless", "giant-frame"] },
+  ];
+  const rows = cases.flatMap(({ scenarios, ...row }) => scenarios.map((scenario) => ({ ...row, scenario })));
+
+  it.each(rows)("leaves no call behind: $kind, stream $stream, $scenario", async ({ kind, stream, scenario }) => {
+    const first = upstream(scenario);
+    const settings: Record<string, string> = scenario.startsWith("silent")
+      ? { QINGYU_DEADLINES_REQUEST_MS: "500" }
+      : {};
+    const asked = gateway([provider("first", kind, first), provider("second", "openai", upstream("ok"))], settings);
+    const { status, headers, tookMs } = await timed(asked, { stream });
+    expect([status, headers.get("x-qingyu-provider")]).toEqual([200, "second"]);
+    // However much was announced or sent, it was neither waited for nor kept.
+    expect(tookMs).toBeLessThan(2_500);
+    expect((await first.seen("left")).map(({ state }) => state)).toEqual(["left"]);
+  });
+});
+
+describe.concurrent("how long a provider wants to be left alone", () => {
+  const cases = [
+    { said: "retry-after=7", seconds: 7 },
+    { said: "retry-after-ms=7500", seconds: 8 },
+    { said: "retry-after=nonsense", seconds: 1 },
+    { said: "retry-after=-5", seconds: 1 },
+    { said: "retry-after=99999999999999999999", seconds: 1 },
+    { said: "x-nothing=1", seconds: 1 },
+  ];
+
+  it.each(cases)("is passed on: $said", async ({ said, seconds }) => {
+    const { ask } = gateway([provider("first", "openai", upstream(`limited:${said}`))]);
+    const { status, headers } = await ask();
+    expect([status, headers.get("retry-after")]).toEqual([429, String(seconds)]);
+  });
+
+  it("may be a date", async () => {
+    const { ask } = gateway([provider("first", "openai", upstream("limited:retry-after=date"))]);
+    const seconds = Number((await ask()).headers.get("retry-after"));
+    expect(seconds).toBeGreaterThan(25);
+    expect(seconds).toBeLessThanOrEqual(30);
+  });
+});

@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { type Ask, gateway } from "./support/gateway.ts";
+import { provider, type Upstream, upstream } from "./support/upstream.ts";
+
+const kinds = ["openai", "connect", "grpc-web"] as const;
+const faces = ["openai", "qingyu", "connect"] as const;
+const pairs = kinds.flatMap((kind) => faces.map((face) => ({ kind, face })));
+
+function askBoth(scenario: string, kind: (typeof kinds)[number]) {
+  const [first, second] = [upstream(scenario), upstream("ok")];
+  const { open } = gateway([provider("first", kind, first), provider("second", "openai", second)]);
+  return { open, first, second };
+}
+
+/** Fails unless the one call to the upstream is aborted within a second from now. */
+async function expectAborted({ seen }: Upstream): Promise<void> {
+  const sinceMs = Date.now();
+  const visits = await seen("left");
+  expect(visits.map(({ state }) => state)).toEqual(["left"]);
+  expect(Date.now() - sinceMs).toBeLessThan(1_000);
+}
+
+/** Opens a stream and waits for its first bytes. */
+async function begin(open: (ask: Ask) => Promise<Response>, ask: Ask) {
+  const response = await open({ ...ask, stream: true });
+  const reader = response.body?.getReader();
+  if (!reader) throw new Error("no body");
+  expect((await reader.read()).done).toBe(false);
+  return reader;
+}
+
+describe("a caller who leaves", () => {
+  const waits = [
+    { scenario: "silent", stream: false, moment: "before the headers of a plain answer" },
+    { scenario: "silent-body", stream: false, moment: "amid a plain answer" },
+    { scenario: "silent", stream: true, moment: "before the headers of a stream" },
+    { scenario: "silent-body", stream: true, moment: "before the first token" },
+  ];
+  const cases = pairs.flatMap((pair) => waits.map((wait) => ({ ...pair, ...wait })));
+
+  it.each(cases)("ends the call: $kind from $face, $moment", async ({ kind, face, scenario, stream }) => {
+    const { open, first, second } = askBoth(scenario, kind);
+    const caller = new AbortController();
+    const answer = open({ face, stream, signal: caller.signal });
+    await first.seen("open");
+    caller.abort();
+    await expectAborted(first);
+    await (await answer).body?.cancel();
+    expect(await second.seen()).toEqual([]);
+  });
+
+  it.each(pairs)("ends the call: $kind from $face, disconnected in mid-stream", async ({ kind, face }) => {
+    const { open, first, second } = askBoth("silent-mid", kind);
+    const caller = new AbortController();
+    await begin(open, { face, signal: caller.signal });
+    caller.abort();
+    await expectAborted(first);
+    expect(await second.seen()).toEqual([]);
+  });
+
+  it.each(pairs)("ends the call: $kind from $face, done reading in mid-stream", async ({ kind, face }) => {
+    const { open, first, second } = askBoth("silent-mid", kind);
+    const reader = await begin(open, { face });
+    await reader.cancel();
+    await expectAborted(first);
+    expect(await second.seen()).toEqual([]);
+  });
+
+  it.each(pairs)("ends the call: $kind from $face, done reading amid many tokens", async ({ kind, face }) => {
+    const { open, first } = askBoth("endless-tokens", kind);
+    const reader = await begin(open, { face });
+    await reader.cancel();
+    await expectAborted(first);
+  });
+
+  it.each(pairs)("asks nobody: $kind from $face, left before it began", async ({ kind, face }) => {
+    const { open, first, second } = askBoth("ok", kind);
+    const response = await open({ face, signal: AbortSignal.abort() });
+    await response.body?.cancel();
+    expect([await first.seen(), await second.seen()]).toEqual([[], []]);
+  });
+});
+
+describe("a caller who reads slowly", () => {
+  it.each(kinds)("holds the upstream back instead of filling memory: %s", async (kind) => {
+    const { open, first } = askBoth("endless-tokens", kind);
+    const reader = await begin(open, { face: "openai" });
+    // More than all buffers on the way can hold never leaves the upstream while nobody reads.
+    const [visit] = await first.seen("stalled");
+    expect(visit?.state).toBe("stalled");
+    await reader.cancel();
+    await expectAborted(first);
+  });
+});

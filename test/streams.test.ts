@@ -1,0 +1,151 @@
+import { describe, expect, it } from "vitest";
+import { at, type Face, gateway } from "./support/gateway.ts";
+import { type Kind, provider, upstream } from "./support/upstream.ts";
+import { badPieces, goodText, shortText } from "./upstreams/texts.ts";
+
+const kinds: readonly Kind[] = ["openai", "connect", "grpc-web"];
+const faces: readonly Face[] = ["openai", "qingyu", "connect"];
+
+/** How an event of a face ends its stream; undefined where it does not. */
+function endOf(face: Face, event: unknown): "complete" | "failed" | undefined {
+  switch (face) {
+    case "openai":
+      if (at(event, "error")) return "failed";
+      return event === "[DONE]" ? "complete" : undefined;
+    case "qingyu":
+      if (at(event, "message")) return "failed";
+      return at(event, "finishReason") ? "complete" : undefined;
+    case "connect":
+      if (at(event, "endStream", "error")) return "failed";
+      return at(event, "endStream") ? "complete" : undefined;
+  }
+}
+
+/** How a stream ended; anything but one word is wrong. */
+function endsOf(face: Face, events: readonly unknown[]) {
+  return events.map((event) => endOf(face, event)).filter((end) => end !== undefined);
+}
+
+const broken = ["upstream_bad_response", 5004, "internal"] as const;
+const silent = ["upstream_timeout", 5002, "deadline_exceeded"] as const;
+const down = ["upstream_unavailable", 5002, "unavailable"] as const;
+const refused = ["invalid_request", 1001, "invalid_argument"] as const;
+const limited = ["rate_limited", 4290, "resource_exhausted"] as const;
+const filtered = ["content_filter", 1001, "invalid_argument"] as const;
+
+/** What goes wrong after the first token: the code on each face, and the reason in the log. */
+const anyFailures = {
+  "reset-mid": [broken, "truncated"],
+  "close-mid": [broken, "truncated"],
+  unfinished: [broken, "truncated"],
+  "silent-mid": [silent, "timeout"],
+  "chatty:mid": [silent, "timeout"],
+} as const;
+const framedFailures = {
+  ...anyFailures,
+  "garbage-mid": [broken, "malformed"],
+  "giant-frame:mid": [broken, "oversized"],
+  "finish:nonsense": [broken, "malformed"],
+  twice: [broken, "malformed"],
+  "error-mid:unavailable": [down, "unavailable"],
+  "error-mid:unimplemented": [down, "unimplemented"],
+  "error-mid:resource_exhausted": [limited, "rate_limited"],
+  "error-mid:invalid_argument": [refused, "invalid_request"],
+} as const;
+const failures = {
+  openai: {
+    ...anyFailures,
+    "garbage-mid": [broken, "truncated"],
+    "done-only": [broken, "truncated"],
+    "finish:nonsense": [broken, "truncated"],
+    "error-mid:server_error": [down, "internal"],
+    "error-mid:rate_limit_exceeded": [limited, "rate_limited"],
+    "error-mid:content_filter": [filtered, "content_filter"],
+  },
+  connect: framedFailures,
+  "grpc-web": framedFailures,
+} as const;
+
+const rows = kinds.flatMap((kind) =>
+  Object.entries(failures[kind]).flatMap(([scenario, [codes, reason]]) =>
+    faces.map((face, index) => ({ kind, scenario, face, reason, code: codes[index] })),
+  ),
+);
+
+const impatient = { QINGYU_DEADLINES_IDLE_MS: "400" };
+
+describe.concurrent("a stream that fails after its first token", () => {
+  it.each(rows)("ends with one error: $kind, $scenario, seen from $face", async ({ kind, scenario, face, ...row }) => {
+    const [first, second] = [upstream(scenario), upstream("ok")];
+    const asked = gateway([provider("first", kind, first), provider("second", "openai", second)], impatient);
+    const answer = await asked.ask({ face, stream: true });
+    const sent = scenario === "finish:nonsense" ? goodText : badPieces.join("");
+    expect([answer.status, answer.attempts, answer.content]).toEqual([200, "first:ok", sent]);
+    expect([endsOf(face, answer.events), answer.code]).toEqual([["failed"], row.code]);
+    expect(await second.seen()).toEqual([]);
+    expect(JSON.parse(answer.log.at(-1) ?? "")).toMatchObject({
+      status: 200,
+      attempts: [{ provider: "first", outcome: row.reason }],
+    });
+  });
+
+  it.each(kinds)("keeps to the deadline of the whole request: %s", async (kind) => {
+    const asked = gateway([provider("first", kind, upstream("silent-mid"))]);
+    const answer = await asked.ask({ stream: true, headers: { "x-request-timeout-ms": "300" } });
+    expect([endsOf("openai", answer.events), answer.code]).toEqual([["failed"], "upstream_timeout"]);
+  });
+});
+
+describe.concurrent("a stream that is complete", () => {
+  const scenarios = [
+    ...kinds.flatMap((kind) => ["ok", "drip", "finish:length"].map((scenario) => ({ kind, scenario }))),
+    { kind: "openai", scenario: "no-done" },
+    { kind: "openai", scenario: "no-done-reset" },
+    { kind: "openai", scenario: "unstreamed" },
+    // Services that do not say how an answer ended still say that it ended.
+    { kind: "connect", scenario: "vague" },
+    { kind: "grpc-web", scenario: "vague" },
+  ] as const;
+  const cases = scenarios.flatMap((each) => faces.map((face) => ({ ...each, face })));
+
+  it.each(cases)("ends as it should: $kind, $scenario, seen from $face", async ({ kind, scenario, face }) => {
+    const asked = gateway([provider("first", kind, upstream(scenario))]);
+    const answer = await asked.ask({ face, stream: true });
+    expect([answer.status, answer.content, answer.attempts]).toEqual([200, goodText, "first:ok"]);
+    expect(endsOf(face, answer.events)).toEqual(["complete"]);
+  });
+
+  it.each(kinds)("is put together byte by byte for a plain answer too: %s", async (kind) => {
+    const answer = await gateway([provider("first", kind, upstream("drip"))]).ask();
+    expect([answer.status, answer.content]).toEqual([200, goodText]);
+  });
+
+  it("goes on after an event that cannot be understood", async () => {
+    const answer = await gateway([provider("first", "openai", upstream("garbled"))]).ask({ stream: true });
+    expect([answer.content, answer.events.at(-1)]).toEqual([goodText, "[DONE]"]);
+  });
+});
+
+describe.concurrent("a stream that is cut", () => {
+  const sseBytes = (value: unknown) => new TextEncoder().encode(`data: ${JSON.stringify(value)}\n\n`).length;
+  const shortBytes = new TextEncoder().encode(shortText).length;
+  /** Two messages, each a field behind a frame's head: the text, and `stop`. */
+  const messageBytes = 5 + 2 + shortBytes + 5 + 2 + 4;
+  /** From how many bytes on the stream is complete that test/upstreams plays. */
+  const completeFrom: Readonly<Record<Kind, number>> = {
+    openai:
+      sseBytes({ choices: [{ delta: { content: shortText } }] }) + sseBytes({ choices: [{ finish_reason: "stop" }] }),
+    connect: messageBytes + 5 + "{}".length,
+    "grpc-web": messageBytes + 5 + "grpc-status:0\r\n".length,
+  };
+
+  it.each(kinds)("is complete or fails visibly, whichever byte is the last: %s", async (kind) => {
+    const endAfter = async (bytes: number) => {
+      const answer = await gateway([provider("first", kind, upstream(`cut:${bytes}`))]).ask({ stream: true });
+      return `${answer.content} ${answer.status === 200 ? endsOf("openai", answer.events) : answer.code}`;
+    };
+    const ends = await Promise.all(Array.from({ length: completeFrom[kind] + 1 }, (_, bytes) => endAfter(bytes)));
+    expect(ends.at(-1)).toBe(`${shortText} complete`);
+    expect(new Set(ends.slice(0, -1))).toEqual(new Set([" upstream_bad_response", `${shortText} failed`]));
+  });
+});

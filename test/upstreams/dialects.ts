@@ -1,0 +1,261 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import {
+  GenerateContentChunkSchema,
+  GenerateContentResponseSchema,
+  HealthCheckResponseSchema,
+} from "../../src/gen/qingyu/ai/ai_service_pb.ts";
+import { goodModel, marker } from "./texts.ts";
+
+/** An error in each protocol's own words. */
+export interface WireError {
+  readonly status: number;
+  readonly type: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** An answer in the units in which it is sent. */
+export interface Spoken {
+  /** What comes before the first token. */
+  readonly opening: readonly Uint8Array[];
+  /** One unit per token; of a whole answer, the answer. */
+  readonly tokens: readonly Uint8Array[];
+  /** What proves that the answer is complete. */
+  readonly ending: readonly Uint8Array[];
+}
+
+export interface Quirks {
+  /** Leaves out what older or sloppy back ends leave out: model, counts, finish reason. */
+  readonly vague?: boolean;
+  /** Says only what an answer cannot do without. */
+  readonly terse?: boolean;
+  readonly finishReason?: string;
+  readonly tokensUsed?: number;
+}
+
+/** A protocol as a back end speaks it in one kind of call. */
+export interface Dialect {
+  readonly contentType: string;
+  /** Whether an answer comes with its length, not in chunks. */
+  readonly isWhole: boolean;
+  /** Whether answers are pieces of a stream. */
+  readonly isStream: boolean;
+  readonly isFramed: boolean;
+  say(pieces: readonly string[], quirks?: Quirks): Spoken;
+  /** An error as the whole answer. `word` is a Connect code or an OpenAI code. */
+  fail(word: string, status: number): WireError;
+  /** The same error inside an answer that has begun well. */
+  failInside(word: string): Uint8Array;
+  /** A unit that is none, in a well-formed envelope where there are envelopes. */
+  readonly garbage: Uint8Array;
+}
+
+export function dialectOf(path: string, contentType: string, body: Buffer): Dialect {
+  const method = path.split("/").at(-1) ?? "";
+  if (contentType === "application/json") return body.includes('"stream":true') ? openAiStream : openAi;
+  if (contentType.startsWith("application/grpc-web")) return grpcWeb(method);
+  if (contentType === "application/connect+proto") return connectStream;
+  return connect(method);
+}
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+const json = (value: unknown) => utf8(JSON.stringify(value));
+
+export const openAiUsage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
+const openAiHead = { id: marker, created: 1, model: goodModel, system_fingerprint: marker };
+
+function openAiError(word: string): unknown {
+  // A word with a dot is a parameter's name.
+  const [code, param] = word.split(".");
+  return { error: { message: `${marker} sk-${marker}`, type: marker, code, param: param ?? marker } };
+}
+
+export const openAi: Dialect = {
+  contentType: "application/json",
+  isWhole: true,
+  isStream: false,
+  isFramed: false,
+  say(pieces, { finishReason = "stop", vague } = {}) {
+    const message = { role: "assistant", content: pieces.join("") };
+    const choice = { index: 0, message, ...(!vague && { finish_reason: finishReason }) };
+    const more = vague ? {} : { ...openAiHead, usage: openAiUsage };
+    return { opening: [], tokens: [json({ ...more, object: "chat.completion", choices: [choice] })], ending: [] };
+  },
+  fail: (word, status) => ({ status, type: "application/json", body: json(openAiError(word)) }),
+  failInside: (word) => json(openAiError(word)),
+  garbage: utf8(`{"choices":[{"message":{"content":"${marker}`),
+};
+
+const sse = (value: unknown) => utf8(`data: ${JSON.stringify(value)}\n\n`);
+const openAiChunk = (delta: unknown, finish_reason: string | null = null) =>
+  sse({ ...openAiHead, object: "chat.completion.chunk", choices: [{ index: 0, delta, finish_reason }] });
+
+export const openAiDone = utf8("data: [DONE]\n\n");
+
+export const openAiStream: Dialect = {
+  contentType: "text/event-stream; charset=utf-8",
+  isWhole: false,
+  isStream: true,
+  isFramed: false,
+  say(pieces, { finishReason = "stop", vague, terse } = {}) {
+    if (terse) {
+      const tokens = pieces.map((content) => sse({ choices: [{ delta: { content } }] }));
+      return { opening: [], tokens, ending: [sse({ choices: [{ finish_reason: finishReason }] }), openAiDone] };
+    }
+    const usage = sse({ ...openAiHead, choices: [], usage: openAiUsage });
+    return {
+      opening: [openAiChunk({ role: "assistant", content: "" })],
+      tokens: pieces.map((content) => openAiChunk({ content })),
+      ending: vague ? [openAiDone] : [openAiChunk({}, finishReason), usage, openAiDone],
+    };
+  },
+  fail: openAi.fail,
+  failInside: (word) => sse(openAiError(word)),
+  garbage: utf8(`data: {"choices":[{"delta":{"content":"${marker}\n\n`),
+};
+
+function generation(content: string, { vague, finishReason, tokensUsed }: Quirks = {}): Uint8Array {
+  const told = { model: goodModel, tokensUsed: 18, finishReason: "stop" };
+  return toBinary(
+    GenerateContentResponseSchema,
+    create(GenerateContentResponseSchema, {
+      content,
+      ...(!vague && told),
+      ...(finishReason !== undefined && { finishReason }),
+      ...(tokensUsed !== undefined && { tokensUsed }),
+    }),
+  );
+}
+
+function chunk(fields: { delta?: string; model?: string; finishReason?: string }): Uint8Array {
+  return toBinary(GenerateContentChunkSchema, create(GenerateContentChunkSchema, fields));
+}
+
+function response(method: string, pieces: readonly string[], quirks?: Quirks): Uint8Array {
+  if (method === "HealthCheck") {
+    return toBinary(HealthCheckResponseSchema, create(HealthCheckResponseSchema, { status: "healthy" }));
+  }
+  return generation(pieces.join(""), quirks);
+}
+
+const connectCodes = [
+  ["canceled", 499],
+  ["unknown", 500],
+  ["invalid_argument", 400],
+  ["deadline_exceeded", 504],
+  ["not_found", 404],
+  ["already_exists", 409],
+  ["permission_denied", 403],
+  ["resource_exhausted", 429],
+  ["failed_precondition", 400],
+  ["aborted", 409],
+  ["out_of_range", 400],
+  ["unimplemented", 501],
+  ["internal", 500],
+  ["unavailable", 503],
+  ["data_loss", 500],
+  ["unauthenticated", 401],
+] as const;
+
+const connectError = (code: string) => ({
+  code,
+  message: `${marker} at 10.0.0.1:5432`,
+  details: [{ type: "google.rpc.DebugInfo", value: Buffer.from(marker).toString("base64"), debug: { marker } }],
+});
+
+/** A Connect error as an HTTP answer, which a unary call always gets and a stream only from proxies. */
+const connectHttpError = (code: string): WireError => ({
+  status: connectCodes.find(([name]) => name === code)?.[1] ?? 500,
+  type: "application/json",
+  body: json(connectError(code)),
+});
+
+/** A message behind its flags and length, as Connect streams and gRPC-Web have it. */
+export function frame(flags: number, bytes: Uint8Array, length = bytes.byteLength): Uint8Array {
+  const framed = new Uint8Array(5 + bytes.byteLength);
+  framed[0] = flags;
+  new DataView(framed.buffer).setUint32(1, length);
+  framed.set(bytes, 5);
+  return framed;
+}
+
+const connect = (method: string): Dialect => ({
+  contentType: "application/proto",
+  isWhole: true,
+  isStream: false,
+  isFramed: false,
+  say: (pieces, quirks) => ({ opening: [], tokens: [response(method, pieces, quirks)], ending: [] }),
+  fail: connectHttpError,
+  failInside: () => badProtobuf,
+  garbage: badProtobuf,
+});
+
+/** A field that announces more bytes than there are. */
+const badProtobuf = Uint8Array.of(0x0a, 0x7f, ...utf8(marker));
+
+/** The messages of a stream; behind them comes what the protocol ends a stream with. */
+function chunks(pieces: readonly string[], { vague, terse, finishReason = "stop" }: Quirks = {}): Spoken {
+  const ending = vague ? [] : [frame(0, chunk({ finishReason }))];
+  return {
+    opening: vague || terse ? [] : [frame(0, chunk({ model: goodModel }))],
+    tokens: pieces.map((delta) => frame(0, chunk({ delta }))),
+    ending,
+  };
+}
+
+const connectStream: Dialect = {
+  contentType: "application/connect+proto",
+  isWhole: false,
+  isStream: true,
+  isFramed: true,
+  say(pieces, quirks) {
+    const spoken = chunks(pieces, quirks);
+    const end = json(quirks?.terse ? {} : { metadata: { "x-marker": [marker] } });
+    return { ...spoken, ending: [...spoken.ending, frame(2, end)] };
+  },
+  fail: (word) => ({ status: 200, type: connectStream.contentType, body: connectStream.failInside(word) }),
+  failInside: (word) => frame(2, json({ error: connectError(word), metadata: { "x-marker": [marker] } })),
+  garbage: frame(0, badProtobuf),
+};
+
+const grpcTrailers = (code: string): Record<string, string> => ({
+  "grpc-status": String(code === "ok" ? 0 : connectCodes.findIndex(([name]) => name === code) + 1),
+  "grpc-message": code === "ok" ? "" : `${marker} at 10.0.0.1`,
+  "x-marker": marker,
+});
+
+const trailersFrame = (code: string) =>
+  frame(
+    0x80,
+    utf8(
+      Object.entries(grpcTrailers(code))
+        .map(([name, value]) => `${name}: ${value}\r\n`)
+        .join(""),
+    ),
+  );
+
+function grpcWeb(method: string): Dialect {
+  const isStream = method === "StreamGenerateContent";
+  return {
+    contentType: "application/grpc-web+proto",
+    isWhole: false,
+    isStream,
+    isFramed: true,
+    say(pieces, quirks) {
+      const spoken = isStream
+        ? chunks(pieces, quirks)
+        : { opening: [], tokens: [frame(0, response(method, pieces, quirks))], ending: [] };
+      const end = quirks?.terse ? frame(0x80, utf8("grpc-status:0\r\n")) : trailersFrame("ok");
+      return { ...spoken, ending: [...spoken.ending, end] };
+    },
+    fail: (word) => ({ status: 200, type: "application/grpc-web+proto", body: trailersFrame(word) }),
+    failInside: trailersFrame,
+    garbage: frame(0, badProtobuf),
+  };
+}
+
+/** An error before anything else: in the headers of gRPC-Web, in the HTTP status of Connect. */
+export function failInHeaders(dialect: Dialect, code: string): WireError {
+  if (!dialect.contentType.startsWith("application/grpc-web")) return connectHttpError(code);
+  return { status: 200, type: dialect.contentType, headers: grpcTrailers(code), body: new Uint8Array() };
+}

@@ -1,0 +1,278 @@
+import {
+  type Dialect,
+  failInHeaders,
+  frame,
+  openAi,
+  openAiDone,
+  openAiStream,
+  type Spoken,
+  type WireError,
+} from "./dialects.ts";
+import { badPieces, goodPieces, marker, shortText } from "./texts.ts";
+import type { Wire } from "./wire.ts";
+
+export interface Stage {
+  readonly wire: Wire;
+  readonly dialect: Dialect;
+  readonly path: string;
+  /** Where a redirect leads. */
+  readonly thiefUrl: string;
+}
+
+type Play = (stage: Stage, argument: string) => Promise<void>;
+
+/** Plays `<name>` or `<name>:<argument>`. */
+export async function play(scenario: string, stage: Stage): Promise<void> {
+  const [name = "", argument = ""] = decodeURIComponent(scenario).split(/:(.*)/s);
+  const found = scenarios[name];
+  if (!found) throw new Error(`no scenario ${name}`);
+  await found(stage, argument);
+}
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+const joined = (parts: readonly Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
+const allOf = ({ opening, tokens, ending }: Spoken) => [...opening, ...tokens, ...ending];
+
+/** Sends the units of an answer under the headers of a good one, and does not end it. */
+async function begin({ wire, dialect }: Stage, units: readonly Uint8Array[], length?: number): Promise<void> {
+  await wire.head(200, dialect.contentType, {}, length);
+  for (const unit of units) await wire.send(unit);
+}
+
+async function whole(stage: Stage, units: readonly Uint8Array[]): Promise<void> {
+  const body = joined(units);
+  await begin(stage, stage.dialect.isWhole ? [body] : units, stage.dialect.isWhole ? body.byteLength : undefined);
+  await stage.wire.finish();
+}
+
+async function fail({ wire }: Stage, { status, type, headers, body }: WireError): Promise<void> {
+  await wire.head(status, type, headers, body.byteLength);
+  await wire.send(body);
+  await wire.finish();
+}
+
+function html(stage: Stage, status: number, headers?: Record<string, string>): Promise<void> {
+  const body = utf8(`<html><h1>${marker}</h1></html>`);
+  return fail(stage, { status, type: "text/html", headers, body });
+}
+
+/** Headers, and as much of an answer as holds no token yet. */
+async function beforeToken(stage: Stage): Promise<void> {
+  const { opening, tokens } = stage.dialect.say(badPieces);
+  const [token = new Uint8Array()] = tokens;
+  const half = token.subarray(0, Math.floor(token.byteLength / 2));
+  await begin(stage, [...opening, half], stage.dialect.isWhole ? token.byteLength : undefined);
+}
+
+/** Headers and all tokens of a stream, without what proves that they are all; of a whole answer, half of it. */
+async function tokens(stage: Stage): Promise<void> {
+  if (!stage.dialect.isStream) return await beforeToken(stage);
+  const spoken = stage.dialect.say(badPieces);
+  await begin(stage, [...spoken.opening, ...spoken.tokens]);
+}
+
+const megabyte = new Uint8Array(1024 * 1024).fill(0x61);
+
+const scenarios: Readonly<Record<string, Play>> = {
+  ok: (stage) => whole(stage, allOf(stage.dialect.say(goodPieces))),
+  /** Says as little as a back end may say. */
+  vague: (stage) => whole(stage, allOf(stage.dialect.say(goodPieces, { vague: true }))),
+  finish: (stage, finishReason) => whole(stage, allOf(stage.dialect.say(goodPieces, { finishReason }))),
+  filtered: (stage) => whole(stage, allOf(stage.dialect.say([""], { finishReason: "content_filter" }))),
+  "total-only": (stage) => whole(stage, allOf(stage.dialect.say(goodPieces, { tokensUsed: 42 }))),
+  /** A good answer with each byte in a packet of its own. */
+  async drip(stage) {
+    await begin(stage, []);
+    for (const byte of joined(allOf(stage.dialect.say(goodPieces, { terse: true })))) {
+      await stage.wire.send(Uint8Array.of(byte));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await stage.wire.finish();
+  },
+  /** The first bytes of a short stream, of which HTTP cannot tell that there should be more. */
+  async cut(stage, bytes) {
+    const { wire, dialect } = stage;
+    await wire.head(200, dialect.contentType, {}, "until-close");
+    await wire.send(joined(allOf(dialect.say([shortText], { terse: true }))).subarray(0, Number(bytes)));
+    await wire.finish();
+  },
+
+  /** A good answer after so many milliseconds; of a stream, each token after as many. */
+  async slow(stage, everyMs) {
+    const pause = () => new Promise((resolve) => setTimeout(resolve, Number(everyMs)));
+    const { opening, tokens, ending } = stage.dialect.say(goodPieces);
+    if (!stage.dialect.isStream) {
+      await pause();
+      return await whole(stage, [...opening, ...tokens, ...ending]);
+    }
+    await begin(stage, opening);
+    for (const token of tokens) {
+      await pause();
+      await stage.wire.send(token);
+    }
+    for (const unit of ending) await stage.wire.send(unit);
+    await stage.wire.finish();
+  },
+  /** OpenAI: a whole answer though a stream was asked for, and the other way round. */
+  unstreamed: (stage) => whole({ ...stage, dialect: openAi }, allOf(openAi.say(goodPieces))),
+  streamed: (stage) => whole({ ...stage, dialect: openAiStream }, allOf(openAiStream.say(goodPieces))),
+
+  reset: async ({ wire }) => wire.reset(),
+  close: async ({ wire }) => wire.close(),
+  silent: async ({ wire }) => await wire.closed,
+
+  async "reset-body"(stage) {
+    await beforeToken(stage);
+    stage.wire.reset();
+  },
+  async "close-body"(stage) {
+    await beforeToken(stage);
+    stage.wire.close();
+  },
+  async "silent-body"(stage) {
+    await beforeToken(stage);
+    await stage.wire.closed;
+  },
+  async "reset-mid"(stage) {
+    await tokens(stage);
+    stage.wire.reset();
+  },
+  async "close-mid"(stage) {
+    await tokens(stage);
+    stage.wire.close();
+  },
+  async "silent-mid"(stage) {
+    await tokens(stage);
+    await stage.wire.closed;
+  },
+  /** Signs of life for ever, but no token: before the first one, or after it where the argument says so. */
+  async chatty(stage, when) {
+    const { wire, dialect } = stage;
+    if (when === "mid") await tokens(stage);
+    else await begin(stage, dialect.say(badPieces).opening);
+    while (wire.isOpen) {
+      await wire.send(dialect.isFramed ? frame(0, new Uint8Array()) : utf8(": ping\n\n"));
+      for (const unit of dialect.say([""]).tokens) await wire.send(unit);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  },
+  /** HTTP ends as it should, the answer does not. */
+  async unfinished(stage) {
+    await tokens(stage);
+    await stage.wire.finish();
+  },
+  /** The same before the first token. */
+  async "unfinished-opening"(stage) {
+    await begin(stage, stage.dialect.say(badPieces).opening);
+    await stage.wire.finish();
+  },
+  async "error-mid"(stage, word) {
+    await tokens(stage);
+    await stage.wire.send(stage.dialect.failInside(word));
+    await stage.wire.finish();
+  },
+  async "error-opening"(stage, word) {
+    const { opening } = stage.dialect.say(badPieces);
+    await begin(stage, [...opening, stage.dialect.failInside(word)]);
+    await stage.wire.finish();
+  },
+  async "garbage-mid"(stage) {
+    await tokens(stage);
+    await stage.wire.send(stage.dialect.garbage);
+    await stage.wire.finish();
+  },
+  /** One unit among good ones cannot be understood. */
+  garbled(stage) {
+    const { opening, tokens, ending } = stage.dialect.say(goodPieces);
+    return whole(stage, [...opening, ...tokens.slice(0, 1), stage.dialect.garbage, ...tokens.slice(1), ...ending]);
+  },
+  garbage: (stage) => whole(stage, [stage.dialect.garbage]),
+  "not-utf8": (stage) => whole(stage, [utf8('data: {"choices":[{"delta":{"content":"'), Uint8Array.of(0xff, 0xfe)]),
+  text: (stage, text) => whole(stage, [utf8(text)]),
+  deep: (stage) => whole(stage, [utf8(`{"choices":${"[".repeat(200_000)}`)]),
+
+  html: (stage, status) => html(stage, Number(status)),
+  async type(stage, type) {
+    const body = joined(allOf(stage.dialect.say(badPieces)));
+    await fail(stage, { status: 200, type, body });
+  },
+  redirect: (stage, status) => html(stage, Number(status), { location: stage.thiefUrl }),
+  status: (stage, status) => html(stage, Number(status)),
+  /** `<status>:<word>` in the protocol's own words. */
+  error: (stage, argument) => {
+    const [status, word = ""] = argument.split(":");
+    return fail(stage, stage.dialect.fail(word, Number(status)));
+  },
+  "error-headers": (stage, code) => fail(stage, failInHeaders(stage.dialect, code)),
+  /** 429 with `<header>=<value>`. */
+  limited: (stage, header) => {
+    const [name = "", value = ""] = header.split("=");
+    return html(stage, 429, { [name]: value === "date" ? new Date(Date.now() + 30_000).toUTCString() : value });
+  },
+
+  empty: (stage) => whole(stage, allOf(stage.dialect.say([""]))),
+  async endless(stage) {
+    const { wire, dialect } = stage;
+    // Units that are never whole where there are no frames, frames that say nothing where there are.
+    const opening = dialect.isStream
+      ? 'data: {"choices":[{"delta":{"content":"'
+      : '{"choices":[{"message":{"content":"';
+    await begin(stage, dialect.isFramed ? [] : [utf8(opening)]);
+    const noise = dialect.isFramed ? frame(0, joined([Uint8Array.of(0x12, 0x80, 0x80, 0x40), megabyte])) : megabyte;
+    while (wire.isOpen) await wire.send(noise);
+  },
+  /** Small good tokens for ever. */
+  async "endless-tokens"(stage) {
+    const { opening, tokens } = stage.dialect.say(goodPieces);
+    await begin(stage, opening);
+    const token = joined(tokens);
+    while (stage.wire.isOpen) await stage.wire.send(token);
+  },
+  /** A body that announces 5 GB. */
+  async announced(stage) {
+    await begin(stage, [utf8("{")], 5_000_000_000);
+    await stage.wire.closed;
+  },
+  /** Seven bytes that announce 4 GiB, after a token of a stream where the argument says so. */
+  async "giant-frame"(stage, when) {
+    if (when === "mid") await tokens(stage);
+    else await begin(stage, []);
+    await stage.wire.send(frame(0, new Uint8Array(2), 0xffffffff));
+    await stage.wire.closed;
+  },
+  compressed(stage) {
+    const { opening, tokens, ending } = stage.dialect.say(badPieces);
+    const [first = new Uint8Array(), ...rest] = [...opening, ...tokens, ...ending];
+    return whole(stage, [Uint8Array.of(1, ...first.subarray(1)), ...rest]);
+  },
+  /** The end of the answer, and then more of it. */
+  "after-end"(stage) {
+    const { opening, tokens, ending } = stage.dialect.say(badPieces);
+    return whole(stage, [...opening, ...ending, ...tokens]);
+  },
+  twice: (stage) => whole(stage, [...allOf(stage.dialect.say(badPieces)), ...allOf(stage.dialect.say(badPieces))]),
+
+  /** OpenAI streams: the finish reason has come, `[DONE]` has not. */
+  async "no-done"(stage) {
+    const { opening, tokens, ending } = stage.dialect.say(goodPieces);
+    await whole(stage, [...opening, ...tokens, ...ending.slice(0, 1)]);
+  },
+  async "no-done-reset"(stage) {
+    const { opening, tokens, ending } = stage.dialect.say(goodPieces);
+    await begin(stage, [...opening, ...tokens, ...ending.slice(0, 1)]);
+    stage.wire.reset();
+  },
+  /** OpenAI streams: `[DONE]` has come, the finish reason has not. */
+  "done-only": (stage) => {
+    const { opening, tokens } = stage.dialect.say(badPieces);
+    return whole(stage, [...opening, ...tokens, openAiDone]);
+  },
+
+  /** A service from before the streaming method. */
+  old(stage) {
+    const { dialect, path } = stage;
+    return path.endsWith("/StreamGenerateContent")
+      ? fail(stage, dialect.fail("unimplemented", 501))
+      : whole(stage, allOf(dialect.say(goodPieces)));
+  },
+};

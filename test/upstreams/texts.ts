@@ -1,0 +1,31 @@
+/** What the upstreams say, for both sides of the wire. */
+
+/** In every text and header of an upstream that no caller and no log may ever see. */
+export const marker = "UPSTREAM-SECRET-7f3a";
+
+/** The answer of a back end that works. */
+export const goodPieces = ["好的", "答案🪶", "，完。"];
+export const goodText = goodPieces.join("");
+
+/** The beginning of an answer that goes wrong. */
+export const badPieces = ["坏的", "开头🪶", "，然后"];
+
+/** The whole answer of the shortest stream there is (scenario `cut`). */
+export const shortText = "好🪶";
+
+export const goodModel = "upstream-model";
+
+/** Where nobody listens. */
+export const closedUrl = "http://127.0.0.1:1";
+
+/** One request as an upstream saw it. */
+export interface Visit {
+  readonly method: string;
+  /** Without scenario and test id. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Base64. */
+  readonly body: string;
+  /** `stalled`: the client has stopped reading; `left`: it closed the connection before its answer had ended. */
+  readonly state: "open" | "stalled" | "answered" | "left";
+}

@@ -1,0 +1,39 @@
+import type { Visit } from "./texts.ts";
+
+type Kept = { -readonly [Key in keyof Visit]: Visit[Key] };
+
+/** How long `waitFor` waits for what never happens; the test that asked then fails by what it is told. */
+const patienceMs = 3_000;
+
+const visitsById = new Map<string, Kept[]>();
+const waiting = new Set<() => void>();
+
+/** Writes down that somebody came. */
+export function arrive(id: string, visit: Visit): Kept {
+  const kept = { ...visit };
+  visitsById.set(id, [...(visitsById.get(id) ?? []), kept]);
+  changed();
+  return kept;
+}
+
+/** Tells those who wait that a visit is not what it was. */
+export function changed(): void {
+  for (const look of [...waiting]) look();
+}
+
+/** The visits of a test as soon as `state`, where it is given, is the state of one of them. */
+export function waitFor(id: string, state: string | null): Promise<readonly Visit[]> {
+  const { promise, resolve } = Promise.withResolvers<readonly Visit[]>();
+  const stop = () => {
+    clearTimeout(timer);
+    waiting.delete(look);
+    resolve(visitsById.get(id) ?? []);
+  };
+  const look = () => {
+    if (state === null || visitsById.get(id)?.some((visit) => visit.state === state)) stop();
+  };
+  const timer = setTimeout(stop, patienceMs);
+  waiting.add(look);
+  look();
+  return promise;
+}
