@@ -322,7 +322,7 @@ describe("/docs", () => {
     const etag = (await app.send(path)).headers.get("etag") ?? "";
     expect(etag).not.toBe("");
     const again = await app.send(path, { headers: { "if-none-match": etag } });
-    expect([again.status, again.text]).toEqual([304, ""]);
+    expect([again.status, again.text.length]).toEqual([304, 0]);
   });
 
   it("hands out nothing else of its package", async () => {
