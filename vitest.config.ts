@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     // Fault servers on real sockets, started once for all projects.
     globalSetup: "./test/support/global-setup.ts",
+    // Far more than any test needs, for machines that do much else.
+    testTimeout: 20_000,
     projects: [
       {
         // Verbose, workerd reports every connection that a test breaks on purpose, however well it was caught.

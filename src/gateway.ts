@@ -4,6 +4,7 @@ import { kvStore } from "./cache/store.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
 import type { GenerationDefaults } from "./generation.ts";
 import { aiService } from "./providers/ai-service.ts";
+import { anthropic } from "./providers/anthropic.ts";
 import type { Fetch } from "./providers/http.ts";
 import { openai } from "./providers/openai.ts";
 import { firstAvailable } from "./resilience/first-available.ts";
@@ -44,6 +45,6 @@ function createProvider(config: ProviderConfig, defaults: GenerationDefaults, fe
     case "openai":
       return openai({ ...config, defaults, fetch });
     case "anthropic":
-      throw new Error("not yet");
+      return anthropic({ ...config, defaults, fetch });
   }
 }

@@ -3,7 +3,7 @@
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
 export type JsonObject = { readonly [key: string]: JsonValue };
 
-export type Role = "system" | "developer" | "user" | "assistant" | "tool" | "function";
+type Role = "system" | "developer" | "user" | "assistant" | "tool" | "function";
 
 export interface Message {
   readonly role: Role;

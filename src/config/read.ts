@@ -6,7 +6,7 @@ import { labelOf, namesOf, type SettingPath, settings } from "./settings.ts";
 /** What a Worker's `env` holds: texts, values of `[vars]` that TOML typed, and bindings that are no settings. */
 export type Bindings = Readonly<Record<string, unknown>>;
 
-export type Values = { readonly [P in SettingPath]: ParsedBy<(typeof settings)[P]> | undefined };
+type Values = { readonly [P in SettingPath]: ParsedBy<(typeof settings)[P]> | undefined };
 type ParsedBy<S> = S extends Parser<infer T> ? T : never;
 
 export interface Reading {

@@ -1,12 +1,8 @@
 import * as z from "zod/mini";
 import { type PeerReason, UpstreamFailure } from "../errors.ts";
 import type { JsonValue } from "../generation.ts";
-import { parseJson } from "../json.ts";
-import { readAnswer } from "./http.ts";
+import { readErrorBody, reasonOfStatus } from "./http-failure.ts";
 import { retryAfterMs } from "./retry-after.ts";
-
-/** An error's body is read for its codes only, so a little of it is enough. */
-const maxErrorBytes = 64 * 1024;
 
 const errorSchema = z.object({
   error: z.object({
@@ -19,13 +15,7 @@ const errorSchema = z.object({
 /** What an error answer of an OpenAI-type provider means. `sent` are the names of the parameters that we sent. */
 export async function failureOf(response: Response, sent: ReadonlySet<string>): Promise<UpstreamFailure> {
   const waitMs = retryAfterMs(response.headers, Date.now());
-  let body: JsonValue = null;
-  try {
-    body = parseJson(await readAnswer(response, maxErrorBytes));
-  } catch {
-    // The status alone decides where the body cannot be read: many proxies answer errors in HTML.
-  }
-  return failureFrom(response.status, body, sent, waitMs);
+  return failureFrom(response.status, await readErrorBody(response), sent, waitMs);
 }
 
 /** The same for an error inside a stream, which has no status of its own. */
@@ -36,7 +26,7 @@ export function streamedFailure(body: JsonValue, sent: ReadonlySet<string>): Ups
 function failureFrom(status: number, body: JsonValue, sent: ReadonlySet<string>, waitMs?: number): UpstreamFailure {
   const parsed = errorSchema.safeParse(body);
   const { code, type, param } = parsed.success ? parsed.data.error : { code: "", type: "", param: "" };
-  const reason = reasonsByCode.get(String(code)) ?? reasonsByCode.get(type) ?? byStatus(status);
+  const reason = reasonsByCode.get(String(code)) ?? reasonsByCode.get(type) ?? reasonOfStatus(status);
   return UpstreamFailure.peer(reason, { retryAfterMs: waitMs, param: sent.has(param) ? param : undefined });
 }
 
@@ -52,31 +42,3 @@ const reasonsByCode: ReadonlyMap<string, PeerReason> = new Map([
   ["rate_limit_exceeded", "rate_limited"],
   ["insufficient_quota", "rate_limited"],
 ]);
-
-function byStatus(status: number): PeerReason {
-  switch (status) {
-    case 401:
-      return "unauthenticated";
-    case 402: // the account's balance is used up (DeepSeek)
-    case 403:
-      return "permission_denied";
-    case 404:
-    case 405:
-    case 410:
-      return "not_found";
-    case 408:
-      return "deadline_exceeded";
-    case 409:
-      return "conflict";
-    case 429:
-      return "rate_limited";
-    case 501:
-      return "unimplemented";
-    case 502:
-    case 503:
-      return "unavailable";
-    case 504:
-      return "deadline_exceeded";
-  }
-  return status >= 500 ? "internal" : "invalid_request";
-}

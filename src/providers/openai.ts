@@ -10,6 +10,7 @@ import type {
 import { isJsonObject, parseJson } from "../json.ts";
 import type { Call, Provider } from "../upstream.ts";
 import { eventData, type Fetch, mediaType, readAnswer, send } from "./http.ts";
+import { type AnswerHead, given, parseAnswer } from "./json-body.ts";
 import { type ModelRules, modelFor } from "./model.ts";
 import { chunksFrom, completionFrom } from "./openai-answer.ts";
 import { failureOf, streamedFailure } from "./openai-failure.ts";
@@ -92,23 +93,13 @@ function requestBody(request: GenerationRequest, stream: boolean, options: OpenA
   };
 }
 
-function given(name: string, value: JsonValue | undefined): JsonObject {
-  return value === undefined ? {} : { [name]: value };
-}
-
 function choicesAsked(request: GenerationRequest): number {
   const n = request.extra?.n;
   return typeof n === "number" ? n : 1;
 }
 
-interface AnswerHead {
-  readonly provider: string;
-  readonly model: string;
-  readonly createdAtMs: number;
-}
-
 async function readCompletion(response: Response, head: AnswerHead): Promise<Answer> {
-  const completion = completionFrom(parseUpstream(await readAnswer(response)));
+  const completion = completionFrom(parseAnswer(await readAnswer(response)));
   return { ...head, ...completion, model: completion.model ?? head.model };
 }
 
@@ -150,12 +141,4 @@ function piecesOf(data: string, choices: number, sent: ReadonlySet<string>): Gen
   }
   if (isJsonObject(value) && value.error) throw streamedFailure(value, sent);
   return chunksFrom(value, choices) ?? [];
-}
-
-function parseUpstream(text: string): JsonValue {
-  try {
-    return parseJson(text);
-  } catch (cause) {
-    throw UpstreamFailure.wire("malformed", { cause });
-  }
 }

@@ -24,7 +24,7 @@ const caller = (kind: ErrorKind, message: string, code?: string): Verdict => ({
   code,
 });
 
-/** What the provider said. */
+/** What the provider said. With `wire` below, the one table of what leads where (design section 5): by origin first, then by reason. */
 const peer: Record<PeerReason, Verdict> = {
   unavailable: next("upstream_unavailable", "The AI provider is not available."),
   internal: next("upstream_unavailable", "The AI provider failed."),
@@ -58,9 +58,6 @@ const wire: Record<WireReason, Verdict> = {
   oversized: next("upstream_bad_response", "The AI provider's answer is too large."),
   empty: next("upstream_bad_response", "The AI provider's answer is empty."),
 };
-
-/** The one table of what leads where (design section 5): by origin first, then by reason. */
-export const verdicts = { peer, wire };
 
 const verdictOn = (failure: FailureCause): Verdict =>
   failure.origin === "peer" ? peer[failure.reason] : wire[failure.reason];

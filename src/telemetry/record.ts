@@ -10,7 +10,7 @@ export interface AttemptRecord {
 }
 
 /** What the cache did, in the terms of RFC 9211. */
-export interface CacheRecord {
+interface CacheRecord {
   status: "hit" | "miss" | "bypass";
   /** How long the entry stays fresh; hits only. */
   ttlSeconds?: number;

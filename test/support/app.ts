@@ -93,7 +93,7 @@ export function completion(content: string, more: Record<string, unknown> = {}) 
 }
 
 /** The same answer as a stream, one event per piece. */
-export function completionEvents(pieces: readonly string[]): string {
+function completionEvents(pieces: readonly string[]): string {
   const head = { id: "chatcmpl-upstream", object: "chat.completion.chunk", created: 1, model: "gpt-upstream" };
   const events = [
     ...pieces.map((content) => ({ ...head, choices: [{ index: 0, delta: { content }, finish_reason: null }] })),

@@ -16,7 +16,7 @@ export interface Ask {
   readonly signal?: AbortSignal;
 }
 
-export interface Answered {
+interface Answered {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;

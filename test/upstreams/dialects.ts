@@ -24,7 +24,7 @@ export interface Spoken {
   readonly ending: readonly Uint8Array[];
 }
 
-export interface Quirks {
+interface Quirks {
   /** Leaves out what older or sloppy back ends leave out: model, counts, finish reason. */
   readonly vague?: boolean;
   /** Says only what an answer cannot do without. */
@@ -61,7 +61,7 @@ export function dialectOf(path: string, contentType: string, body: Buffer): Dial
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const json = (value: unknown) => utf8(JSON.stringify(value));
 
-export const openAiUsage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
+const openAiUsage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
 const openAiHead = { id: marker, created: 1, model: goodModel, system_fingerprint: marker };
 
 function openAiError(word: string): unknown {

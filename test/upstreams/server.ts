@@ -11,7 +11,7 @@ import { wireOn } from "./wire.ts";
  * tests share nothing; `/seen/<test id>?until=<state>` tells what has arrived. Runs as a child of the test run, tells its
  * parent the two addresses, and ends with it.
  */
-const faults = createServer(handle);
+const faults = createServer((request, response) => void handle(request, response));
 /** Where redirects lead. Nobody may come here. */
 const thief = createServer((request, response) => {
   note(request, `thief-${request.url?.split("/")[1]}`, request.url ?? "", Buffer.of());
