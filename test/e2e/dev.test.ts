@@ -32,6 +32,9 @@ function run(args: string[]): Promise<{ exitCode: number; output: string }> {
   });
 }
 
+/** What earlier runs left in the local KV must not answer. */
+const headers = { "cache-control": "no-store" };
+
 /** The product as `npm run dev` starts it: wrangler's own workerd, where nothing may be compiled at run time. */
 describe("npm run dev", () => {
   let dev: ChildProcess;
@@ -112,12 +115,15 @@ describe("npm run dev", () => {
     });
 
     it("streamed, piece by piece, with usage", async () => {
-      const stream = await sdk().chat.completions.create({
-        model: "gpt-4o",
-        messages: [{ role: "user", content: "streamed" }],
-        stream: true,
-        stream_options: { include_usage: true },
-      });
+      const stream = await sdk().chat.completions.create(
+        {
+          model: "gpt-4o",
+          messages: [{ role: "user", content: "streamed" }],
+          stream: true,
+          stream_options: { include_usage: true },
+        },
+        { headers },
+      );
       const arrivals: number[] = [];
       let usage: OpenAI.CompletionUsage | null | undefined;
       for await (const chunk of stream) {
@@ -158,12 +164,12 @@ describe("npm run dev", () => {
       const prompt = `${name} ${format}：青羽🪶`;
 
       it("plain, streamed and asked for its health", async () => {
-        const answer = await client().generateContent({ projectId: "p", prompt });
+        const answer = await client().generateContent({ projectId: "p", prompt }, { headers });
         expect(answer).toMatchObject({ model: "embedded", finishReason: "stop" });
         expect(answer.tokensUsed).toBe(answer.usage?.totalTokens);
         let text = "";
         let chunks = 0;
-        for await (const chunk of client().streamGenerateContent({ projectId: "p", prompt: `${prompt}!` })) {
+        for await (const chunk of client().streamGenerateContent({ projectId: "p", prompt }, { headers })) {
           text += chunk.delta;
           chunks++;
         }
