@@ -1,5 +1,6 @@
 import { cached } from "./cache/cached.ts";
 import { keyOf } from "./cache/key.ts";
+import { sealedWith, unsealed } from "./cache/seal.ts";
 import { kvStore } from "./cache/store.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
 import type { GenerationDefaults } from "./generation.ts";
@@ -31,6 +32,7 @@ export function createGateway(config: Config, { kv, fetch }: GatewayDependencies
       ? cached(chain, {
           store: kvStore(kv, config.cache.readTimeoutMs),
           keyOf: keyOf({ defaults, scope: config.cache.scope, secret: config.cache.keySecret }),
+          seal: config.cache.encryptionKey === undefined ? unsealed : sealedWith(config.cache.encryptionKey),
           ttlSeconds: config.cache.ttlSeconds,
           staleSeconds: config.cache.staleSeconds,
         })

@@ -177,6 +177,38 @@ describe("the cache", () => {
   });
 });
 
+describe("with an encryption key", () => {
+  const settings = { ...onlyOpenAi, CACHE_ENCRYPTION_KEY: "0123456789abcdef0123456789abcdef" };
+
+  it("keeps nothing in KV that can be read, and reads it itself", async () => {
+    const { network, seen } = fakeOpenAi(["PLANTED answer"]);
+    const known = new Set((await env.CACHE.list()).keys.map(({ name }) => name));
+    for (const expected of ["MISS", "HIT"]) {
+      const answer = await testApp({ network, settings }).post(path, ask("PLANTED prompt"));
+      expect([answer.headers.get("x-cache"), answer.text.includes("PLANTED answer")]).toEqual([expected, true]);
+    }
+    expect(seen).toHaveLength(1);
+    const added = (await env.CACHE.list()).keys.filter(({ name }) => !known.has(name));
+    expect(added).toHaveLength(1);
+    const value = (await env.CACHE.get(added[0]?.name ?? "")) ?? "";
+    expect(value).toMatch(/^[A-Za-z0-9+/]{100,}=*$/);
+    expect(atob(value)).not.toContain("PLANTED");
+  });
+
+  it.each([
+    ["another key", { CACHE_ENCRYPTION_KEY: "fedcba9876543210fedcba9876543210" }],
+    ["no key any more", { CACHE_ENCRYPTION_KEY: "" }],
+  ])("takes what was kept for a miss under %s", async (name, rotated) => {
+    const { network, seen } = fakeOpenAi();
+    await testApp({ network, settings }).post(path, ask(`rotated: ${name}`));
+    const answer = await testApp({ network, settings: { ...settings, ...rotated } }).post(
+      path,
+      ask(`rotated: ${name}`),
+    );
+    expect([answer.status, answer.headers.get("x-cache"), seen.length]).toEqual([200, "MISS", 2]);
+  });
+});
+
 /** KV bindings that misbehave, as a binding may. */
 function faultyKv(get: () => Promise<string | null>, put: () => Promise<void>): KVNamespace {
   return new Proxy(env.CACHE, {

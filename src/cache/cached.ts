@@ -5,11 +5,13 @@ import type { Call, Generate } from "../upstream.ts";
 import { decodeEntry, encodeEntry } from "./entry.ts";
 import type { KeyOf } from "./key.ts";
 import { isStorable, permissionFrom } from "./policy.ts";
+import type { Seal } from "./seal.ts";
 import type { Store } from "./store.ts";
 
 export interface CacheOptions {
   readonly store: Store;
   readonly keyOf: KeyOf;
+  readonly seal: Seal;
   /** How long an entry is fresh, counted from the answer's creation. */
   readonly ttlSeconds: number;
   /** How much longer it is kept. */
@@ -42,9 +44,14 @@ export function cached(upstream: Generate, options: CacheOptions): Generate {
 }
 
 /** A fresh entry's answer. Writes down what was found and how long it took. */
-async function lookUp(key: string, call: Call, { store, ttlSeconds }: CacheOptions): Promise<Generation | undefined> {
+async function lookUp(
+  key: string,
+  call: Call,
+  { store, seal, ttlSeconds }: CacheOptions,
+): Promise<Generation | undefined> {
   const startedMs = Date.now();
-  const text = await store.get(key);
+  const stored = await store.get(key);
+  const text = stored === undefined ? undefined : await seal.open(stored, call.tenant, key);
   const nowMs = Date.now();
   const generation = text === undefined ? undefined : decodeEntry(text, call.tenant)?.generation;
   const ageSeconds = generation ? Math.max(0, Math.floor((nowMs - generation.createdAtMs) / 1000)) : 0;
@@ -87,7 +94,8 @@ async function* watched(
 function write(key: string, generation: Generation, call: Call, options: CacheOptions): boolean {
   const text = encodeEntry({ tenant: call.tenant, generation });
   if (text.length > maxEntryChars) return false;
-  const written = options.store.put(key, text, options.ttlSeconds + options.staleSeconds);
+  const { store, seal, ttlSeconds, staleSeconds } = options;
+  const written = seal.seal(text, call.tenant, key).then((sealed) => store.put(key, sealed, ttlSeconds + staleSeconds));
   call.waitUntil(written.catch(() => logWarning("cache_write_failed", { requestId: call.requestId })));
   return true;
 }

@@ -57,9 +57,9 @@ const sha256: Digest = (bytes) => crypto.subtle.digest("SHA-256", bytes);
 
 function hmacSha256(secret: string): Digest {
   const algorithm = { name: "HMAC", hash: "SHA-256" };
-  let key: Promise<CryptoKey> | undefined;
+  let key: CryptoKey | undefined;
   return async (bytes) => {
-    key ??= crypto.subtle.importKey("raw", new TextEncoder().encode(secret), algorithm, false, ["sign"]);
-    return crypto.subtle.sign(algorithm, await key, bytes);
+    key ??= await crypto.subtle.importKey("raw", new TextEncoder().encode(secret), algorithm, false, ["sign"]);
+    return crypto.subtle.sign(algorithm, key, bytes);
   };
 }
