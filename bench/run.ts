@@ -35,6 +35,7 @@ const bare = (name: string) =>
 
 const workers = {
   forward: await bare("forward.js"),
+  jsonForward: await bare("json-forward.js"),
   kvReader: await bare("kv-reader.js"),
   uncached: await gateway({ AI_PROVIDERS: "openai", QINGYU_CACHE_ENABLED: "false" }),
   cached: await gateway({ AI_PROVIDERS: "openai" }),
@@ -53,6 +54,7 @@ interface Case {
 
 const cases: readonly Case[] = [
   { name: "bare forwarder", worker: workers.forward },
+  { name: "bare JSON forwarder", worker: workers.jsonForward, beside: "bare forwarder" },
   { name: "OpenAI, cache off", worker: workers.uncached, beside: "bare forwarder" },
   { name: "OpenAI, cache miss", worker: workers.cached, beside: "bare forwarder", isUnique: true },
   { name: "AI service, Connect", worker: workers.aiService, beside: "bare forwarder" },

@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import type { Context } from "hono";
 import { isStream } from "../answer.ts";
 import type { GatewayError } from "../errors.ts";
@@ -32,7 +31,7 @@ export function answerJson(c: Context<Walk>, answer: Generation, body: unknown):
   const record = c.get("record");
   recordAnswer(record, answer);
   const text = JSON.stringify(body);
-  record.responseBytes = Buffer.byteLength(text);
+  record.responseBytes = utf8Bytes(text);
   return new Response(text, {
     headers: { "content-type": "application/json", ...answerHeaders(record, Date.now()) },
   });
@@ -73,4 +72,15 @@ async function* withErrorEvent(
   } catch (error) {
     yield errorEvent(tellable(error, record));
   }
+}
+
+/** How many bytes a text has in UTF-8, without encoding it. */
+function utf8Bytes(text: string): number {
+  let bytes = text.length;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    // Two bytes from U+0080, three from U+0800; each half of a surrogate pair stands for two of its four.
+    if (unit >= 0x80) bytes += unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 1 : 2;
+  }
+  return bytes;
 }
