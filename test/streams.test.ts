@@ -149,3 +149,21 @@ describe.concurrent("a stream that is cut", () => {
     expect(new Set(ends.slice(0, -1))).toEqual(new Set([" upstream_bad_response", `${shortText} failed`]));
   });
 });
+
+describe.concurrent("heartbeats", () => {
+  const slow = (heartbeatMs: number) =>
+    gateway([provider("first", "openai", upstream("slow:300"))], { QINGYU_STREAM_HEARTBEAT_MS: String(heartbeatMs) });
+
+  it.each<Face>(["openai", "qingyu"])("fill a silence towards the caller between whole events: %s", async (face) => {
+    const { text, content } = await slow(100).ask({ face, stream: true });
+    expect(content).toBe(goodText);
+    const blocks = text.split("\n\n").slice(0, -1);
+    expect(blocks.filter((block) => block === ": keep-alive").length).toBeGreaterThan(1);
+    for (const block of blocks) expect(block).toMatch(/^(: keep-alive|(event: \w+\n)?data: .+)$/);
+  });
+
+  it("are not sent where nothing is silent for long, or where they are turned off", async () => {
+    expect((await slow(5000).ask({ stream: true })).text).not.toContain(": keep-alive");
+    expect((await slow(0).ask({ stream: true })).text).not.toContain(": keep-alive");
+  });
+});

@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import {
   type Dialect,
   failInHeaders,
@@ -71,7 +72,14 @@ async function tokens(stage: Stage): Promise<void> {
   await begin(stage, [...spoken.opening, ...spoken.tokens]);
 }
 
+function compressed(stage: Stage, body: Uint8Array): Promise<void> {
+  const headers = { "content-encoding": "gzip" };
+  return fail(stage, { status: 200, type: stage.dialect.contentType, headers, body });
+}
+
 const megabyte = new Uint8Array(1024 * 1024).fill(0x61);
+/** A message that says nothing but fills memory: an unknown field of one megabyte. */
+const endlessFrame = frame(0, joined([Uint8Array.of(0x12, 0x80, 0x80, 0x40), megabyte]));
 
 const scenarios: Readonly<Record<string, Play>> = {
   ok: (stage) => whole(stage, allOf(stage.dialect.say(goodPieces))),
@@ -113,6 +121,18 @@ const scenarios: Readonly<Record<string, Play>> = {
     for (const unit of ending) await stage.wire.send(unit);
     await stage.wire.finish();
   },
+  /** A good answer in gzip, whether or not it was asked for. */
+  async gzip(stage) {
+    const body = joined(allOf(stage.dialect.say(goodPieces)));
+    await compressed(stage, gzipSync(body));
+  },
+  /** A few kilobytes that become 64 MiB. */
+  async bomb(stage) {
+    const opening = stage.dialect.isStream ? 'data: {"' : '{"choices":[{"message":{"content":"';
+    const noise = stage.dialect.isFramed ? endlessFrame : utf8(opening);
+    await compressed(stage, gzipSync(joined([noise, ...Array.from({ length: 64 }, () => megabyte)])));
+  },
+  "not-gzip": (stage) => compressed(stage, joined(allOf(stage.dialect.say(badPieces)))),
   /** OpenAI: a whole answer though a stream was asked for, and the other way round. */
   unstreamed: (stage) => whole({ ...stage, dialect: openAi }, allOf(openAi.say(goodPieces))),
   streamed: (stage) => whole({ ...stage, dialect: openAiStream }, allOf(openAiStream.say(goodPieces))),
@@ -218,7 +238,7 @@ const scenarios: Readonly<Record<string, Play>> = {
       ? 'data: {"choices":[{"delta":{"content":"'
       : '{"choices":[{"message":{"content":"';
     await begin(stage, dialect.isFramed ? [] : [utf8(opening)]);
-    const noise = dialect.isFramed ? frame(0, joined([Uint8Array.of(0x12, 0x80, 0x80, 0x40), megabyte])) : megabyte;
+    const noise = dialect.isFramed ? endlessFrame : megabyte;
     while (wire.isOpen) await wire.send(noise);
   },
   /** Small good tokens for ever. */
