@@ -11,7 +11,9 @@ import { requestBody } from "./payload.ts";
 import { startWorker, type Worker } from "./workerd.ts";
 
 const isQuick = process.argv.includes("--quick");
-const rounds = isQuick ? 2 : 6;
+const rounds = isQuick ? 2 : 5;
+/** A stream is some eighty events long. */
+const shareOfStreams = 1 / 8;
 const requestsPerRound = { 1: isQuick ? 200 : 400, 16: isQuick ? 1000 : 2000, 64: isQuick ? 1000 : 2000 } as const;
 const chat = "/v1/chat/completions";
 const key = "bench-key";
@@ -85,6 +87,10 @@ async function measure({ worker, stream, isUnique }: Case, connections: number, 
   return { samples, elapsedMs, cpuMicroseconds: worker.cpuMicroseconds() - cpuBefore };
 }
 
+function requestsFor({ stream }: Case, connections: keyof typeof requestsPerRound): number {
+  return requestsPerRound[connections] * (stream ? shareOfStreams : 1);
+}
+
 const quantile = (values: readonly number[], share: number) =>
   values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * share)] ?? Number.NaN;
 
@@ -92,12 +98,12 @@ console.log(`bundle ${kib(bundle.bytes)} KiB, gzip ${kib(bundle.gzipBytes)} KiB 
 console.log(
   `start-up: bare ${Math.round(workers.forward.startMs)} ms, gateway ${Math.round(workers.uncached.startMs)} ms`,
 );
-for (const each of cases) await measure(each, 16, 500);
+for (const each of cases) await measure(each, 16, requestsFor(each, 16));
 for (const connections of [1, 16, 64] as const) {
   const results = new Map<string, Result>();
   for (let round = 0; round < rounds; round++) {
     for (const each of cases) {
-      const { samples, elapsedMs, cpuMicroseconds } = await measure(each, connections, requestsPerRound[connections]);
+      const { samples, elapsedMs, cpuMicroseconds } = await measure(each, connections, requestsFor(each, connections));
       const sum = results.get(each.name) ?? { samples: [], elapsedMs: 0, cpuMicroseconds: 0 };
       sum.samples.push(...samples);
       results.set(each.name, {

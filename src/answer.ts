@@ -27,12 +27,13 @@ export function isEmpty(generation: Generation): boolean {
   );
 }
 
-/** An answer as chunks, whichever way it came. A whole one becomes one chunk of content per choice and one that ends it. */
-export async function* chunksOf(answer: Answer): AsyncGenerator<GenerationChunk> {
-  if (isStream(answer)) {
-    yield* answer.chunks;
-    return;
-  }
+/** An answer as chunks, whichever way it came. */
+export function chunksOf(answer: Answer): AsyncIterable<GenerationChunk> {
+  return isStream(answer) ? answer.chunks : chunksOfWhole(answer);
+}
+
+/** One chunk of content per choice and one that ends it. */
+async function* chunksOfWhole(answer: Generation): AsyncGenerator<GenerationChunk> {
   const last = answer.choices.length - 1;
   for (const [choice, { content, extra, logprobs, finishReason }] of answer.choices.entries()) {
     yield { choice, delta: content, extra: extra && asDelta(extra), logprobs, model: answer.model };

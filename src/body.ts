@@ -37,17 +37,27 @@ export function announcedLength(headers: Headers): number {
   return Number(headers.get("content-length") ?? -1);
 }
 
-/** A body as UTF-8 text as it comes. Throws `BodyError`; cancels what is not read. */
-export async function* textPieces(body: ReadableStream<Uint8Array> | null, maxBytes: number): AsyncGenerator<string> {
+/** Makes the error for what is wrong with a body; `BodyError` where nothing else is said. */
+export type BodyFault = (reason: BodyError["reason"], cause?: unknown) => Error;
+
+const bodyError: BodyFault = (reason, cause) => new BodyError(reason, cause);
+
+/** A body as UTF-8 text as it comes. Throws what `fault` makes; cancels what is not read. */
+export async function* textPieces(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+  fault = bodyError,
+): AsyncGenerator<string> {
   const decoder = newDecoder();
-  for await (const piece of bytePieces(body, maxBytes)) yield decode(decoder, piece, { stream: true });
-  yield decode(decoder);
+  for await (const piece of bytePieces(body, maxBytes, fault)) yield decode(decoder, piece, { stream: true }, fault);
+  yield decode(decoder, undefined, undefined, fault);
 }
 
-/** A body as it comes. Throws `BodyError`: `oversized` after `maxBytes`, `truncated` where the connection broke. Cancels what is not read. */
+/** A body as it comes. Throws what `fault` makes of `oversized`, after `maxBytes`, and `truncated`, where the connection broke. Cancels what is not read. */
 export async function* bytePieces(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
+  fault = bodyError,
 ): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   const reader = body.getReader();
@@ -55,11 +65,11 @@ export async function* bytePieces(
   try {
     for (;;) {
       const { done, value } = await reader.read().catch((cause) => {
-        throw new BodyError("truncated", cause);
+        throw fault("truncated", cause);
       });
       if (done) return;
       bytes += value.byteLength;
-      if (bytes > maxBytes) throw new BodyError("oversized");
+      if (bytes > maxBytes) throw fault("oversized");
       yield value;
     }
   } finally {
@@ -73,10 +83,15 @@ const newDecoder = () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: fals
 /** Keeps nothing between bodies, since it is only given whole ones. */
 const wholeDecoder = newDecoder();
 
-function decode(decoder: TextDecoder, bytes?: ArrayBuffer | Uint8Array, options?: TextDecoderDecodeOptions): string {
+function decode(
+  decoder: TextDecoder,
+  bytes?: ArrayBuffer | Uint8Array,
+  options?: TextDecoderDecodeOptions,
+  fault = bodyError,
+): string {
   try {
     return decoder.decode(bytes, options);
   } catch (cause) {
-    throw new BodyError("malformed", cause);
+    throw fault("malformed", cause);
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { gateway } from "./support/gateway.ts";
+import { type Face, gateway } from "./support/gateway.ts";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
 import { goodText } from "./upstreams/texts.ts";
 
@@ -39,6 +39,8 @@ const anyProtocol: Table = {
   "silent-body": timeout("timeout"),
   empty: bad("empty"),
   endless: bad("oversized"),
+  bomb: bad("oversized"),
+  "not-gzip": bad("truncated"),
   "html:200": bad("malformed"),
   "type:": bad("malformed"),
   "type:text/plain": bad("malformed"),
@@ -226,5 +228,32 @@ describe.concurrent("a first provider that fails", () => {
     const { ask } = failing(row, "error:400:content_filter");
     const answer = await ask({ stream: row.stream });
     expect([answer.status, answer.code]).toEqual([row.status, row.code]);
+  });
+});
+
+describe.concurrent("a failure of all providers", () => {
+  const cases = [
+    { scenario: "status:429", openai: [429, "rate_limited"], connect: [429, "resource_exhausted"] },
+    { scenario: "html:503", openai: [503, "upstream_unavailable"], connect: [503, "unavailable"] },
+    { scenario: "html:200", openai: [502, "upstream_bad_response"], connect: [500, "internal"] },
+    { scenario: "status:408", openai: [504, "upstream_timeout"], connect: [504, "deadline_exceeded"] },
+    { scenario: "status:401", openai: [502, "upstream_auth"], connect: [500, "internal"] },
+    { scenario: "status:400", openai: [400, "invalid_request"], connect: [400, "invalid_argument"] },
+  ];
+
+  it.each(cases)("has the status and the words of each face: $scenario", async ({ scenario, openai, connect }) => {
+    const { ask } = gateway([provider("first", "openai", upstream(scenario))]);
+    const told = async (face: Face, stream: boolean) => {
+      const { status, code, attempts } = await ask({ face, stream });
+      expect(attempts).toMatch(/^first:\w+$/);
+      return [status, code];
+    };
+    expect(await told("openai", false)).toEqual(openai);
+    expect(await told("openai", true)).toEqual(openai);
+    expect(await told("qingyu", false)).toEqual(openai);
+    expect(await told("qingyu", true)).toEqual(openai);
+    expect(await told("connect", false)).toEqual(connect);
+    // A stream's status is always 200 here; its end says what happened.
+    expect(await told("connect", true)).toEqual([200, connect[1]]);
   });
 });

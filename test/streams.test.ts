@@ -98,7 +98,7 @@ describe.concurrent("a stream that fails after its first token", () => {
 
 describe.concurrent("a stream that is complete", () => {
   const scenarios = [
-    ...kinds.flatMap((kind) => ["ok", "drip", "finish:length"].map((scenario) => ({ kind, scenario }))),
+    ...kinds.flatMap((kind) => ["ok", "drip", "gzip", "finish:length"].map((scenario) => ({ kind, scenario }))),
     { kind: "openai", scenario: "no-done" },
     { kind: "openai", scenario: "no-done-reset" },
     { kind: "openai", scenario: "unstreamed" },
@@ -118,6 +118,13 @@ describe.concurrent("a stream that is complete", () => {
   it.each(kinds)("is put together byte by byte for a plain answer too: %s", async (kind) => {
     const answer = await gateway([provider("first", kind, upstream("drip"))]).ask();
     expect([answer.status, answer.content]).toEqual([200, goodText]);
+  });
+
+  it("does not wait for ever for what comes after the finish reason", async () => {
+    const first = upstream("no-done-silent");
+    const answer = await gateway([provider("first", "openai", first)], impatient).ask({ stream: true });
+    expect([answer.content, answer.events.at(-1)]).toEqual([goodText, "[DONE]"]);
+    expect((await first.seen("left")).map(({ state }) => state)).toEqual(["left"]);
   });
 
   it("goes on after an event that cannot be understood", async () => {

@@ -1,5 +1,6 @@
 import { chunksOf } from "../answer.ts";
 import type { Answer, Choice, Generation, GenerationChunk, JsonValue, Usage } from "../generation.ts";
+import { sseEvent } from "./event-stream.ts";
 
 /** OpenAI's `chat.completion` object. */
 export function chatCompletion(generation: Generation, requestId: string) {
@@ -34,7 +35,7 @@ function usageOf(usage: Usage | undefined) {
 }
 
 /**
- * The data of OpenAI's `chat.completion.chunk` events and the closing `[DONE]`. `onChunk` sees every chunk of the answer.
+ * OpenAI's `chat.completion.chunk` objects as server-sent events, and the closing `[DONE]`. `onChunk` sees every chunk of the answer.
  * Throws what the answer's chunks throw, without a `[DONE]`.
  */
 export async function* chatCompletionEvents(
@@ -52,7 +53,7 @@ export async function* chatCompletionEvents(
   let usage: Usage | undefined;
   const begun = new Set<number>();
   const event = (choices: JsonValue) =>
-    JSON.stringify({ ...head, model, choices, ...(includeUsage && { usage: null }) });
+    sseEvent(JSON.stringify({ ...head, model, choices, ...(includeUsage && { usage: null }) }));
 
   for await (const chunk of chunksOf(answer)) {
     onChunk(chunk);
@@ -71,6 +72,6 @@ export async function* chatCompletionEvents(
       },
     ]);
   }
-  if (includeUsage) yield JSON.stringify({ ...head, model, choices: [], usage: usageOf(usage) });
-  yield "[DONE]";
+  if (includeUsage) yield sseEvent(JSON.stringify({ ...head, model, choices: [], usage: usageOf(usage) }));
+  yield sseEvent("[DONE]");
 }

@@ -31,8 +31,8 @@ export function openAiFace(config: Config, generate: Generate): Hono<Walk> {
       const generation = await collect(answer);
       return answerJson(c, generation, chatCompletion(generation, record.requestId));
     }
-    const data = chatCompletionEvents(answer, record.requestId, includeUsage, (chunk) => recordChunk(record, chunk));
-    return answerEvents(c, answer, asEvents(data), started, {
+    const events = chatCompletionEvents(answer, record.requestId, includeUsage, (chunk) => recordChunk(record, chunk));
+    return answerEvents(c, answer, events, started, {
       heartbeatMs: config.stream.heartbeatMs,
       errorEvent: (error) => sseEvent(JSON.stringify(openAiError(error, record.requestId))),
     });
@@ -49,10 +49,6 @@ export function openAiFace(config: Config, generate: Generate): Hono<Walk> {
   });
   face.all("/models/:id{.+}", allowOnly("GET"));
   return face;
-}
-
-async function* asEvents(data: AsyncGenerator<string>): AsyncGenerator<string> {
-  for await (const item of data) yield sseEvent(item);
 }
 
 /** The names that the settings spell out. Patterns stand for names that only the providers know. */

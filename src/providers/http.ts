@@ -1,5 +1,5 @@
 import { createParser } from "eventsource-parser";
-import { announcedLength, BodyError, bytePieces, readText, textPieces } from "../body.ts";
+import { announcedLength, BodyError, type BodyFault, bytePieces, readText, textPieces } from "../body.ts";
 import { UpstreamFailure } from "../errors.ts";
 
 /** `fetch` as providers get it, so that tests and the gateway decide where it goes. */
@@ -34,7 +34,7 @@ export function mediaType(headers: Headers): string {
 /** A response's body as text. Throws `UpstreamFailure` (wire): `oversized`, `truncated`, or `malformed` where it is not UTF-8. */
 export async function readAnswer(response: Response, maxBytes = maxAnswerBytes): Promise<string> {
   return await readText(response, maxBytes).catch((error) => {
-    throw asFailure(error);
+    throw error instanceof BodyError ? wireFault(error.reason, error) : error;
   });
 }
 
@@ -46,13 +46,13 @@ export async function bounded(response: Response): Promise<Response> {
   if (isBounded && !response.headers.has("content-encoding")) return response;
   if (announcedBytes > maxAnswerBytes) throw UpstreamFailure.wire("oversized");
   const pieces: Uint8Array[] = [];
-  for await (const piece of translated(bytePieces(response.body, maxAnswerBytes))) pieces.push(piece);
+  for await (const piece of bytePieces(response.body, maxAnswerBytes, wireFault)) pieces.push(piece);
   return new Response(new Blob(pieces), response);
 }
 
 /** The bytes of a streamed answer. Throws `UpstreamFailure` (wire) `oversized` or `truncated`. */
 export function streamedBytes(response: Response): AsyncGenerator<Uint8Array> {
-  return translated(bytePieces(response.body, maxStreamBytes));
+  return bytePieces(response.body, maxStreamBytes, wireFault);
 }
 
 /**
@@ -69,7 +69,7 @@ export async function* eventData(response: Response): AsyncGenerator<string> {
       if (error.type === "max-buffer-size-exceeded") throw UpstreamFailure.wire("oversized");
     },
   });
-  for await (const piece of translated(textPieces(response.body, maxStreamBytes))) {
+  for await (const piece of textPieces(response.body, maxStreamBytes, wireFault)) {
     parser.feed(piece);
     const events = pending;
     pending = [];
@@ -77,14 +77,4 @@ export async function* eventData(response: Response): AsyncGenerator<string> {
   }
 }
 
-async function* translated<T>(pieces: AsyncGenerator<T>): AsyncGenerator<T> {
-  try {
-    yield* pieces;
-  } catch (error) {
-    throw asFailure(error);
-  }
-}
-
-function asFailure(error: unknown): unknown {
-  return error instanceof BodyError ? UpstreamFailure.wire(error.reason, { cause: error }) : error;
-}
+const wireFault: BodyFault = (reason, cause) => UpstreamFailure.wire(reason, { cause });

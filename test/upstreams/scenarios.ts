@@ -1,14 +1,7 @@
 import { gzipSync } from "node:zlib";
-import {
-  type Dialect,
-  failInHeaders,
-  frame,
-  openAi,
-  openAiDone,
-  openAiStream,
-  type Spoken,
-  type WireError,
-} from "./dialects.ts";
+import { failInHeaders, frame } from "./ai-service-dialects.ts";
+import { type Dialect, type Spoken, utf8, type WireError } from "./dialect.ts";
+import { openAi, openAiDone, openAiStream } from "./openai-dialects.ts";
 import { badPieces, goodPieces, marker, shortText } from "./texts.ts";
 import type { Wire } from "./wire.ts";
 
@@ -30,7 +23,6 @@ export async function play(scenario: string, stage: Stage): Promise<void> {
   await found(stage, argument);
 }
 
-const utf8 = (text: string) => new TextEncoder().encode(text);
 const joined = (parts: readonly Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
 const allOf = ({ opening, tokens, ending }: Spoken) => [...opening, ...tokens, ...ending];
 
@@ -281,6 +273,11 @@ const scenarios: Readonly<Record<string, Play>> = {
     const { opening, tokens, ending } = stage.dialect.say(goodPieces);
     await begin(stage, [...opening, ...tokens, ...ending.slice(0, 1)]);
     stage.wire.reset();
+  },
+  async "no-done-silent"(stage) {
+    const { opening, tokens, ending } = stage.dialect.say(goodPieces);
+    await begin(stage, [...opening, ...tokens, ...ending.slice(0, 1)]);
+    await stage.wire.closed;
   },
   /** OpenAI streams: `[DONE]` has come, the finish reason has not. */
   "done-only": (stage) => {

@@ -4,115 +4,8 @@ import {
   GenerateContentResponseSchema,
   HealthCheckResponseSchema,
 } from "../../src/gen/qingyu/ai/ai_service_pb.ts";
+import { type Dialect, json, type Quirks, type Spoken, utf8, type WireError } from "./dialect.ts";
 import { goodModel, marker } from "./texts.ts";
-
-/** An error in each protocol's own words. */
-export interface WireError {
-  readonly status: number;
-  readonly type: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-}
-
-/** An answer in the units in which it is sent. */
-export interface Spoken {
-  /** What comes before the first token. */
-  readonly opening: readonly Uint8Array[];
-  /** One unit per token; of a whole answer, the answer. */
-  readonly tokens: readonly Uint8Array[];
-  /** What proves that the answer is complete. */
-  readonly ending: readonly Uint8Array[];
-}
-
-interface Quirks {
-  /** Leaves out what older or sloppy back ends leave out: model, counts, finish reason. */
-  readonly vague?: boolean;
-  /** Says only what an answer cannot do without. */
-  readonly terse?: boolean;
-  readonly finishReason?: string;
-  readonly tokensUsed?: number;
-}
-
-/** A protocol as a back end speaks it in one kind of call. */
-export interface Dialect {
-  readonly contentType: string;
-  /** Whether an answer comes with its length, not in chunks. */
-  readonly isWhole: boolean;
-  /** Whether answers are pieces of a stream. */
-  readonly isStream: boolean;
-  readonly isFramed: boolean;
-  say(pieces: readonly string[], quirks?: Quirks): Spoken;
-  /** An error as the whole answer. `word` is a Connect code or an OpenAI code. */
-  fail(word: string, status: number): WireError;
-  /** The same error inside an answer that has begun well. */
-  failInside(word: string): Uint8Array;
-  /** A unit that is none, in a well-formed envelope where there are envelopes. */
-  readonly garbage: Uint8Array;
-}
-
-export function dialectOf(path: string, contentType: string, body: Buffer): Dialect {
-  const method = path.split("/").at(-1) ?? "";
-  if (contentType === "application/json") return body.includes('"stream":true') ? openAiStream : openAi;
-  if (contentType.startsWith("application/grpc-web")) return grpcWeb(method);
-  if (contentType === "application/connect+proto") return connectStream;
-  return connect(method);
-}
-
-const utf8 = (text: string) => new TextEncoder().encode(text);
-const json = (value: unknown) => utf8(JSON.stringify(value));
-
-const openAiUsage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
-const openAiHead = { id: marker, created: 1, model: goodModel, system_fingerprint: marker };
-
-function openAiError(word: string): unknown {
-  // A word with a dot is a parameter's name.
-  const [code, param] = word.split(".");
-  return { error: { message: `${marker} sk-${marker}`, type: marker, code, param: param ?? marker } };
-}
-
-export const openAi: Dialect = {
-  contentType: "application/json",
-  isWhole: true,
-  isStream: false,
-  isFramed: false,
-  say(pieces, { finishReason = "stop", vague } = {}) {
-    const message = { role: "assistant", content: pieces.join("") };
-    const choice = { index: 0, message, ...(!vague && { finish_reason: finishReason }) };
-    const more = vague ? {} : { ...openAiHead, usage: openAiUsage };
-    return { opening: [], tokens: [json({ ...more, object: "chat.completion", choices: [choice] })], ending: [] };
-  },
-  fail: (word, status) => ({ status, type: "application/json", body: json(openAiError(word)) }),
-  failInside: (word) => json(openAiError(word)),
-  garbage: utf8(`{"choices":[{"message":{"content":"${marker}`),
-};
-
-const sse = (value: unknown) => utf8(`data: ${JSON.stringify(value)}\n\n`);
-const openAiChunk = (delta: unknown, finish_reason: string | null = null) =>
-  sse({ ...openAiHead, object: "chat.completion.chunk", choices: [{ index: 0, delta, finish_reason }] });
-
-export const openAiDone = utf8("data: [DONE]\n\n");
-
-export const openAiStream: Dialect = {
-  contentType: "text/event-stream; charset=utf-8",
-  isWhole: false,
-  isStream: true,
-  isFramed: false,
-  say(pieces, { finishReason = "stop", vague, terse } = {}) {
-    if (terse) {
-      const tokens = pieces.map((content) => sse({ choices: [{ delta: { content } }] }));
-      return { opening: [], tokens, ending: [sse({ choices: [{ finish_reason: finishReason }] }), openAiDone] };
-    }
-    const usage = sse({ ...openAiHead, choices: [], usage: openAiUsage });
-    return {
-      opening: [openAiChunk({ role: "assistant", content: "" })],
-      tokens: pieces.map((content) => openAiChunk({ content })),
-      ending: vague ? [openAiDone] : [openAiChunk({}, finishReason), usage, openAiDone],
-    };
-  },
-  fail: openAi.fail,
-  failInside: (word) => sse(openAiError(word)),
-  garbage: utf8(`data: {"choices":[{"delta":{"content":"${marker}\n\n`),
-};
 
 function generation(content: string, { vague, finishReason, tokensUsed }: Quirks = {}): Uint8Array {
   const told = { model: goodModel, tokensUsed: 18, finishReason: "stop" };
@@ -179,7 +72,7 @@ export function frame(flags: number, bytes: Uint8Array, length = bytes.byteLengt
   return framed;
 }
 
-const connect = (method: string): Dialect => ({
+export const connect = (method: string): Dialect => ({
   contentType: "application/proto",
   isWhole: true,
   isStream: false,
@@ -203,7 +96,7 @@ function chunks(pieces: readonly string[], { vague, terse, finishReason = "stop"
   };
 }
 
-const connectStream: Dialect = {
+export const connectStream: Dialect = {
   contentType: "application/connect+proto",
   isWhole: false,
   isStream: true,
@@ -234,7 +127,7 @@ const trailersFrame = (code: string) =>
     ),
   );
 
-function grpcWeb(method: string): Dialect {
+export function grpcWeb(method: string): Dialect {
   const isStream = method === "StreamGenerateContent";
   return {
     contentType: "application/grpc-web+proto",
