@@ -146,7 +146,7 @@ const aiService: Table = {
   "status:409": unavailable("internal"),
   "status:429": unavailable("unavailable"),
   "status:500": unavailable("internal"),
-  "status:501": unavailable("internal"),
+  "status:501": unavailable("unimplemented"),
   "status:504": unavailable("unavailable"),
 };
 

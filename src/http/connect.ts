@@ -57,6 +57,7 @@ export function connectFace(config: Config, generate: Generate, health: () => Pr
         let model: string | undefined = answer.model;
         for await (const chunk of chunksOf(answer)) {
           recordChunk(record, chunk);
+          if (chunk.delta === "" && !chunk.finishReason && !chunk.usage) continue;
           yield toGenerateContentChunk(chunk, model);
           model = undefined;
         }

@@ -1,7 +1,7 @@
 /** Without examples, which swagger-ui would send. */
 const requestHeaders: Readonly<Record<string, string>> = {
   "cache-control":
-    "What the cache may do (RFC 9111): `no-store`, `no-cache` (a fresh answer), `max-age`, `only-if-cached` (504 `cache_miss` where there is none), `stale-if-error`, `stale-while-revalidate`.",
+    "What the cache may do (RFC 9111): `no-store` (neither read nor written), `no-cache` (a fresh answer, which is kept).",
   "x-request-id": "Taken over as the request's id where it is 1 to 128 of `A-Z a-z 0-9 . _ -`, else replaced.",
   "x-request-timeout-ms":
     "The longest that the whole request may take, in milliseconds; it can only shorten the gateway's own limit.",
@@ -13,7 +13,7 @@ const responseHeaders: Readonly<Record<string, readonly [description: string, ex
   "x-qingyu-provider": ["Who answered, also where the answer was cached.", "openai"],
   "x-qingyu-attempts": ["Who was asked, in order, and how it went.", "ai-service:unavailable, openai:ok"],
   "cache-status": ["What the cache did (RFC 9211).", "QingyuGateway; hit; ttl=3412"],
-  "x-cache": ["The same in a word: HIT, MISS, STALE, BYPASS or COALESCED.", "HIT"],
+  "x-cache": ["The same in a word: HIT, MISS or BYPASS.", "HIT"],
   age: ["How old a cached answer is, in seconds.", "188"],
   "server-timing": [
     "Where the time went, in milliseconds: the cache, each attempt, the gateway itself.",

@@ -8,16 +8,21 @@ const errorSchema = z.object({ error: z.object({ type: z.string(), message: z.ca
 
 /** What an error answer of Anthropic's means (https://docs.anthropic.com/en/api/errors). */
 export async function anthropicFailure(response: Response): Promise<UpstreamFailure> {
-  const body = await readErrorBody(response);
-  return UpstreamFailure.peer(reasonOf(body) ?? reasonOfStatus(response.status), {
-    retryAfterMs: retryAfterMs(response.headers, Date.now()),
-  });
+  const { status, headers } = response;
+  const reason = reasonOf(await readErrorBody(response)) ?? reasonsByStatus.get(status) ?? reasonOfStatus(status);
+  return UpstreamFailure.peer(reason, { retryAfterMs: retryAfterMs(headers, Date.now()) });
 }
 
-/** The same for an error inside a stream. */
+/** The same for an error inside a stream, which has no status of its own. */
 export function streamedAnthropicFailure(body: JsonValue): UpstreamFailure {
   return UpstreamFailure.peer(reasonOf(body) ?? "internal");
 }
+
+/** Statuses that mean more with Anthropic than elsewhere. */
+const reasonsByStatus: ReadonlyMap<number, PeerReason> = new Map([
+  [413, "context_length_exceeded"],
+  [529, "unavailable"],
+]);
 
 const reasonsByType: ReadonlyMap<string, PeerReason> = new Map([
   ["invalid_request_error", "invalid_request"],
@@ -32,15 +37,17 @@ const reasonsByType: ReadonlyMap<string, PeerReason> = new Map([
   ["overloaded_error", "unavailable"],
 ]);
 
-/** Anthropic has no type of its own for a prompt that is too long or a balance that is used up, only words. */
-const tooLong = /prompt is too long|exceed context limit/i;
-const noBalance = /credit balance/i;
+/** What Anthropic has no type of its own for, only words: neither a long prompt nor our account is an invalid request. */
+const reasonsByWords: readonly (readonly [RegExp, PeerReason])[] = [
+  [/prompt is too long|exceed context limit/i, "context_length_exceeded"],
+  [/blocked by content filtering/i, "content_filter"],
+  [/credit balance|API usage limits|organization has been disabled/i, "permission_denied"],
+];
 
 function reasonOf(body: JsonValue): PeerReason | undefined {
   const parsed = errorSchema.safeParse(body);
   if (!parsed.success) return undefined;
   const { type, message } = parsed.data.error;
-  if (type === "invalid_request_error" && tooLong.test(message)) return "context_length_exceeded";
-  if (type === "invalid_request_error" && noBalance.test(message)) return "permission_denied";
-  return reasonsByType.get(type);
+  const inWords = type === "invalid_request_error" && reasonsByWords.find(([words]) => words.test(message));
+  return inWords ? inWords[1] : reasonsByType.get(type);
 }

@@ -39,8 +39,9 @@ function boundedFetch(fetch: Fetch): typeof globalThis.fetch {
   };
 }
 
-/** An answer of 200 must be of the type that was sent; Connect itself judges the other statuses. */
+/** An answer of 200 must be of the type that was sent. Connect itself judges the other statuses, but knows no 501. */
 function requireType(response: Response, asked: string | null): void {
+  if (response.status === 501) throw UpstreamFailure.peer("unimplemented");
   const type = mediaType(response.headers);
   if (response.status === 200 && type !== asked && type !== "application/grpc-web") {
     throw UpstreamFailure.wire("malformed");

@@ -237,7 +237,7 @@ export const GenerateContentResponseSchema: GenMessage<GenerateContentResponse> 
   messageDesc(file_qingyu_ai_ai_service, 3);
 
 /**
- * Extension. One piece of a streamed answer. A stream is complete only when a chunk with `finish_reason` has come.
+ * Extension. One piece of a streamed answer. A stream is complete at the protocol's own end of stream.
  *
  * @generated from message qingyu.ai.GenerateContentChunk
  */
