@@ -80,6 +80,7 @@ describe("npm run dev", () => {
       200,
       { model: "embedded", choices: [{ finish_reason: "stop" }] },
     ]);
+    await expect.poll(() => output).toMatch(/\{"message":"request",.*"provider":"ai-service"/);
   });
 
   it("says in one line that its port is taken", async () => {
