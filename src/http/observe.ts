@@ -23,7 +23,10 @@ export function observe(): MiddlewareHandler<Walk> {
     c.set("record", record);
     c.set("trace", trace);
 
-    await next();
+    const walked = next();
+    // Where the caller leaves, a Worker lives on only for what it is told to wait for: this, and so the log line.
+    c.executionCtx.waitUntil(walked);
+    await walked;
 
     record.route = routePath(c);
     c.res.headers.set("x-request-id", requestId);
