@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
 export interface Sample {
-  /** Until the first byte of the body, in milliseconds. */
+  /** Until the first byte of the body, which in a stream is the first token's event; in milliseconds. */
   readonly firstByteMs: number;
   readonly totalMs: number;
 }
@@ -21,15 +21,21 @@ export interface LoadOptions {
 export async function load(options: LoadOptions): Promise<{ samples: Sample[]; elapsedMs: number }> {
   let next = 0;
   const samples: Sample[] = [];
+  const sockets = await Promise.all(Array.from({ length: options.connections }, () => open(options.port)));
   const startedMs = performance.now();
-  const run = async () => {
-    const socket = connect(options.port, "127.0.0.1").setNoDelay();
-    await once(socket, "connect");
+  const run = async (socket: Socket) => {
     while (next < options.requests) samples.push(await exchange(socket, requestBytes(options, next++)));
-    socket.destroy();
   };
-  await Promise.all(Array.from({ length: options.connections }, run));
-  return { samples, elapsedMs: performance.now() - startedMs };
+  await Promise.all(sockets.map(run));
+  const elapsedMs = performance.now() - startedMs;
+  for (const socket of sockets) socket.destroy();
+  return { samples, elapsedMs };
+}
+
+async function open(port: number): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1").setNoDelay();
+  await once(socket, "connect");
+  return socket;
 }
 
 function requestBytes({ path, headers, bodyOf }: LoadOptions, index: number): Buffer {

@@ -1,46 +1,94 @@
-/** The providers, as fast as they can be: answers made beforehand, on a raw socket. Prints its port. Run by bench/run.ts. */
-import { createServer } from "node:net";
+/** The providers, as fast as they can be: answers made beforehand, on a raw socket. Prints its port. Run by mock-process.ts. */
+import { createServer, type Socket } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { GenerateContentResponseSchema } from "../src/gen/qingyu/ai/ai_service_pb.ts";
-import { answerText } from "./payload.ts";
+import { GenerateContentChunkSchema, GenerateContentResponseSchema } from "../src/gen/qingyu/ai/ai_service_pb.ts";
+import { answerPieces, answerText, pacedModel, pacedPieces, paceMs } from "./payload.ts";
 
+const usage = { prompt_tokens: 500, completion_tokens: 300, total_tokens: 800 };
 const completion = JSON.stringify({
   id: "chatcmpl-mock",
   object: "chat.completion",
   created: 1,
   model: "gpt-4o",
   choices: [{ index: 0, message: { role: "assistant", content: answerText }, finish_reason: "stop" }],
-  usage: { prompt_tokens: 500, completion_tokens: 300, total_tokens: 800 },
+  usage,
 });
 const message = toBinary(
   GenerateContentResponseSchema,
   create(GenerateContentResponseSchema, { content: answerText, model: "mock", tokensUsed: 800, finishReason: "stop" }),
 );
 
-const chunk = (delta: object, finish_reason: string | null = null) =>
-  `data: ${JSON.stringify({ id: "chatcmpl-mock", object: "chat.completion.chunk", created: 1, model: "gpt-4o", choices: [{ index: 0, delta, finish_reason }] })}\n\n`;
-const pieces = answerText.match(/.{1,4}/gsu) ?? [];
-const events = [
-  ...pieces.map((content) => chunk({ content })),
-  chunk({}, "stop"),
-  'data: {"choices":[],"usage":{"prompt_tokens":500,"completion_tokens":300,"total_tokens":800}}\n\n',
-  "data: [DONE]\n\n",
-];
+function openAiEvents(pieces: readonly string[]): Buffer[] {
+  const event = (data: string) => Buffer.from(`data: ${data}\n\n`);
+  const chunk = (delta: object, finish_reason: string | null = null) => {
+    const choices = [{ index: 0, delta, finish_reason }];
+    return event(
+      JSON.stringify({ id: "chatcmpl-mock", object: "chat.completion.chunk", created: 1, model: "gpt-4o", choices }),
+    );
+  };
+  return [
+    ...pieces.map((content) => chunk({ content })),
+    chunk({}, "stop"),
+    event(JSON.stringify({ choices: [], usage })),
+    event("[DONE]"),
+  ];
+}
 
-const whole = (type: string, body: Uint8Array | string) => {
+/** Connect's envelopes: flags, length, message (https://connectrpc.com/docs/protocol#streaming-rpcs). */
+function connectFrames(pieces: readonly string[]): Buffer[] {
+  const frame = (flags: number, body: Uint8Array) => {
+    const head = Buffer.alloc(5);
+    head.writeUInt8(flags, 0);
+    head.writeUInt32BE(body.length, 1);
+    return Buffer.concat([head, body]);
+  };
+  const chunk = (fields: { delta?: string; finishReason?: string }) =>
+    frame(0, toBinary(GenerateContentChunkSchema, create(GenerateContentChunkSchema, { model: "mock", ...fields })));
+  return [...pieces.map((delta) => chunk({ delta })), chunk({ finishReason: "stop" }), frame(2, Buffer.from("{}"))];
+}
+
+function whole(type: string, body: Uint8Array | string): Buffer {
   const bytes = Buffer.from(body);
-  return Buffer.concat([
-    Buffer.from(`HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: ${bytes.length}\r\n\r\n`),
-    bytes,
-  ]);
-};
-const httpChunk = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
+  const head = `HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: ${bytes.length}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), bytes]);
+}
 
-const plainAnswer = whole("application/json", completion);
-const connectAnswer = whole("application/proto", message);
-const streamedAnswer = Buffer.from(
-  `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n${events.map(httpChunk).join("")}0\r\n\r\n`,
-);
+/** A streamed answer's writes: the head with the first piece, then each piece as an HTTP chunk. */
+function streamed(type: string, pieces: readonly Buffer[]): Buffer[] {
+  const head = Buffer.from(`HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ntransfer-encoding: chunked\r\n\r\n`);
+  const chunks = pieces.map((piece) =>
+    Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from("\r\n")]),
+  );
+  const [first = Buffer.alloc(0), ...rest] = chunks;
+  return [Buffer.concat([head, first]), ...rest, Buffer.from("0\r\n\r\n")];
+}
+
+/** What a provider has to say to each kind of request. */
+function answers(plain: Buffer, type: string, encode: (pieces: readonly string[]) => Buffer[]) {
+  return {
+    plain,
+    atOnce: Buffer.concat(streamed(type, encode(answerPieces))),
+    paced: streamed(type, encode(pacedPieces)),
+  };
+}
+const openAi = answers(whole("application/json", completion), "text/event-stream", openAiEvents);
+const aiService = answers(whole("application/proto", message), "application/connect+proto", connectFrames);
+
+function answer(socket: Socket, request: Buffer): void {
+  const isConnect = request.includes("/qingyu.ai.AIService/");
+  const isStream = request.includes(isConnect ? "/StreamGenerateContent" : '"stream":true');
+  const { plain, atOnce, paced } = isConnect ? aiService : openAi;
+  if (!isStream) socket.write(plain);
+  else if (!request.includes(pacedModel)) socket.write(atOnce);
+  else sendPaced(socket, paced);
+}
+
+function sendPaced(socket: Socket, writes: readonly Buffer[], sent = 0): void {
+  const next = writes[sent];
+  if (!next || socket.destroyed) return;
+  socket.write(next);
+  setTimeout(sendPaced, paceMs, socket, writes, sent + 1);
+}
 
 const server = createServer((socket) => {
   let pending = Buffer.alloc(0);
@@ -50,10 +98,8 @@ const server = createServer((socket) => {
     for (;;) {
       const end = wholeRequest(pending);
       if (end === -1) return;
-      const request = pending.subarray(0, end);
+      answer(socket, pending.subarray(0, end));
       pending = pending.subarray(end);
-      if (request.includes("/qingyu.ai.AIService/")) socket.write(connectAnswer);
-      else socket.write(request.includes('"stream":true') ? streamedAnswer : plainAnswer);
     }
   });
 });

@@ -1,92 +1,124 @@
-/** `npm run profile -- openai|ai-service|hit|stream`: where a request's CPU time goes, by function, from V8's sampling profiler. */
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+/**
+ * `npm run profile [-- PATH] [-- --top 40]`: where a request's CPU time goes in the gateway, by file and by function, from
+ * V8's sampling profiler. PATH is openai, miss, hit, ai-service, stream or ai-service-stream.
+ */
+import { readFileSync } from "node:fs";
+import { SourceMap } from "node:module";
+import { parseArgs } from "node:util";
+import { buildBundle } from "./bundle.ts";
+import { chatPath, gatewaySettings, requestHeaders, variants } from "./cases.ts";
+import { type CallFrame, type Profile, profileWhile } from "./inspector.ts";
 import { load } from "./load.ts";
+import { startMock } from "./mock-process.ts";
 import { requestBody } from "./payload.ts";
 import { startWorker } from "./workerd.ts";
 
-const path = process.argv[2] ?? "openai";
-const requests = path === "stream" ? 400 : 6000;
-const inspectorPort = 9339;
-
-const folder = mkdtempSync(join(tmpdir(), "qingyu-profile-"));
-execFileSync("wrangler", ["deploy", "--dry-run", "--outdir", folder, "--env", "production"], { stdio: "ignore" });
-const mock = spawn(process.execPath, [join(import.meta.dirname, "mock.ts")], { stdio: ["ignore", "pipe", "inherit"] });
-const [printed] = await once(mock.stdout, "data");
-const upstream = `http://127.0.0.1:${Number(String(printed))}`;
-const worker = await startWorker({
-  script: join(folder, "index.js"),
-  inspectorPort,
-  readyPath: "/health/live",
-  bindings: {
-    ENVIRONMENT: "development",
-    AI_PROVIDERS: path === "ai-service" ? "ai-service" : "openai",
-    OPENAI_API_KEY: "mock",
-    OPENAI_BASE_URL: `${upstream}/v1`,
-    PYTHON_AI_SERVICE_URL: upstream,
-    QINGYU_CACHE_ENABLED: String(path === "hit"),
-  },
+const { values: options, positionals } = parseArgs({
+  options: { top: { type: "string", default: "40" } },
+  allowPositionals: true,
 });
-
-const socket = new WebSocket(`ws://127.0.0.1:${inspectorPort}/main`);
-await new Promise((resolve) => socket.addEventListener("open", resolve, { once: true }));
-let id = 0;
-
-interface ProfileNode {
-  readonly id: number;
-  readonly callFrame: { readonly functionName: string; readonly lineNumber: number; readonly url: string };
+interface Path {
+  readonly variant: keyof typeof variants;
+  readonly stream?: boolean;
+  /** Every request differs from all before. */
+  readonly isUnique?: boolean;
 }
-interface Profile {
-  readonly nodes: readonly ProfileNode[];
-  readonly samples: readonly number[];
-  readonly timeDeltas: readonly number[];
-}
+const paths: Readonly<Record<string, Path>> = {
+  openai: { variant: "openai" },
+  miss: { variant: "cached", isUnique: true },
+  hit: { variant: "cached" },
+  "ai-service": { variant: "aiService" },
+  stream: { variant: "openai", stream: true },
+  "ai-service-stream": { variant: "aiService", stream: true },
+};
+const path = paths[positionals[0] ?? "openai"];
+if (!path) throw new Error(`choose one of ${Object.keys(paths).join(", ")}`);
+const { variant, stream = false, isUnique = false } = path;
+const requests = stream ? 500 : 8000;
 
-/** Asks the inspector (Chrome DevTools Protocol). */
-function ask(method: string, params: object = {}): Promise<{ profile?: Profile }> {
-  const mine = ++id;
-  return new Promise((resolve) => {
-    socket.addEventListener("message", function read({ data }) {
-      const message = JSON.parse(String(data));
-      if (message.id !== mine) return;
-      socket.removeEventListener("message", read);
-      resolve(message.result);
-    });
-    socket.send(JSON.stringify({ id: mine, method, params }));
-  });
-}
-
+const bundle = buildBundle({ minify: false });
+const mock = await startMock();
+const worker = await startWorker({
+  script: bundle.path,
+  inspect: true,
+  readyPath: "/health/live",
+  bindings: { ...gatewaySettings(mock.port), ...variants[variant] },
+});
+let unique = 1;
 const run = (count: number) =>
   load({
     port: worker.port,
-    path: "/v1/chat/completions",
-    headers: "",
-    bodyOf: () => requestBody(0, path === "stream"),
+    path: chatPath,
+    headers: requestHeaders,
+    bodyOf: () => requestBody(isUnique ? unique++ : 0, stream),
     connections: 16,
     requests: count,
   });
-await run(requests / 4);
-await ask("Profiler.enable");
-await ask("Profiler.setSamplingInterval", { interval: 100 });
-await ask("Profiler.start");
-await run(requests);
-const { profile } = await ask("Profiler.stop");
-socket.close();
+await run(requests / 2);
+const profile = await profileWhile(worker.inspectorPort ?? 0, () => run(requests));
 await worker.stop();
-mock.kill();
+mock.stop();
 
-if (profile) {
-  const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]));
-  const selfMicroseconds = new Map<string, number>();
-  for (const [index, sample] of profile.samples.entries()) {
-    const frame = frames.get(sample);
-    const name = `${frame?.functionName || "(anonymous)"} ${frame?.url ? `line ${frame.lineNumber + 1}` : ""}`;
-    selfMicroseconds.set(name, (selfMicroseconds.get(name) ?? 0) + (profile.timeDeltas[index] ?? 0));
-  }
-  const rows = [...selfMicroseconds].toSorted(([, a], [, b]) => b - a).slice(0, 45);
-  for (const [name, spent] of rows) console.log(`${(spent / requests).toFixed(1).padStart(8)} us per request  ${name}`);
-  console.log(`lines are of ${join(folder, "index.js")}`);
+const map = new SourceMap(JSON.parse(readFileSync(`${bundle.path}.map`, "utf8")));
+
+/** Where a function stands in the sources; V8's own work and the runtime's functions have no place. */
+function placeOf({ url, lineNumber, columnNumber }: CallFrame): { file: string; line?: number } {
+  if (url === "") return { file: "(runtime)" };
+  const entry = map.findEntry(lineNumber, columnNumber);
+  if (!("originalSource" in entry)) return { file: "(bundle)" };
+  return {
+    file: entry.originalSource.replace(/^(\.\.\/)+/, "").replace(/^.*\/(?=src\/|node_modules\/)/, ""),
+    line: entry.originalLine + 1,
+  };
 }
+
+interface Cost {
+  selfMicroseconds: number;
+  /** With everything that it called. A function after an `await` is called by nobody. */
+  totalMicroseconds: number;
+}
+
+/** Sums the samples by what `keyOf` makes of a function. */
+function costs({ nodes, samples, timeDeltas }: Profile, keyOf: (frame: CallFrame) => string): Map<string, Cost> {
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id] as const)));
+  const sums = new Map<string, Cost>();
+  for (const [index, sample] of samples.entries()) {
+    const spent = timeDeltas[index] ?? 0;
+    const seen = new Set<string>();
+    for (let id: number | undefined = sample; id !== undefined; id = parents.get(id)) {
+      const node = byId.get(id);
+      if (!node) break;
+      const key = keyOf(node.callFrame);
+      const cost = sums.get(key) ?? { selfMicroseconds: 0, totalMicroseconds: 0 };
+      if (id === sample) cost.selfMicroseconds += spent;
+      if (!seen.has(key)) cost.totalMicroseconds += spent;
+      seen.add(key);
+      sums.set(key, cost);
+    }
+  }
+  return sums;
+}
+
+function print(title: string, sums: Map<string, Cost>): void {
+  console.log(`\nus per request (${requests} requests)\n    self    total  ${title}`);
+  const perRequest = (microseconds: number) => (microseconds / requests).toFixed(1).padStart(8);
+  const rows = [...sums]
+    .toSorted(([, a], [, b]) => b.selfMicroseconds - a.selfMicroseconds)
+    .slice(0, Number(options.top));
+  for (const [name, { selfMicroseconds, totalMicroseconds }] of rows) {
+    console.log(`${perRequest(selfMicroseconds)} ${perRequest(totalMicroseconds)}  ${name}`);
+  }
+}
+
+print(
+  "file",
+  costs(profile, (frame) => placeOf(frame).file),
+);
+print(
+  "function",
+  costs(profile, (frame) => {
+    const { file, line } = placeOf(frame);
+    return `${frame.functionName || "(anonymous)"} ${file}${line === undefined ? "" : `:${line}`}`;
+  }),
+);

@@ -1,14 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 
 export interface Worker {
   readonly port: number;
-  /** From spawning the process until it answered. */
+  /** Of V8's inspector; only where it was asked for. */
+  readonly inspectorPort?: number;
+  /** From spawning the process until its first answer. */
   readonly startMs: number;
   /** CPU time that the process has used so far, in microseconds. */
   readonly cpuMicroseconds: () => number;
@@ -21,35 +23,60 @@ export interface WorkerOptions {
   readonly bindings: Readonly<Record<string, string>>;
   /** A path that answers once the worker is up. */
   readonly readyPath: string;
-  /** Where V8's inspector listens; for profiling only. */
-  readonly inspectorPort?: number;
+  /** Whether V8's inspector listens; for profiling only. */
+  readonly inspect?: boolean;
 }
 
 const { default: workerdPath } = createRequire(import.meta.url)("workerd");
 
-/** Runs a built worker in a `workerd serve` process of its own, with a KV namespace `CACHE` kept in memory beside it. */
-export async function startWorker({ script, bindings, readyPath, inspectorPort }: WorkerOptions): Promise<Worker> {
+/**
+ * Runs a built worker in a `workerd serve` process of its own, with a KV namespace `CACHE` kept in memory beside it. What the
+ * worker logs goes to /dev/null. The process ends with this one, whatever happens.
+ */
+export async function startWorker({ script, bindings, readyPath, inspect }: WorkerOptions): Promise<Worker> {
   const folder = mkdtempSync(join(tmpdir(), "qingyu-bench-"));
-  const port = await freePort();
   cpSync(script, join(folder, "main.js"));
   cpSync(join(import.meta.dirname, "workers/kv-store.js"), join(folder, "kv.js"));
-  writeFileSync(join(folder, "config.capnp"), configFor(port, bindings));
+  writeFileSync(join(folder, "config.capnp"), configFor(bindings));
 
   const startedMs = performance.now();
-  const inspector = inspectorPort === undefined ? [] : [`--inspector-addr=127.0.0.1:${inspectorPort}`];
-  const workerd = spawn(workerdPath, ["serve", join(folder, "config.capnp"), ...inspector], {
-    stdio: "ignore",
+  const inspector = inspect ? ["--inspector-addr=127.0.0.1:0"] : [];
+  const workerd = spawn(workerdPath, ["serve", join(folder, "config.capnp"), "--control-fd=3", ...inspector], {
+    stdio: ["ignore", "ignore", "ignore", "pipe"],
   });
-  await untilUp(`http://127.0.0.1:${port}${readyPath}`, workerd);
+  const kill = () => {
+    workerd.kill();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once("exit", kill);
+  const ports = await listeningPorts(workerd);
+  const ready = await fetch(`http://127.0.0.1:${ports.port}${readyPath}`);
+  const startMs = performance.now() - startedMs;
+  if (!ready.ok) throw new Error(`${script} is not ready: ${ready.status} ${await ready.text()}`);
+  await ready.body?.cancel();
   return {
-    port,
-    startMs: performance.now() - startedMs,
+    ...ports,
+    startMs,
     cpuMicroseconds: () => cpuMicroseconds(workerd.pid ?? 0),
     async stop() {
-      workerd.kill();
-      await once(workerd, "exit");
+      const exited = once(workerd, "exit");
+      kill();
+      await exited;
     },
   };
+}
+
+/** The ports that workerd chose, from what it says on descriptor 3, one JSON object a line; the HTTP socket's is the last. */
+async function listeningPorts(workerd: ChildProcess): Promise<Pick<Worker, "port" | "inspectorPort">> {
+  const control = workerd.stdio[3];
+  if (!control || !("read" in control)) throw new Error("workerd has no control descriptor");
+  let inspectorPort: number | undefined;
+  for await (const line of createInterface({ input: control })) {
+    const said: { event: string; port: number } = JSON.parse(line);
+    if (said.event === "listen") return { port: said.port, inspectorPort };
+    if (said.event === "listen-inspector") inspectorPort = said.port;
+  }
+  throw new Error("workerd did not start");
 }
 
 /** The project's own compatibility date and flags. */
@@ -60,7 +87,7 @@ function compatibility(): string {
   return `compatibilityDate = ${date}, compatibilityFlags = ${flags}`;
 }
 
-function configFor(port: number, bindings: Readonly<Record<string, string>>): string {
+function configFor(bindings: Readonly<Record<string, string>>): string {
   const texts = Object.entries(bindings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -76,35 +103,20 @@ const config :Workerd.Config = (
     )),
     (name = "internet", network = (allow = ["local"])),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );
 `;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (typeof address !== "object" || !address) throw new Error("no port");
-  return address.port;
-}
-
-async function untilUp(url: string, process: ChildProcess): Promise<void> {
-  while (process.exitCode === null) {
-    const isUp = await fetch(url).then(
-      (response) => response.body?.cancel().then(() => true),
-      () => false,
-    );
-    if (isUp) return;
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-  throw new Error("workerd did not start");
-}
-
-/** User and system time of a process (Linux: clock ticks of 10 ms in /proc). */
+/** What all threads of a process have used (Linux: the first number of a thread's schedstat, in nanoseconds). */
 function cpuMicroseconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+    } catch {
+      // A thread that has ended since the folder was read.
+    }
+  }
+  return nanoseconds / 1000;
 }
