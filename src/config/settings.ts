@@ -111,7 +111,7 @@ export const settings = {
   }),
   "ai.anthropic.model": setting(modelName, "For Anthropic where the caller's model is not one of Anthropic's.", {
     names: ["ANTHROPIC_MODEL"],
-    default: "claude-sonnet-4-5",
+    default: "claude-sonnet-4-6",
   }),
   "ai.providers": setting(providerList, "Who is asked, in this order.", {
     names: ["AI_PROVIDERS"],
