@@ -113,5 +113,7 @@ function usageOf({ promptTokens, pieces }: Writing) {
 
 /** A natural pace. Ends with the caller: throws when it has left or its deadline has passed. */
 async function breathe({ signal }: HandlerContext): Promise<void> {
-  await pause(millisecondsPerPiece, undefined, { signal });
+  await pause(millisecondsPerPiece, undefined, { signal }).catch(() => undefined);
+  // Connect's own reason says which of the two it was; Node's AbortError would be answered as `internal`.
+  signal.throwIfAborted();
 }

@@ -6,10 +6,7 @@ import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/conn
 import { AIService } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { cappedFetch, rootCause } from "./capped-fetch.ts";
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { "timeout-ms": { type: "string", default: "20000" } },
-});
+const { values, positionals } = readArguments();
 const url = (positionals[0] ?? process.env.PYTHON_AI_SERVICE_URL ?? "http://127.0.0.1:50052").replace(/\/+$/, "");
 const timeoutMs = Number(values["timeout-ms"]);
 const token = process.env.PYTHON_AI_TOKEN;
@@ -49,6 +46,18 @@ const checks: Readonly<Record<string, Check>> = {
     return { says: model || "(names no model)" };
   },
 };
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { "timeout-ms": { type: "string", default: "20000" } },
+    });
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error} Known: URL, --timeout-ms N.`);
+    process.exit(2);
+  }
+}
 
 /** A failure that says itself what is wrong. */
 class Failure extends Error {}

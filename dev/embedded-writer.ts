@@ -50,7 +50,7 @@ export function write({ prompt, maxTokens, stop }: WritingTask): Writing {
   for (let turn = 0; turn < sentencesPerAnswer; turn++) {
     text += sentences[(seed + turn * 7) % sentences.length] ?? "";
   }
-  const stopAt = stop.map((word) => text.indexOf(word)).filter((index) => index >= 0);
+  const stopAt = stop.map((word) => (word === "" ? -1 : text.indexOf(word))).filter((index) => index >= 0);
   text = text.slice(0, Math.min(text.length, ...stopAt)).trimEnd();
   const pieces = tokensOf(text);
   const isCut = maxTokens > 0 && pieces.length > maxTokens;

@@ -61,8 +61,10 @@ async function run({ port, aiServiceUrl }: Options): Promise<void> {
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   try {
-    const isUp = await Promise.race([answers(`http://127.0.0.1:${port}`), exit.then(() => false)]);
-    if (isUp) announce(`http://127.0.0.1:${port}`, aiService.description);
+    const hasExited = new AbortController();
+    wrangler.once("exit", () => hasExited.abort());
+    if (await answers(`http://127.0.0.1:${port}`, hasExited.signal))
+      announce(`http://127.0.0.1:${port}`, aiService.description);
     await exit;
   } finally {
     await aiService.standIn?.close();
@@ -115,16 +117,19 @@ function startWrangler(port: number, variables: readonly string[]): ChildProcess
   });
 }
 
-/** Resolves once the gateway answers. */
-async function answers(url: string): Promise<true> {
-  for (;;) {
-    const isUp = await fetch(`${url}/health/live`, { signal: AbortSignal.timeout(1000) }).then(
+/** True once the gateway answers; false once `gaveUp` is aborted, since a poll that goes on would keep the process alive. */
+async function answers(url: string, gaveUp: AbortSignal): Promise<boolean> {
+  while (!gaveUp.aborted) {
+    const isUp = await fetch(`${url}/health/live`, {
+      signal: AbortSignal.any([gaveUp, AbortSignal.timeout(1000)]),
+    }).then(
       ({ ok }) => ok,
       () => false,
     );
     if (isUp) return true;
     await pause(100);
   }
+  return false;
 }
 
 function announce(url: string, aiService: string): void {

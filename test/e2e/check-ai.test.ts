@@ -152,4 +152,9 @@ describe("npm run check:ai", () => {
     const { exitCode, lines } = await check("localhost");
     expect([exitCode, lines]).toEqual([2, ["localhost is no http or https URL."]]);
   });
+
+  it("says in one line that a flag is unknown", async () => {
+    const { exitCode, lines } = await check("--nope");
+    expect([exitCode, lines]).toEqual([2, [expect.stringMatching(/^Unknown option '--nope'/)]]);
+  });
 });

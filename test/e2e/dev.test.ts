@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
 import OpenAI from "openai";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type RunningAiService, startAiService } from "../../dev/ai-service.ts";
 import { isTaken } from "../../dev/ports.ts";
 import { AIService } from "../../src/gen/qingyu/ai/ai_service_pb.ts";
@@ -95,6 +95,16 @@ describe("npm run dev", () => {
   ])("says in one line what is wrong with %j", async (args, line) => {
     const { exitCode, output } = await run([start, ...args]);
     expect([exitCode, output]).toEqual([1, expect.stringMatching(line)]);
+  });
+
+  it("ends at once when it is stopped before the gateway is up", async () => {
+    const early = spawn(process.execPath, [start, "--port", String(await freePort()), "--ai-service", aiService.url], {
+      cwd: root,
+    });
+    onTestFinished(() => void early.kill("SIGKILL"));
+    await once(early.stdout, "data");
+    early.kill("SIGINT");
+    expect(await once(early, "exit")).toEqual([0, null]);
   });
 
   describe("serves the official OpenAI SDK", () => {
