@@ -1,13 +1,5 @@
-/** Why a body could not be read: larger than allowed, ended before its end, or not UTF-8. */
-export class BodyError extends Error {
-  override readonly name = "BodyError";
-  readonly reason: "oversized" | "truncated" | "malformed";
-
-  constructor(reason: BodyError["reason"], cause?: unknown) {
-    super(reason, { cause });
-    this.reason = reason;
-  }
-}
+/** Makes the error for why a body could not be read: larger than allowed, ended before its end, or not UTF-8. */
+export type BodyFault = (reason: "oversized" | "truncated" | "malformed", cause?: unknown) => Error;
 
 /** A request or a response, as far as its body goes. */
 export interface Message {
@@ -16,19 +8,19 @@ export interface Message {
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
-/** A body as UTF-8 text, never holding more than `maxBytes` of it. Throws `BodyError`. */
-export async function readText(message: Message, maxBytes: number): Promise<string> {
+/** A body as UTF-8 text, never holding more than `maxBytes` of it. Throws what `fault` makes. */
+export async function readText(message: Message, maxBytes: number, fault: BodyFault): Promise<string> {
   // The runtime holds a body to its announced length, so a short one can be read at once; a compressed one announces another.
   const announcedBytes = announcedLength(message.headers);
-  if (announcedBytes > maxBytes) throw new BodyError("oversized");
+  if (announcedBytes > maxBytes) throw fault("oversized");
   if (announcedBytes >= 0 && !message.headers.has("content-encoding")) {
     const bytes = await message.arrayBuffer().catch((cause) => {
-      throw new BodyError("truncated", cause);
+      throw fault("truncated", cause);
     });
-    return decode(wholeDecoder, bytes);
+    return decode(fault, wholeDecoder, bytes);
   }
   let text = "";
-  for await (const piece of textPieces(message.body, maxBytes)) text += piece;
+  for await (const piece of textPieces(message.body, maxBytes, fault)) text += piece;
   return text;
 }
 
@@ -37,27 +29,27 @@ export function announcedLength(headers: Headers): number {
   return Number(headers.get("content-length") ?? -1);
 }
 
-/** Makes the error for what is wrong with a body; `BodyError` where nothing else is said. */
-export type BodyFault = (reason: BodyError["reason"], cause?: unknown) => Error;
-
-const bodyError: BodyFault = (reason, cause) => new BodyError(reason, cause);
+/** The media type without its parameters, in lower case; empty where there is none. */
+export function mediaType(headers: Headers): string {
+  return (headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+}
 
 /** A body as UTF-8 text as it comes. Throws what `fault` makes; cancels what is not read. */
 export async function* textPieces(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
-  fault = bodyError,
+  fault: BodyFault,
 ): AsyncGenerator<string> {
   const decoder = newDecoder();
-  for await (const piece of bytePieces(body, maxBytes, fault)) yield decode(decoder, piece, { stream: true }, fault);
-  yield decode(decoder, undefined, undefined, fault);
+  for await (const piece of bytePieces(body, maxBytes, fault)) yield decode(fault, decoder, piece, { stream: true });
+  yield decode(fault, decoder);
 }
 
 /** A body as it comes. Throws what `fault` makes of `oversized`, after `maxBytes`, and `truncated`, where the connection broke. Cancels what is not read. */
 export async function* bytePieces(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
-  fault = bodyError,
+  fault: BodyFault,
 ): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   const reader = body.getReader();
@@ -84,10 +76,10 @@ const newDecoder = () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: fals
 const wholeDecoder = newDecoder();
 
 function decode(
+  fault: BodyFault,
   decoder: TextDecoder,
   bytes?: ArrayBuffer | Uint8Array,
   options?: TextDecoderDecodeOptions,
-  fault = bodyError,
 ): string {
   try {
     return decoder.decode(bytes, options);

@@ -1,13 +1,11 @@
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { fakeOpenAi, onlyOpenAi, testApp } from "./support/app.ts";
+import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app.ts";
 
 const path = "/v1/chat/completions";
 /** A request that no other test asks for: KV is shared within a file. */
 const ask = (content: string, more: object = {}) => ({ messages: [{ role: "user", content }], ...more });
-const sha256Hex = async (text: string) =>
-  new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))).toHex();
 
 describe("the cache", () => {
   it("answers the second of two equal requests, plain or streamed, without asking anybody", async () => {

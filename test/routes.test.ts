@@ -1,10 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { testApp } from "./support/app.ts";
+import { sha256Hex, testApp } from "./support/app.ts";
 
-const keyHash = async (key: string) =>
-  new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key))).toHex();
-
-const hash = await keyHash("key-of-a");
+const hash = await sha256Hex("key-of-a");
 const settings = {
   AI_PROVIDERS: "openai",
   OPENAI_API_KEY: "sk-upstream",

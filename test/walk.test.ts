@@ -1,11 +1,9 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { fakeOpenAi, onlyOpenAi, testApp } from "./support/app.ts";
+import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app.ts";
 
 const path = "/v1/chat/completions";
 const ask = (content: string, more: object = {}) => ({ messages: [{ role: "user", content }], ...more });
-const keyHash = async (key: string) =>
-  new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key))).toHex();
 
 describe("the request id", () => {
   it.each([
@@ -55,7 +53,7 @@ describe("the trace", () => {
 describe("the log line", () => {
   it("tells of a request what it was, who answered, and what it cost", async () => {
     const { network } = fakeOpenAi();
-    const settings = { ...onlyOpenAi, GATEWAY_API_KEYS: `tenant-a:${await keyHash("k")}` };
+    const settings = { ...onlyOpenAi, GATEWAY_API_KEYS: `tenant-a:${await sha256Hex("k")}` };
     const app = testApp({ network, settings });
     const headers = { authorization: "Bearer k", "x-request-id": "req-log" };
     const line = async (more: object) => JSON.parse((await app.post(path, ask("log", more), headers)).log.at(-1) ?? "");
@@ -131,7 +129,7 @@ describe("secrets, prompts and upstream texts", () => {
       PYTHON_AI_TOKEN: "PLANTED-token",
       CACHE_KEY_SECRET: "PLANTED-0123456789abcdef0123456789abcdef",
       CACHE_ENCRYPTION_KEY: "PLANTED-fedcba9876543210fedcba9876543210",
-      GATEWAY_API_KEYS: `a:${await keyHash("PLANTED-key")}`,
+      GATEWAY_API_KEYS: `a:${await sha256Hex("PLANTED-key")}`,
       OPENAI_BASE_URL: "https://openai.test/v1",
       AI_PROVIDERS: "openai",
     };
@@ -243,7 +241,7 @@ describe("browsers", () => {
     const settings = {
       ...onlyOpenAi,
       CORS_ALLOWED_ORIGINS: "https://app.example.com",
-      GATEWAY_API_KEYS: `a:${await keyHash("k")}`,
+      GATEWAY_API_KEYS: `a:${await sha256Hex("k")}`,
     };
     const app = testApp({ settings, network });
     const allowed = await app.send(path, preflight);

@@ -2,7 +2,7 @@ import type { Config, ConfigResult } from "./config.ts";
 import { nearMisses } from "./near-miss.ts";
 import { insecure, readProviders, takesOwnModel } from "./providers.ts";
 import { type Bindings, type Reading, readSettings, settingPaths } from "./read.ts";
-import { labelOf, namesOf, settings } from "./settings.ts";
+import { namesOf, problemWith } from "./settings.ts";
 
 /**
  * The settings from a Worker's bindings: `QINGYU_<PATH>` before the shared names before the defaults. Returns either a
@@ -24,27 +24,21 @@ function checkTogether({ values, problems }: Reading, providers: Config["ai"]["p
   const keys = values["auth.api_keys"] ?? [];
   const tenants = new Map(keys.map(({ sha256Hex, tenant }) => [sha256Hex, tenant]));
   if (keys.some(({ sha256Hex, tenant }) => tenants.get(sha256Hex) !== tenant)) {
-    problems.push({
-      setting: labelOf("auth.api_keys"),
-      reason: "has one key for two tenants",
-      expected: settings["auth.api_keys"].expected,
-    });
+    problems.push(problemWith("auth.api_keys", "has one key for two tenants"));
   }
   if (values.environment === "development") return;
   if (keys.length === 0) {
-    problems.push({
-      setting: labelOf("auth.api_keys"),
-      reason: "is required outside development",
-      expected: settings["auth.api_keys"].expected,
-    });
+    problems.push(problemWith("auth.api_keys", "is required outside development"));
   }
   if (values["ai.allow_insecure_upstream"]) return;
   for (const { name } of insecure(providers)) {
-    problems.push({
-      setting: labelOf("ai.allow_insecure_upstream"),
-      reason: `is not true, and the address of ${name} is not https`,
-      expected: "https addresses, or true where the network in between is private",
-    });
+    problems.push(
+      problemWith(
+        "ai.allow_insecure_upstream",
+        `is not true, and the address of ${name} is not https`,
+        "https addresses, or true where the network in between is private",
+      ),
+    );
   }
 }
 

@@ -1,9 +1,17 @@
 import * as z from "zod/mini";
 import { matchesPattern } from "../model-pattern.ts";
-import type { ConfigProblem, ProviderConfig } from "./config.ts";
+import type { ProviderConfig } from "./config.ts";
 import { baseUrl } from "./parsers.ts";
 import { type Bindings, firstGiven, type Reading, textOf } from "./read.ts";
-import { type BuiltInName, builtInNames, keyForm, labelOf, namesOf, type SettingPath, settings } from "./settings.ts";
+import {
+  type BuiltInName,
+  builtInNames,
+  keyForm,
+  namesOf,
+  problemWith,
+  type SettingPath,
+  settings,
+} from "./settings.ts";
 
 /** The names that each provider takes as they are where the settings do not say. */
 const builtInModels = {
@@ -19,13 +27,9 @@ export function readProviders(bindings: Bindings, reading: Reading): readonly Pr
   const structured = structuredList(bindings);
   const providers = structured === undefined ? fromNames(bindings, reading) : fromList(structured, reading);
   if (providers.length === 0 && reading.problems.length === 0) {
-    reading.problems.push(problem("ai.providers", "names nobody who could answer"));
+    reading.problems.push(problemWith("ai.providers", "names nobody who could answer"));
   }
   return providers;
-}
-
-function problem(path: SettingPath, reason: string): ConfigProblem {
-  return { setting: labelOf(path), reason, expected: settings[path].expected };
 }
 
 /** The list as TOML or JSON text wrote it; undefined where it is unset or plain names. */
@@ -49,12 +53,13 @@ function structuredList(bindings: Bindings): unknown {
 function fromNames(bindings: Bindings, reading: Reading): ProviderConfig[] {
   const given = firstGiven("ai.providers", bindings, reading.expandText);
   const asked = given?.outcome === "value" ? settings["ai.providers"].parse(given.value) : undefined;
-  if (given && !asked) reading.problems.push(problem("ai.providers", "is not valid"));
+  if (given && !asked) reading.problems.push(problemWith("ai.providers", "is not valid"));
   const providers: ProviderConfig[] = [];
   for (const name of new Set(asked ?? builtInNames)) {
     const provider = builtIn(name, reading);
     if (provider) providers.push(provider);
-    else if (asked) reading.problems.push(problem(requirement[name], `is required, since ai.providers names ${name}`));
+    else if (asked)
+      reading.problems.push(problemWith(requirement[name], `is required, since ai.providers names ${name}`));
   }
   return providers;
 }
@@ -119,7 +124,7 @@ const entrySchema = z.strictObject({
 });
 
 function fromList(list: unknown, reading: Reading): ProviderConfig[] {
-  const bad = (reason: string) => reading.problems.push(problem("ai.providers", reason));
+  const bad = (reason: string) => reading.problems.push(problemWith("ai.providers", reason));
   if (!Array.isArray(list)) {
     bad("is not a list");
     return [];

@@ -1,7 +1,7 @@
 import type { ConfigProblem } from "./config.ts";
 import { type Expanded, expand } from "./expand.ts";
 import type { Parser } from "./parsers.ts";
-import { labelOf, namesOf, type SettingPath, settings } from "./settings.ts";
+import { namesOf, problemWith, type SettingPath, settings } from "./settings.ts";
 
 /** What a Worker's `env` holds: texts, values of `[vars]` that TOML typed, and bindings that are no settings. */
 export type Bindings = Readonly<Record<string, unknown>>;
@@ -33,11 +33,10 @@ export function readSettings(bindings: Bindings): Reading {
     const found = given?.outcome === "value" ? given.value : setting.default;
     if (given?.outcome === "value") present.add(path);
     if (given?.outcome === "malformed") {
-      problems.push({ setting: labelOf(path), reason: "has a ${ that is no reference", expected: setting.expected });
+      problems.push(problemWith(path, "has a ${ that is no reference"));
     } else if (found !== undefined) {
       values[path] = setting.parse(found);
-      if (values[path] === undefined)
-        problems.push({ setting: labelOf(path), reason: "is not valid", expected: setting.expected });
+      if (values[path] === undefined) problems.push(problemWith(path, "is not valid"));
     }
   }
   // Each value was made by its own setting's parser.

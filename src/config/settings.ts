@@ -1,4 +1,4 @@
-import type { ApiKey } from "./config.ts";
+import type { ApiKey, ConfigProblem } from "./config.ts";
 import { baseUrl, decimal, listOf, oneOf, origin, type Parser, secret, text, whole, yesOrNo } from "./parsers.ts";
 
 /** One setting, once: reading it, its problems, `.dev.vars.example` and the README's table all come from here. */
@@ -182,7 +182,7 @@ export function namesOf(path: SettingPath): string[] {
   return [`QINGYU_${path.toUpperCase().replaceAll(".", "_")}`, ...settings[path].names];
 }
 
-/** How messages name a setting: its path and what it may be called in the environment. */
-export function labelOf(path: SettingPath): string {
-  return `${path} (${namesOf(path).join(", ")})`;
+/** What is wrong with a setting: under its path and all its names, with what a correct value looks like. */
+export function problemWith(path: SettingPath, reason: string, expected = settings[path].expected): ConfigProblem {
+  return { setting: `${path} (${namesOf(path).join(", ")})`, reason, expected };
 }

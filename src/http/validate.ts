@@ -1,5 +1,5 @@
 import type * as z from "zod/mini";
-import { announcedLength, BodyError, readText } from "../body.ts";
+import { announcedLength, type BodyFault, mediaType, readText } from "../body.ts";
 import { GatewayError } from "../errors.ts";
 import type { JsonValue } from "../generation.ts";
 import { parseJson } from "../json.ts";
@@ -11,9 +11,7 @@ export async function readJson<S extends z.ZodMiniType>(
   maxBytes: number,
 ): Promise<z.infer<S>> {
   requireJson(request.headers);
-  const text = await readText(request, maxBytes).catch((error) => {
-    throw error instanceof BodyError ? bodyError(error, maxBytes) : error;
-  });
+  const text = await readText(request, maxBytes, (reason) => bodyError(reason, maxBytes));
   return requireValid(schema, parse(text));
 }
 
@@ -30,7 +28,7 @@ export function requireLength(headers: Headers, maxBytes: number): void {
 }
 
 function requireJson(headers: Headers): void {
-  const type = (headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase();
+  const type = mediaType(headers);
   // A body without a type is taken for what it must be; curl's default type is not.
   if (type && !/^application\/([\w.-]+\+)?json$/.test(type)) {
     throw new GatewayError("unsupported_media_type", "Send JSON as 'content-type: application/json'.", {
@@ -45,7 +43,7 @@ function requireJson(headers: Headers): void {
   }
 }
 
-function bodyError({ reason }: BodyError, maxBytes: number): GatewayError {
+function bodyError(reason: Parameters<BodyFault>[0], maxBytes: number): GatewayError {
   switch (reason) {
     case "oversized":
       return tooLarge(maxBytes);

@@ -19,7 +19,7 @@ import {
 import type { Call, Provider } from "../upstream.ts";
 import { failureOf } from "./connect-failure.ts";
 import { connectTransport } from "./connect-transport.ts";
-import type { Fetch } from "./http.ts";
+import { callHeaders, type Fetch } from "./http.ts";
 import { type ModelRules, modelFor } from "./model.ts";
 import { renderPrompt, textOf } from "./prompt.ts";
 
@@ -137,8 +137,7 @@ function callOptions(call: Call, request: GenerationRequest, options: AiServiceO
     timeoutMs: Math.max(1, Math.floor(call.deadlineMs - Date.now())),
     headers: {
       ...authorization(options),
-      "x-request-id": call.requestId,
-      traceparent: call.trace.traceparent,
+      ...callHeaders(call),
       "x-qingyu-tenant": call.tenant,
       ...(request.user !== undefined && { "x-qingyu-user-id": headerValue(request.user) }),
     },

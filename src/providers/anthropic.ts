@@ -1,10 +1,11 @@
+import { mediaType } from "../body.ts";
 import { UpstreamFailure } from "../errors.ts";
 import type { GenerationChunk } from "../generation.ts";
 import type { Call, Provider } from "../upstream.ts";
 import { messageFrom, streamReader } from "./anthropic-answer.ts";
 import { anthropicFailure } from "./anthropic-failure.ts";
 import { type RequestRules, requestBody, unsupportedParameter } from "./anthropic-request.ts";
-import { eventData, type Fetch, mediaType, readAnswer, send } from "./http.ts";
+import { callHeaders, eventData, type Fetch, readAnswer, send } from "./http.ts";
 import { type AnswerHead, parseAnswer } from "./json-body.ts";
 
 export interface AnthropicOptions extends RequestRules {
@@ -48,10 +49,9 @@ export function anthropic(options: AnthropicOptions): Provider {
 
 function requestHeaders(call: Call, apiKey: string | undefined): Record<string, string> {
   return {
+    ...callHeaders(call),
     "content-type": "application/json",
     "anthropic-version": "2023-06-01",
-    "x-request-id": call.requestId,
-    traceparent: call.trace.traceparent,
     ...(apiKey !== undefined && { "x-api-key": apiKey }),
   };
 }

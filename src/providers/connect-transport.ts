@@ -3,8 +3,9 @@ import type { CommonTransportOptions, UniversalClientFn } from "@connectrpc/conn
 import { createTransport as createConnectTransport } from "@connectrpc/connect/protocol-connect";
 import { createTransport as createGrpcWebTransport } from "@connectrpc/connect/protocol-grpc-web";
 import { createConnectTransport as createWebTransport } from "@connectrpc/connect-web";
+import { mediaType } from "../body.ts";
 import { UpstreamFailure } from "../errors.ts";
-import { bounded, type Fetch, maxAnswerBytes, mediaType, send, streamedBytes } from "./http.ts";
+import { bounded, type Fetch, maxAnswerBytes, send, streamedBytes } from "./http.ts";
 
 /**
  * A binary transport to a service that speaks Connect or gRPC-Web. Connect's universal transports check a frame's announced

@@ -1,6 +1,7 @@
 import { createParser } from "eventsource-parser";
-import { announcedLength, BodyError, type BodyFault, bytePieces, readText, textPieces } from "../body.ts";
+import { announcedLength, type BodyFault, bytePieces, readText, textPieces } from "../body.ts";
 import { UpstreamFailure } from "../errors.ts";
+import type { Call } from "../upstream.ts";
 
 /** `fetch` as providers get it, so that tests and the gateway decide where it goes. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -26,16 +27,14 @@ export async function send(fetch: Fetch, url: string, init: RequestInit): Promis
   return response;
 }
 
-/** The media type of a response without its parameters, in lower case; empty where there is none. */
-export function mediaType(headers: Headers): string {
-  return (headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+/** What a provider is told of the request that it is asked for. */
+export function callHeaders({ requestId, trace }: Call): Record<string, string> {
+  return { "x-request-id": requestId, traceparent: trace.traceparent };
 }
 
 /** A response's body as text. Throws `UpstreamFailure` (wire): `oversized`, `truncated`, or `malformed` where it is not UTF-8. */
-export async function readAnswer(response: Response, maxBytes = maxAnswerBytes): Promise<string> {
-  return await readText(response, maxBytes).catch((error) => {
-    throw error instanceof BodyError ? wireFault(error.reason, error) : error;
-  });
+export function readAnswer(response: Response, maxBytes = maxAnswerBytes): Promise<string> {
+  return readText(response, maxBytes, wireFault);
 }
 
 /** The same answer with a body that is not larger than `maxAnswerBytes`. Throws `UpstreamFailure` (wire) `oversized` or `truncated`. */

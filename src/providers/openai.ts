@@ -1,3 +1,4 @@
+import { mediaType } from "../body.ts";
 import { UpstreamFailure } from "../errors.ts";
 import type {
   Answer,
@@ -9,7 +10,7 @@ import type {
 } from "../generation.ts";
 import { isJsonObject, parseJson } from "../json.ts";
 import type { Call, Provider } from "../upstream.ts";
-import { eventData, type Fetch, mediaType, readAnswer, send } from "./http.ts";
+import { callHeaders, eventData, type Fetch, readAnswer, send } from "./http.ts";
 import { type AnswerHead, given, parseAnswer } from "./json-body.ts";
 import { type ModelRules, modelFor } from "./model.ts";
 import { chunksFrom, completionFrom } from "./openai-answer.ts";
@@ -55,13 +56,11 @@ export function openai(options: OpenAiOptions): Provider {
 }
 
 function requestHeaders(call: Call, apiKey: string | undefined): Record<string, string> {
-  const headers: Record<string, string> = {
+  return {
+    ...callHeaders(call),
     "content-type": "application/json",
-    "x-request-id": call.requestId,
-    traceparent: call.trace.traceparent,
+    ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
   };
-  if (apiKey !== undefined) headers.authorization = `Bearer ${apiKey}`;
-  return headers;
 }
 
 /** Models that think first: they take `max_completion_tokens` only, and no temperature but their own. */

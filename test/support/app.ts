@@ -114,3 +114,8 @@ export function fakeOpenAi(pieces: readonly string[] = ["青", "羽"]) {
   });
   return { network, seen };
 }
+
+/** What stands in GATEWAY_API_KEYS for a key. */
+export async function sha256Hex(key: string): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key))).toHex();
+}
