@@ -5,6 +5,7 @@ export const errorKinds = [
   "permission_denied",
   "not_found",
   "method_not_allowed",
+  "conflict",
   "payload_too_large",
   "unsupported_media_type",
   "rate_limited",
@@ -25,6 +26,8 @@ export interface GatewayErrorOptions {
   /** The request field or parameter at fault. */
   readonly param?: string;
   readonly retryAfterMs?: number;
+  /** False where the caller must not ask again although the kind would allow it. */
+  readonly shouldRetry?: false;
   /** The methods that the path has; `method_not_allowed` only. */
   readonly allow?: readonly string[];
   /** For the log only. */
@@ -38,6 +41,7 @@ export class GatewayError extends Error {
   readonly code: string;
   readonly param?: string;
   readonly retryAfterMs?: number;
+  readonly shouldRetry?: false;
   readonly allow?: readonly string[];
 
   constructor(kind: ErrorKind, message: string, options: GatewayErrorOptions = {}) {
@@ -46,6 +50,7 @@ export class GatewayError extends Error {
     this.code = options.code ?? kind;
     this.param = options.param;
     this.retryAfterMs = options.retryAfterMs;
+    this.shouldRetry = options.shouldRetry;
     this.allow = options.allow;
   }
 }
@@ -57,6 +62,7 @@ export type PeerReason =
   | "aborted"
   | "conflict"
   | "rate_limited"
+  | "quota_exhausted"
   | "deadline_exceeded"
   | "unimplemented"
   | "not_found"
@@ -69,8 +75,8 @@ export type PeerReason =
   | "invalid_request"
   | "content_filter";
 
-/** What our side of the wire can see go wrong, whatever the provider meant. */
-export type WireReason = "unavailable" | "timeout" | "malformed" | "truncated" | "oversized" | "empty";
+/** What our side of the wire can see go wrong, whatever the provider meant. `mismatched`: the answer is to another request. */
+export type WireReason = "unavailable" | "timeout" | "malformed" | "truncated" | "oversized" | "empty" | "mismatched";
 
 /** Why an attempt at a provider failed: who found it, and one word of a closed set. */
 export type FailureCause =

@@ -8,25 +8,51 @@ import { aiService } from "./providers/ai-service.ts";
 import { anthropic } from "./providers/anthropic.ts";
 import type { Fetch } from "./providers/http.ts";
 import { openai } from "./providers/openai.ts";
-import { firstAvailable } from "./resilience/first-available.ts";
+import { createBreaker } from "./resilience/breaker.ts";
+import { createBudget } from "./resilience/budget.ts";
+import { firstAvailable, type Member } from "./resilience/first-available.ts";
 import { readiness } from "./resilience/readiness.ts";
+import { logWarning } from "./telemetry/log.ts";
 import type { Gateway, Provider } from "./upstream.ts";
 
 export interface GatewayDependencies {
   /** Absent where no namespace is bound: then nothing is cached. */
   readonly kv?: KVNamespace;
   readonly fetch: Fetch;
+  /** Unix milliseconds. */
+  readonly now?: () => number;
+  /** Numbers from 0 to 1. */
+  readonly random?: () => number;
 }
 
+/** At most so many retries, as a share of all requests, and so many for an isolate to begin with. */
+const retryBudget = { percent: 10, reserve: 10 };
+
 /** Builds the chain: cache, then the providers in their order. */
-export function createGateway(config: Config, { kv, fetch }: GatewayDependencies): Gateway {
+export function createGateway(
+  config: Config,
+  { kv, fetch, now = Date.now, random = Math.random }: GatewayDependencies,
+): Gateway {
   const defaults: GenerationDefaults = {
     model: config.ai.model,
     maxTokens: config.ai.maxTokens,
     temperature: config.ai.temperature,
   };
-  const providers = config.ai.providers.map((provider) => createProvider(provider, defaults, fetch));
-  const chain = firstAvailable(providers, config.deadlines);
+  const members = config.ai.providers.map((provider): Member => {
+    const breaker = createBreaker({
+      now,
+      probeLimitMs: config.deadlines.requestMs,
+      onChange: (state) => logWarning("breaker", { provider: provider.name, state }),
+    });
+    return { provider: createProvider(provider, defaults, fetch), breaker };
+  });
+  const { afterMs, maxPercent } = config.hedge;
+  const chain = firstAvailable(members, {
+    limits: config.deadlines,
+    retries: createBudget(retryBudget),
+    hedge: afterMs > 0 ? { afterMs, budget: createBudget({ percent: maxPercent, reserve: 0 }) } : undefined,
+    random,
+  });
   const generate =
     kv && config.cache.enabled
       ? cached(chain, {
@@ -37,7 +63,7 @@ export function createGateway(config: Config, { kv, fetch }: GatewayDependencies
           staleSeconds: config.cache.staleSeconds,
         })
       : chain;
-  return { generate, readiness: readiness(providers) };
+  return { generate, readiness: readiness(members, now) };
 }
 
 function createProvider(config: ProviderConfig, defaults: GenerationDefaults, fetch: Fetch): Provider {

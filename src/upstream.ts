@@ -9,6 +9,10 @@ export interface Call {
   readonly tenant: string;
   /** Whether the caller wants the answer piece by piece. An upstream may still answer whole. */
   readonly stream: boolean;
+  /** How a streamed answer is handed out: as it comes, or held back until it is complete. */
+  readonly delivery: Delivery;
+  /** Names the request for its tenant: asked again under the same key, it gets the same answer. */
+  readonly idempotencyKey?: string;
   /** When the caller must have its answer, in Unix milliseconds. */
   readonly deadlineMs: number;
   /** Aborted when the caller has left; for a provider, also when its time is up. */
@@ -19,6 +23,8 @@ export interface Call {
   readonly waitUntil: (work: Promise<unknown>) => void;
   readonly record: RequestRecord;
 }
+
+export type Delivery = "live" | "atomic";
 
 /**
  * Anything that answers: a provider, a chain of providers, a cache before a chain. Wrappers have the shape of what they wrap.
@@ -34,6 +40,8 @@ export interface Provider {
   readonly name: string;
   /** The first parameter of the request that this provider cannot carry, by its wire name. */
   unsupported(request: GenerationRequest): string | undefined;
+  /** How many tokens its model's context has, where the settings say so. */
+  readonly contextTokens?: number;
   readonly generate: Generate;
   /** Asks the back end how it is; throws where it does not answer. Absent where a back end offers no such question. */
   readonly probe?: (signal: AbortSignal) => Promise<HealthStatus>;
@@ -41,8 +49,12 @@ export interface Provider {
 
 export type HealthStatus = "healthy" | "degraded" | "unhealthy";
 
+export type BreakerState = "closed" | "open" | "half_open";
+
 export interface ProviderHealth {
   readonly status: HealthStatus;
+  /** `open`: it is not asked; `half_open`: the next request tries whether it is back. */
+  readonly breaker: BreakerState;
   /** How long the probe took; absent for providers that are not probed. */
   readonly latencyMs?: number;
 }

@@ -23,8 +23,18 @@ export interface Config {
     readonly keySecret?: string;
     readonly encryptionKey?: string;
   };
-  /** 0 turns heartbeats off. */
-  readonly stream: { readonly heartbeatMs: number };
+  readonly hedge: {
+    /** 0 turns hedging off. */
+    readonly afterMs: number;
+    /** Of all requests, at most. */
+    readonly maxPercent: number;
+  };
+  readonly stream: {
+    /** 0 turns heartbeats off. */
+    readonly heartbeatMs: number;
+    /** Tenants whose streams are held back until they are complete; `*` stands for all. */
+    readonly atomicTenants: readonly string[];
+  };
   readonly auth: { readonly apiKeys: readonly ApiKey[] };
   readonly limits: { readonly bodyBytes: number; readonly promptChars: number; readonly maxTokens: number };
   /** Origins that browsers may call from; none by default. */
@@ -42,6 +52,8 @@ export interface ProviderConfig {
   readonly model?: string;
   /** Patterns of the model names that this provider takes as they are; unset: none where `model` is set, else all. */
   readonly models?: readonly string[];
+  /** How much its model takes, in tokens; unset: not known. */
+  readonly contextTokens?: number;
   /** AI service only. */
   readonly protocol?: "connect" | "grpc-web";
 }

@@ -72,7 +72,11 @@ function assemble({ values }: Reading, providers: Config["ai"]["providers"]): Co
       keySecret: values["cache.key_secret"],
       encryptionKey: values["cache.encryption_key"],
     },
-    stream: { heartbeatMs: need(values["stream.heartbeat_ms"]) },
+    hedge: { afterMs: need(values["hedge.after_ms"]), maxPercent: need(values["hedge.max_percent"]) },
+    stream: {
+      heartbeatMs: need(values["stream.heartbeat_ms"]),
+      atomicTenants: values["stream.atomic_tenants"] ?? [],
+    },
     auth: { apiKeys: values["auth.api_keys"] ?? [] },
     limits: {
       bodyBytes: need(values["limits.body_bytes"]),

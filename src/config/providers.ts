@@ -120,6 +120,7 @@ const entrySchema = z.strictObject({
   apiKey: z.optional(z.string().check(z.regex(keyForm))),
   model: z.optional(z.string().check(z.minLength(1))),
   models: z.optional(z.array(z.string().check(z.minLength(1)))),
+  contextTokens: z.optional(z.int().check(z.positive())),
   protocol: z.optional(z.enum(["connect", "grpc-web"])),
 });
 

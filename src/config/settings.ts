@@ -33,7 +33,7 @@ const port = { ...whole("", 1, 65_535), expected: "a port from 1 to 65535" };
 const providerList: Parser<readonly BuiltInName[]> = {
   ...listOf(oneOf(...builtInNames)),
   expected:
-    "names out of ai-service, openai, anthropic; or a list of tables with name, type, baseUrl and, if needed, apiKey, model, models, protocol (in TOML, or as JSON text)",
+    "names out of ai-service, openai, anthropic; or a list of tables with name, type, baseUrl and, if needed, apiKey, model, models, contextTokens, protocol (in TOML, or as JSON text)",
 };
 
 const apiKey: Parser<ApiKey> = {
@@ -130,6 +130,15 @@ export const settings = {
     default: "15000",
   }),
 
+  "hedge.after_ms": setting(
+    whole("milliseconds", 0, 600_000),
+    "When the first token is later than this, the next provider is asked too; 0 is never.",
+    { default: "0" },
+  ),
+  "hedge.max_percent": setting(whole("percent", 1, 100), "How many of all requests may ask two providers at once.", {
+    default: "10",
+  }),
+
   "cache.enabled": setting(yesOrNo(), "Keeps answers in KV.", { default: "true" }),
   "cache.ttl_seconds": setting(whole("seconds", 1, 31_536_000), "How long a kept answer is fresh.", {
     default: "3600",
@@ -154,6 +163,12 @@ export const settings = {
     whole("milliseconds", 0, 600_000),
     "Silence after which a stream sends a comment; 0 is never.",
     { default: "10000" },
+  ),
+
+  "stream.atomic_tenants": setting(
+    listOf(text("a tenant's name, or * for all", /^([A-Za-z0-9._-]{1,64}|\*)$/)),
+    "Whose streams are held back until they are complete, unless a caller says `x-qingyu-delivery: live`.",
+    { unset: "none" },
   ),
 
   "auth.api_keys": setting(listOf(apiKey), "Who may call: `tenant:sha256hex` entries. Required outside development.", {

@@ -4,9 +4,10 @@ import type { GatewayError } from "../errors.ts";
 import type { Answer, Generation, GenerationChunk } from "../generation.ts";
 import { answerHeaders } from "../telemetry/headers.ts";
 import type { RequestRecord } from "../telemetry/record.ts";
+import { settlesWithin } from "../waiting.ts";
 import { tellable } from "./answer-error.ts";
 import type { StartedCall, Walk } from "./context.ts";
-import { eventStream } from "./event-stream.ts";
+import { eventStream, heartbeat } from "./event-stream.ts";
 
 /** Writes down who answered and, as far as it is known yet, how. */
 export function recordAnswer(record: RequestRecord, answer: Answer): void {
@@ -39,25 +40,36 @@ export function answerJson(c: Context<Walk>, answer: Generation, body: unknown):
 
 export interface StreamOptions {
   readonly heartbeatMs: number;
+  /** The answer in the face's own events. */
+  readonly events: (answer: Answer) => AsyncGenerator<string>;
   /** The event that tells of a failure after the first token. */
   readonly errorEvent: (error: GatewayError) => string;
 }
 
-/** A streamed answer as server-sent events. A failure on the way becomes one last event; nothing follows it. */
-export function answerEvents(
+/**
+ * A streamed answer as server-sent events. A failure on the way becomes one last event; nothing follows it. An answer that
+ * is held back until it is complete is waited for during one heartbeat interval; then the headers go out without it, so
+ * that the caller sees signs of life.
+ */
+export async function answerEvents(
   c: Context<Walk>,
-  answer: Answer,
-  events: AsyncGenerator<string>,
-  started: StartedCall,
-  { heartbeatMs, errorEvent }: StreamOptions,
-): Response {
+  pending: Promise<Answer>,
+  { call, leave }: StartedCall,
+  { heartbeatMs, events, errorEvent }: StreamOptions,
+): Promise<Response> {
   const record = c.get("record");
-  recordAnswer(record, answer);
-  const response = eventStream(withErrorEvent(events, record, errorEvent), {
-    heartbeatMs,
-    record,
-    onLeave: started.leave,
-  });
+  const mayWait = call.delivery === "live" || heartbeatMs === 0 || (await settlesWithin(pending, heartbeatMs));
+  const all = mayWait ? answered(await pending) : late();
+  const response = eventStream(withErrorEvent(all, record, errorEvent), { heartbeatMs, record, onLeave: leave });
+
+  function answered(answer: Answer): AsyncGenerator<string> {
+    recordAnswer(record, answer);
+    return events(answer);
+  }
+  async function* late(): AsyncGenerator<string> {
+    yield heartbeat;
+    yield* answered(await pending);
+  }
   for (const [name, value] of Object.entries(answerHeaders(record, Date.now()))) response.headers.set(name, value);
   return response;
 }

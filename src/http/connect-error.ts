@@ -17,6 +17,7 @@ const codes: Readonly<Record<ErrorKind, Code>> = {
   permission_denied: Code.PermissionDenied,
   not_found: Code.NotFound,
   method_not_allowed: Code.NotFound,
+  conflict: Code.AlreadyExists,
   payload_too_large: Code.ResourceExhausted,
   unsupported_media_type: Code.InvalidArgument,
   rate_limited: Code.ResourceExhausted,

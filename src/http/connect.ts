@@ -88,7 +88,7 @@ export function connectFace(config: Config, generate: Generate, health: () => Pr
     const request = fromGenerateContentRequest(message);
     record.model = request.model;
     requireWithinLimits(request, config, fieldNames);
-    const { call } = startCall(c, stream, config.deadlines);
+    const { call } = startCall(c, stream, config);
     const timeoutMs = context.timeoutMs();
     const deadlineMs = Math.min(call.deadlineMs, timeoutMs === undefined ? call.deadlineMs : Date.now() + timeoutMs);
     return await generate(request, { ...call, deadlineMs });

@@ -1,7 +1,7 @@
 import type { ErrorKind, GatewayError } from "../errors.ts";
 
 interface Envelope {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 415 | 429 | 499 | 500 | 502 | 503 | 504;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 499 | 500 | 502 | 503 | 504;
   /** OpenAI's `error.type`. */
   readonly type: string;
   /** The Qingyu platform's `code`. */
@@ -17,6 +17,7 @@ export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   permission_denied: { status: 403, type: "permission_error", qingyuCode: 1003, retry: false },
   not_found: { status: 404, type: "invalid_request_error", qingyuCode: 1004, retry: false },
   method_not_allowed: { status: 405, type: "invalid_request_error", qingyuCode: 1004, retry: false },
+  conflict: { status: 409, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   payload_too_large: { status: 413, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   unsupported_media_type: { status: 415, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   rate_limited: { status: 429, type: "rate_limit_error", qingyuCode: 4290 },
@@ -61,13 +62,13 @@ const defaultRetryAfterMs: Partial<Readonly<Record<ErrorKind, number>>> = {
 };
 
 /** The headers that tell a client whether and when to ask again; the OpenAI SDKs follow all three. */
-export function retryHeaders({ kind, retryAfterMs }: GatewayError): Record<string, string> {
+export function retryHeaders({ kind, retryAfterMs, shouldRetry }: GatewayError): Record<string, string> {
   const headers: Record<string, string> = {};
   const waitMs = retryAfterMs ?? defaultRetryAfterMs[kind];
   if (waitMs !== undefined) {
     headers["retry-after"] = String(Math.ceil(waitMs / 1000));
     headers["retry-after-ms"] = String(Math.ceil(waitMs));
   }
-  if (envelopes[kind].retry === false) headers["x-should-retry"] = "false";
+  if (envelopes[kind].retry === false || shouldRetry === false) headers["x-should-retry"] = "false";
   return headers;
 }

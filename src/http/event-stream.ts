@@ -13,6 +13,9 @@ export function sseEvent(data: string, event?: string): string {
   return event === undefined ? `data: ${data}\n\n` : `event: ${event}\ndata: ${data}\n\n`;
 }
 
+/** A comment, which readers of server-sent events skip. */
+export const heartbeat = ": keep-alive\n\n";
+
 /**
  * Sends events, each of them whole, as fast as the caller reads, and comments where they are silent for too long.
  * `events` must not throw: it says what went wrong in its own last event.
@@ -24,10 +27,10 @@ export function eventStream(events: AsyncGenerator<string>, options: EventStream
   record.streamed = ended.promise;
   record.responseBytes = 0;
   let lastSentMs = Date.now();
-  let heartbeat: ReturnType<typeof setTimeout> | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
 
   const end = () => {
-    clearTimeout(heartbeat);
+    clearTimeout(timer);
     ended.resolve();
   };
   const body = new ReadableStream<Uint8Array>({
@@ -36,15 +39,15 @@ export function eventStream(events: AsyncGenerator<string>, options: EventStream
       const beat = () => {
         const silentMs = Date.now() - lastSentMs;
         if (silentMs < heartbeatMs) {
-          heartbeat = setTimeout(beat, heartbeatMs - silentMs);
+          timer = setTimeout(beat, heartbeatMs - silentMs);
           return;
         }
         // A caller that does not read would only collect comments.
-        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(": keep-alive\n\n"));
+        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(heartbeat));
         lastSentMs = Date.now();
-        heartbeat = setTimeout(beat, heartbeatMs);
+        timer = setTimeout(beat, heartbeatMs);
       };
-      heartbeat = setTimeout(beat, heartbeatMs);
+      timer = setTimeout(beat, heartbeatMs);
     },
     async pull(controller) {
       const { done, value } = await events.next();

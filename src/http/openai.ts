@@ -25,14 +25,15 @@ export function openAiFace(config: Config, generate: Generate): Hono<Walk> {
     const { request, stream, includeUsage } = fromChatCompletionRequest(body);
     record.model = request.model;
     requireWithinLimits(request, config, fieldNames);
-    const started = startCall(c, stream, config.deadlines);
-    const answer = await generate(request, started.call);
+    const started = startCall(c, stream, config);
+    const answer = generate(request, started.call);
     if (!stream) {
-      const generation = await collect(answer);
+      const generation = await collect(await answer);
       return answerJson(c, generation, chatCompletion(generation, record.requestId));
     }
-    const events = chatCompletionEvents(answer, record.requestId, includeUsage, (chunk) => recordChunk(record, chunk));
-    return answerEvents(c, answer, events, started, {
+    return await answerEvents(c, answer, started, {
+      events: (answer) =>
+        chatCompletionEvents(answer, record.requestId, includeUsage, (chunk) => recordChunk(record, chunk)),
       heartbeatMs: config.stream.heartbeatMs,
       errorEvent: (error) => sseEvent(JSON.stringify(openAiError(error, record.requestId))),
     });

@@ -13,6 +13,7 @@ const meanings: Readonly<Record<ErrorKind, readonly [message: string, code?: str
   permission_denied: ["The API key may not do this."],
   not_found: ["The model does not exist or is not offered here.", "model_not_found", "model"],
   method_not_allowed: ["The path does not have this method."],
+  conflict: ["The idempotency key stands for another request.", "idempotency_key_reused", "idempotency-key"],
   payload_too_large: ["The body or the prompt is larger than allowed."],
   unsupported_media_type: ["The body is not JSON."],
   rate_limited: ["Too many requests in too short a time."],

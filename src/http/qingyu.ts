@@ -27,13 +27,14 @@ export function qingyuFace(config: Config, generate: Generate): Hono<Walk> {
     const stream = body.options?.stream ?? acceptsEvents(c.req.header("accept"));
     record.model = request.model;
     requireWithinLimits(request, config, fieldNames);
-    const started = startCall(c, stream, config.deadlines);
-    const answer = await generate(request, started.call);
+    const started = startCall(c, stream, config);
+    const answer = generate(request, started.call);
     if (!stream) {
-      const generation = await collect(answer);
+      const generation = await collect(await answer);
       return answerJson(c, generation, success(dataOf(generation), record.requestId));
     }
-    return answerEvents(c, answer, eventsOf(answer, record), started, {
+    return await answerEvents(c, answer, started, {
+      events: (answer) => eventsOf(answer, record),
       heartbeatMs: config.stream.heartbeatMs,
       errorEvent: ({ kind, message }) =>
         sseEvent(JSON.stringify({ code: envelopes[kind].qingyuCode, message, requestId: record.requestId }), "error"),

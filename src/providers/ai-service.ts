@@ -29,6 +29,7 @@ export interface AiServiceOptions extends ModelRules {
   readonly protocol: "connect" | "grpc-web";
   /** The service's bearer token. */
   readonly token?: string;
+  readonly contextTokens?: number;
   readonly defaults: GenerationDefaults;
   readonly fetch: Fetch;
 }
@@ -78,6 +79,7 @@ export function aiService(options: AiServiceOptions): Provider {
 
   return {
     name: options.name,
+    contextTokens: options.contextTokens,
     unsupported,
     async generate(request, call) {
       if (!call.stream) return await whole(request, call);

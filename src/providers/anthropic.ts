@@ -13,6 +13,7 @@ export interface AnthropicOptions extends RequestRules {
   /** For example `https://api.anthropic.com`. */
   readonly baseUrl: string;
   readonly apiKey?: string;
+  readonly contextTokens?: number;
   readonly fetch: Fetch;
 }
 
@@ -21,6 +22,7 @@ export function anthropic(options: AnthropicOptions): Provider {
   const url = `${options.baseUrl}/v1/messages`;
   return {
     name: options.name,
+    contextTokens: options.contextTokens,
     unsupported: (request) => unsupportedParameter(request, options),
     async generate(request, call) {
       const body = requestBody(request, call.stream, options);

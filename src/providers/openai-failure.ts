@@ -40,5 +40,5 @@ const reasonsByCode: ReadonlyMap<string, PeerReason> = new Map([
   ["invalid_api_key", "unauthenticated"],
   ["authentication_error", "unauthenticated"],
   ["rate_limit_exceeded", "rate_limited"],
-  ["insufficient_quota", "rate_limited"],
+  ["insufficient_quota", "quota_exhausted"],
 ]);

@@ -21,6 +21,7 @@ export interface OpenAiOptions extends ModelRules {
   /** Of the API's version, for example `https://api.openai.com/v1`. */
   readonly baseUrl: string;
   readonly apiKey?: string;
+  readonly contextTokens?: number;
   readonly defaults: GenerationDefaults;
   readonly fetch: Fetch;
 }
@@ -30,6 +31,7 @@ export function openai(options: OpenAiOptions): Provider {
   const url = `${options.baseUrl}/chat/completions`;
   return {
     name: options.name,
+    contextTokens: options.contextTokens,
     unsupported: () => undefined,
     async generate(request, call) {
       const body = requestBody(request, call.stream, options);

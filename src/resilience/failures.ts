@@ -2,78 +2,103 @@ import {
   type ErrorKind,
   type FailureCause,
   GatewayError,
+  type GatewayErrorOptions,
   type PeerReason,
   type UpstreamFailure,
   type WireReason,
 } from "../errors.ts";
 
-interface Verdict {
+export interface Verdict {
   /** Whether the next provider is asked, or the caller is told at once. */
   readonly leadsTo: "next" | "caller";
+  /** Whether the same provider may be asked once more first. */
+  readonly retry: boolean;
+  /** Whether it says something about the provider, and so counts for its breaker, or only about this request. */
+  readonly blames: "provider" | "request";
+  /** Whether somebody should look at it: our credential, or an answer to somebody else. */
+  readonly alarm: boolean;
   readonly kind: ErrorKind;
   /** The error's code where it is finer than the kind. */
   readonly code?: string;
   readonly message: string;
 }
 
-const next = (kind: ErrorKind, message: string, code?: string): Verdict => ({ leadsTo: "next", kind, message, code });
-const caller = (kind: ErrorKind, message: string, code?: string): Verdict => ({
-  leadsTo: "caller",
-  kind,
-  message,
-  code,
-});
+type Rest = Partial<Pick<Verdict, "leadsTo" | "retry" | "blames" | "alarm" | "code">>;
 
-/** What the provider said. With `wire` below, the one table of what leads where (design section 5): by origin first, then by reason. */
-const peer: Record<PeerReason, Verdict> = {
-  unavailable: next("upstream_unavailable", "The AI provider is not available."),
-  internal: next("upstream_unavailable", "The AI provider failed."),
-  aborted: next("upstream_unavailable", "The AI provider gave the request up."),
-  conflict: next("upstream_unavailable", "The AI provider could not take the request now."),
-  unimplemented: next("upstream_unavailable", "The AI provider does not offer this operation."),
-  canceled: next("upstream_unavailable", "The AI provider gave the request up."),
-  rate_limited: next("rate_limited", "The AI provider is at its limit."),
-  deadline_exceeded: next("deadline_exceeded", "The AI provider did not finish in time.", "upstream_timeout"),
-  not_found: next("upstream_bad_response", "The AI provider does not know this operation."),
-  model_not_found: next("not_found", "The AI provider does not have this model.", "model_not_found"),
-  // Our credential, not the caller's: never shown as a 401 or 403.
-  unauthenticated: next("upstream_auth", "The gateway could not authenticate with the AI provider."),
-  permission_denied: next("upstream_auth", "The gateway is not permitted to use the AI provider."),
-  redirected: next("upstream_bad_response", "The AI provider answered with a redirect."),
-  context_length_exceeded: next(
-    "invalid_request",
-    "The request is longer than the model's context.",
-    "context_length_exceeded",
-  ),
-  invalid_request: caller("invalid_request", "The AI provider refused the request as invalid."),
-  content_filter: caller("invalid_request", "The AI provider's content filter refused the request.", "content_filter"),
+/** Unless told otherwise, a failure leads to the next provider, is not retried, and counts against its provider. */
+function verdict(kind: ErrorKind, message: string, rest: Rest = {}): Verdict {
+  return { leadsTo: "next", retry: false, blames: "provider", alarm: false, kind, message, ...rest };
+}
+
+const retry = true;
+const alarm = true;
+const blames = "request";
+
+/**
+ * The one table of what leads where (design section 5): by origin first, then by reason. docs/reliability.md shows it.
+ * `peer` is what the provider said, `wire` what our side of the wire saw.
+ */
+export const verdicts: {
+  readonly peer: Readonly<Record<PeerReason, Verdict>>;
+  readonly wire: Readonly<Record<WireReason, Verdict>>;
+} = {
+  peer: {
+    unavailable: verdict("upstream_unavailable", "The AI provider is not available.", { retry }),
+    internal: verdict("upstream_unavailable", "The AI provider failed.", { retry }),
+    aborted: verdict("upstream_unavailable", "The AI provider gave the request up."),
+    conflict: verdict("upstream_unavailable", "The AI provider could not take the request now.", { blames }),
+    unimplemented: verdict("upstream_unavailable", "The AI provider does not offer this operation.", { blames }),
+    canceled: verdict("upstream_unavailable", "The AI provider gave the request up."),
+    rate_limited: verdict("rate_limited", "The AI provider is at its limit.", { retry }),
+    quota_exhausted: verdict("rate_limited", "The AI provider's account is used up.", { alarm }),
+    deadline_exceeded: verdict("deadline_exceeded", "The AI provider did not finish in time.", {
+      code: "upstream_timeout",
+    }),
+    not_found: verdict("upstream_bad_response", "The AI provider does not know this operation."),
+    model_not_found: verdict("not_found", "The AI provider does not have this model.", {
+      blames,
+      code: "model_not_found",
+    }),
+    // Our credential, not the caller's: never shown as a 401 or 403.
+    unauthenticated: verdict("upstream_auth", "The gateway could not authenticate with the AI provider.", { alarm }),
+    permission_denied: verdict("upstream_auth", "The gateway is not permitted to use the AI provider.", { alarm }),
+    redirected: verdict("upstream_bad_response", "The AI provider answered with a redirect."),
+    context_length_exceeded: verdict("invalid_request", "The request is longer than the model's context.", {
+      blames,
+      code: "context_length_exceeded",
+    }),
+    invalid_request: verdict("invalid_request", "The AI provider refused the request as invalid.", {
+      leadsTo: "caller",
+      blames,
+    }),
+    content_filter: verdict("invalid_request", "The AI provider's content filter refused the request.", {
+      leadsTo: "caller",
+      blames,
+      code: "content_filter",
+    }),
+  },
+  wire: {
+    unavailable: verdict("upstream_unavailable", "The AI provider could not be reached.", { retry }),
+    timeout: verdict("deadline_exceeded", "The AI provider did not answer in time.", { code: "upstream_timeout" }),
+    malformed: verdict("upstream_bad_response", "The AI provider's answer could not be understood."),
+    truncated: verdict("upstream_bad_response", "The AI provider's answer ended too early."),
+    oversized: verdict("upstream_bad_response", "The AI provider's answer is too large."),
+    empty: verdict("upstream_bad_response", "The AI provider's answer is empty."),
+    mismatched: verdict("upstream_bad_response", "The AI provider answered another request.", { alarm }),
+  },
 };
 
-/** What our side of the wire saw. */
-const wire: Record<WireReason, Verdict> = {
-  unavailable: next("upstream_unavailable", "The AI provider could not be reached."),
-  timeout: next("deadline_exceeded", "The AI provider did not answer in time.", "upstream_timeout"),
-  malformed: next("upstream_bad_response", "The AI provider's answer could not be understood."),
-  truncated: next("upstream_bad_response", "The AI provider's answer ended too early."),
-  oversized: next("upstream_bad_response", "The AI provider's answer is too large."),
-  empty: next("upstream_bad_response", "The AI provider's answer is empty."),
-};
-
-const verdictOn = (failure: FailureCause): Verdict =>
-  failure.origin === "peer" ? peer[failure.reason] : wire[failure.reason];
-
-/** Whether another provider may still answer the request after this failure. */
-export function leadsToNext(failure: UpstreamFailure): boolean {
-  return verdictOn(failure.failure).leadsTo === "next";
+/** What the table says of a failure. */
+export function verdictOn({ origin, reason }: FailureCause): Verdict {
+  return origin === "peer" ? verdicts.peer[reason] : verdicts.wire[reason];
 }
 
 /** The failure as the caller is told of it. */
-export function toGatewayError(failure: UpstreamFailure): GatewayError {
+export function toGatewayError(
+  failure: UpstreamFailure,
+  options: Pick<GatewayErrorOptions, "shouldRetry"> = {},
+): GatewayError {
   const { kind, code, message } = verdictOn(failure.failure);
-  return new GatewayError(kind, message, {
-    code,
-    param: failure.param,
-    retryAfterMs: failure.retryAfterMs,
-    cause: failure,
-  });
+  const { param, retryAfterMs } = failure;
+  return new GatewayError(kind, message, { ...options, code, param, retryAfterMs, cause: failure });
 }

@@ -1,145 +1,158 @@
-import { hasToken, isEmpty, isStream } from "../answer.ts";
 import { GatewayError, UpstreamFailure } from "../errors.ts";
-import type { Answer, GenerationChunk, GenerationRequest, GenerationStream } from "../generation.ts";
-import type { AttemptRecord } from "../telemetry/record.ts";
+import type { Answer, GenerationRequest } from "../generation.ts";
+import { fewestTokens } from "../token-count.ts";
 import type { Call, Generate, Provider } from "../upstream.ts";
-import { leadsToNext, toGatewayError } from "./failures.ts";
-import { type Limit, startLimit } from "./limit.ts";
+import { pause } from "../waiting.ts";
+import { attempt, type Limits } from "./attempt.ts";
+import type { Breaker } from "./breaker.ts";
+import type { Budget } from "./budget.ts";
+import { toGatewayError, verdictOn } from "./failures.ts";
+import { hedged } from "./hedge.ts";
+import { retryDelayMs } from "./retry.ts";
 
-export interface ChainLimits {
-  /** How long a stream's first token may take. */
-  readonly firstTokenMs: number;
-  /** How long a stream may be silent between two tokens. */
-  readonly idleMs: number;
+/** A provider in the chain, with what keeps requests from it while it fails. */
+export interface Member {
+  readonly provider: Provider;
+  readonly breaker: Breaker;
+}
+
+export interface ChainOptions {
+  readonly limits: Limits;
+  readonly retries: Budget;
+  /** Absent where requests are not hedged. */
+  readonly hedge?: { readonly afterMs: number; readonly budget: Budget };
+  /** Numbers from 0 to 1. */
+  readonly random: () => number;
+}
+
+/** A request on its way along the chain. */
+interface Walk {
+  readonly request: GenerationRequest;
+  /** Who has not been asked yet. */
+  readonly left: Member[];
+  /** What the first provider that was asked said: the caller hears of it when all fail. */
+  first?: UpstreamFailure;
+  hasToken: boolean;
+  /** A retry was worth it, but there have been too many. */
+  isOverBudget: boolean;
 }
 
 /** The share of the remaining time that an attempt may use while another provider is left. */
 const shareWithOthers = 0.6;
 
 /**
- * Asks the providers that can carry the request, one after the other, until one answers. A whole answer counts when it is
- * complete and not empty, a stream from its first token on; a stream that fails after that throws from its chunks.
+ * Asks the providers that can carry the request, one after the other, until one answers: each once more where that is
+ * worth it, none whose breaker is open, and the next one early where the first token is late and hedging is on. A whole
+ * answer counts when it is complete and not empty, a live stream from its first token on.
  *
- * Throws a `GatewayError`: 400 `unsupported_parameter` where no provider can carry the request, the caller's own fault as
- * soon as a provider names it, else the failure of the first provider that was asked (design section 5).
+ * Throws a `GatewayError`: 400 `unsupported_parameter` or `context_length_exceeded` where no provider can carry the
+ * request, the caller's own fault as soon as a provider names it, 503 where every breaker is open, else the failure of the
+ * first provider that was asked (design section 5).
  */
-export function firstAvailable(providers: readonly Provider[], limits: ChainLimits): Generate {
+export function firstAvailable(members: readonly Member[], chain: ChainOptions): Generate {
   return async (request, call) => {
-    const able = providers.filter((provider) => provider.unsupported(request) === undefined);
-    if (able.length === 0) throw unsupportedParameter(providers, request);
-
-    let first: UpstreamFailure | undefined;
-    for (const [index, provider] of able.entries()) {
-      const remainingMs = call.deadlineMs - Date.now();
-      if (remainingMs <= 0) break;
-      const shareMs = index === able.length - 1 ? remainingMs : remainingMs * shareWithOthers;
-      try {
-        return await attempt(provider, request, call, Date.now() + shareMs, limits);
-      } catch (error) {
-        if (!(error instanceof UpstreamFailure)) throw error;
-        if (!leadsToNext(error)) throw toGatewayError(first ?? error);
-        first ??= error;
-      }
-    }
-    throw toGatewayError(first ?? UpstreamFailure.wire("timeout"));
+    const able = thoseWhoCan(members, request);
+    const walk: Walk = { request, left: [...able], hasToken: false, isOverBudget: false };
+    chain.retries.earn();
+    chain.hedge?.budget.earn();
+    const answer = await askAll(walk, call, chain);
+    if (answer) return answer;
+    if (walk.first) throw toGatewayError(walk.first, walk.isOverBudget ? { shouldRetry: false } : {});
+    if (call.deadlineMs <= Date.now()) throw toGatewayError(UpstreamFailure.wire("timeout"));
+    throw new GatewayError("upstream_unavailable", "No AI provider is available now.", {
+      retryAfterMs: Math.min(...able.map(({ breaker }) => breaker.waitMs())),
+    });
   };
 }
 
-function unsupportedParameter(providers: readonly Provider[], request: GenerationRequest): GatewayError {
-  const param = providers[0]?.unsupported(request);
-  return new GatewayError("invalid_request", `No configured provider supports the parameter '${param}'.`, {
-    code: "unsupported_parameter",
-    param,
+/** Throws where there is nobody. */
+function thoseWhoCan(members: readonly Member[], request: GenerationRequest): Member[] {
+  const able = members.filter(({ provider }) => provider.unsupported(request) === undefined);
+  if (able.length === 0) {
+    const param = members[0]?.provider.unsupported(request);
+    throw new GatewayError("invalid_request", `No configured provider supports the parameter '${param}'.`, {
+      code: "unsupported_parameter",
+      param,
+    });
+  }
+  if (able.every(({ provider }) => provider.contextTokens === undefined)) return able;
+  const tokens = fewestTokens(request);
+  const roomy = able.filter(({ provider }) => tokens <= (provider.contextTokens ?? tokens));
+  if (roomy.length === 0) throw toGatewayError(UpstreamFailure.peer("context_length_exceeded"));
+  return roomy;
+}
+
+function askAll(walk: Walk, call: Call, chain: ChainOptions): Promise<Answer | undefined> {
+  if (!chain.hedge) return askInTurn(walk, call, chain);
+  const { afterMs, budget } = chain.hedge;
+  return hedged((signal) => askInTurn(walk, { ...call, signal }, chain), {
+    afterMs,
+    mayStart: () => !walk.hasToken && walk.left.length > 0 && budget.spend(),
+    signal: call.signal,
   });
 }
 
-/** One provider's turn, until its whole answer or its stream's first token. Throws an `UpstreamFailure`, or why the caller's signal aborted. */
-async function attempt(
-  provider: Provider,
-  request: GenerationRequest,
-  call: Call,
-  shareEndsMs: number,
-  limits: ChainLimits,
-): Promise<Answer> {
-  const startedMs = Date.now();
-  const record: AttemptRecord = { provider: provider.name, outcome: "ok", durationMs: 0 };
-  call.record.attempts.push(record);
-  const endsMs = call.stream ? Math.min(shareEndsMs, startedMs + limits.firstTokenMs) : shareEndsMs;
-  const limit = startLimit(call.signal, endsMs, () => UpstreamFailure.wire("timeout"));
-  try {
-    // A stream that has begun cannot fall back any more, so it may use all the time that is left.
-    const deadlineMs = call.stream ? call.deadlineMs : shareEndsMs;
-    const answer = await provider.generate(request, { ...call, signal: limit.signal, deadlineMs });
-    if (isStream(answer)) return await begin(answer, call, limit, limits.idleMs, record);
-    if (isEmpty(answer)) throw UpstreamFailure.wire("empty");
-    limit.release();
-    return answer;
-  } catch (error) {
-    throw fail(error, call, limit, record);
-  } finally {
-    record.durationMs = Date.now() - startedMs;
+/** Undefined where nobody is left, or no time. */
+async function askInTurn(walk: Walk, call: Call, chain: ChainOptions): Promise<Answer | undefined> {
+  for (let member = walk.left.shift(); member; member = walk.left.shift()) {
+    const answer = await askMember(member, walk, call, chain);
+    if (answer) return answer;
   }
+  return undefined;
 }
 
-/** Ends an attempt that went wrong: what aborted it is the reason, and what still runs of it is aborted. */
-function fail(error: unknown, call: Call, limit: Limit, record: AttemptRecord): unknown {
-  const reason: unknown = call.signal.aborted ? callerLeft() : limit.signal.aborted ? limit.signal.reason : error;
-  limit.release(reason instanceof Error ? reason : undefined);
-  record.outcome = reason instanceof UpstreamFailure ? reason.failure.reason : "canceled";
-  return reason;
-}
-
-const callerLeft = () => new GatewayError("cancelled", "The caller left.");
-
-/** Waits for a stream's first token, so that everything before it can still fall back. */
-async function begin(
-  answer: GenerationStream,
+/** A provider's attempt and, where it is worth it, its second one. Undefined where the next provider is to be asked. */
+async function askMember(
+  { provider, breaker }: Member,
+  walk: Walk,
   call: Call,
-  limit: Limit,
-  idleMs: number,
-  record: AttemptRecord,
-): Promise<GenerationStream> {
-  const chunks = answer.chunks[Symbol.asyncIterator]();
-  let model = answer.model;
-  for (;;) {
-    const { done, value: chunk } = await chunks.next();
-    if (done) throw UpstreamFailure.wire("empty");
-    model = chunk.model ?? model;
-    if (hasToken(chunk) || chunk.finishReason === "content_filter") {
-      return { ...answer, model, chunks: follow(chunk, chunks, call, limit, idleMs, record) };
+  chain: ChainOptions,
+): Promise<Answer | undefined> {
+  for (let isRetry = false; ; isRetry = true) {
+    const shareMs = shareOfTime(walk, call);
+    if (shareMs <= 0) return undefined;
+    const permit = breaker.take();
+    if (!permit) {
+      if (!isRetry) call.record.attempts.push({ provider: provider.name, outcome: "breaker_open", durationMs: 0 });
+      return undefined;
+    }
+    let hasBegun = false;
+    try {
+      return await attempt({
+        provider,
+        permit,
+        request: walk.request,
+        call,
+        shareEndsMs: Date.now() + shareMs,
+        limits: chain.limits,
+        onBegin: () => {
+          hasBegun = true;
+        },
+        onToken: () => {
+          walk.hasToken = true;
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof UpstreamFailure)) throw error;
+      if (isForCaller(error, walk)) throw toGatewayError(walk.first ?? error);
+      walk.first ??= error;
+      const delayMs = isRetry || hasBegun ? undefined : retryDelayMs(error, chain.random);
+      if (delayMs === undefined || delayMs >= shareOfTime(walk, call)) return undefined;
+      if (!chain.retries.spend()) {
+        walk.isOverBudget = true;
+        return undefined;
+      }
+      await pause(delayMs, call.signal);
     }
   }
 }
 
-/** The rest of a stream, under the idle limit. The time that the caller takes to read does not count against the provider. */
-async function* follow(
-  first: GenerationChunk,
-  chunks: AsyncIterator<GenerationChunk>,
-  call: Call,
-  limit: Limit,
-  idleMs: number,
-  record: AttemptRecord,
-): AsyncGenerator<GenerationChunk> {
-  let idleLeftMs = idleMs;
-  let chunk = first;
-  try {
-    for (;;) {
-      limit.moveTo(call.deadlineMs);
-      yield chunk;
-      if (hasToken(chunk)) idleLeftMs = idleMs;
-      const waitingSinceMs = Date.now();
-      limit.moveTo(Math.min(call.deadlineMs, waitingSinceMs + idleLeftMs));
-      const next = await chunks.next();
-      if (next.done) break;
-      idleLeftMs -= Date.now() - waitingSinceMs;
-      chunk = next.value;
-    }
-    limit.release();
-  } catch (error) {
-    const reason = fail(error, call, limit, record);
-    throw reason instanceof UpstreamFailure ? toGatewayError(reason) : reason;
-  } finally {
-    // Where the reader stopped early, nothing may go on upstream.
-    limit.release(callerLeft());
-  }
+/** How long an attempt may take now, in milliseconds. */
+function shareOfTime({ left }: Walk, { deadlineMs }: Call): number {
+  return (deadlineMs - Date.now()) * (left.length > 0 ? shareWithOthers : 1);
+}
+
+/** A later provider's refusal may be its own peculiarity, such as a prefill that it does not take: another one is asked. */
+function isForCaller({ failure }: UpstreamFailure, { first }: Walk): boolean {
+  return verdictOn(failure).leadsTo === "caller" && !(first && failure.reason === "invalid_request");
 }

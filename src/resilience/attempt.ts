@@ -1,0 +1,187 @@
+import { collect, hasToken, isEmpty, isStream } from "../answer.ts";
+import { GatewayError, UpstreamFailure } from "../errors.ts";
+import type { Answer, GenerationChunk, GenerationRequest, GenerationStream } from "../generation.ts";
+import { logWarning } from "../telemetry/log.ts";
+import type { AttemptRecord } from "../telemetry/record.ts";
+import type { Call, Provider } from "../upstream.ts";
+import type { Permit } from "./breaker.ts";
+import { toGatewayError, verdictOn } from "./failures.ts";
+import { Superseded } from "./hedge.ts";
+import { type Limit, startLimit } from "./limit.ts";
+
+/** Time limits in milliseconds (settings deadlines.*). */
+export interface Limits {
+  readonly requestMs: number;
+  /** How long a stream's first token may take. */
+  readonly firstTokenMs: number;
+  /** How long a stream may be silent between two tokens. */
+  readonly idleMs: number;
+}
+
+export interface AttemptOptions {
+  readonly provider: Provider;
+  readonly permit: Permit;
+  readonly request: GenerationRequest;
+  readonly call: Call;
+  /** When its time is over unless it has begun a stream to the caller, in Unix milliseconds. */
+  readonly shareEndsMs: number;
+  readonly limits: Limits;
+  /** The provider has begun to answer. */
+  readonly onBegin: () => void;
+  /** Its first token is there. */
+  readonly onToken: () => void;
+}
+
+/** An attempt while it runs. */
+interface Turn {
+  readonly provider: string;
+  readonly call: Call;
+  readonly limits: Limits;
+  readonly limit: Limit;
+  readonly permit: Permit;
+  readonly record: AttemptRecord;
+  readonly startedMs: number;
+  /** Whether the caller reads a stream's tokens as they come. */
+  readonly isLive: boolean;
+  /** When its time is over, in Unix milliseconds. */
+  endsMs: number;
+}
+
+/**
+ * One provider's turn: until its whole answer, or until its stream's first token where the caller reads it live; the rest
+ * of the stream then runs under the idle limit. What came of it is told to the breaker and written down.
+ *
+ * Throws an `UpstreamFailure`, or a `GatewayError` `cancelled` where the caller left or another attempt was faster. The
+ * chunks of a live stream throw `GatewayError`s only.
+ */
+export async function attempt(options: AttemptOptions): Promise<Answer> {
+  const { provider, permit, request, call, shareEndsMs, limits, onBegin, onToken } = options;
+  const startedMs = Date.now();
+  const record: AttemptRecord = { provider: provider.name, outcome: "ok", durationMs: 0 };
+  call.record.attempts.push(record);
+  const firstEndsMs = call.stream ? Math.min(shareEndsMs, startedMs + limits.firstTokenMs) : shareEndsMs;
+  const limit = startLimit(call.signal, firstEndsMs, () => UpstreamFailure.wire("timeout"));
+  const isLive = call.stream && call.delivery === "live";
+  const turn: Turn = {
+    provider: provider.name,
+    call,
+    limits,
+    limit,
+    permit,
+    record,
+    startedMs,
+    isLive,
+    endsMs: shareEndsMs,
+  };
+  try {
+    // A stream that has begun live cannot fall back any more, so it may use all the time that is left.
+    const deadlineMs = isLive ? call.deadlineMs : shareEndsMs;
+    let answer = await provider.generate(request, { ...call, signal: limit.signal, deadlineMs });
+    onBegin();
+    if (isStream(answer)) {
+      turn.endsMs = deadlineMs;
+      answer = await begin(answer, turn);
+      onToken();
+      // A probe has shown what it was sent for; it does not keep others away until its stream has ended.
+      if (permit.isProbe) permit.succeed();
+      if (isLive) return answer;
+      answer = await collect(answer);
+    }
+    if (isEmpty(answer)) throw UpstreamFailure.wire("empty");
+    limit.release();
+    permit.succeed();
+    return answer;
+  } catch (error) {
+    throw fail(error, turn);
+  } finally {
+    record.durationMs = Date.now() - startedMs;
+  }
+}
+
+/** Ends an attempt that went wrong: what aborted it is the reason, and what still runs of it is aborted. */
+function fail(error: unknown, turn: Turn): unknown {
+  const { call, limit, permit, record, provider } = turn;
+  if (call.signal.aborted) {
+    record.outcome = call.signal.reason instanceof Superseded ? "superseded" : "canceled";
+    permit.release();
+    limit.release();
+    return callerLeft();
+  }
+  const reason: unknown = limit.signal.aborted ? limit.signal.reason : error;
+  limit.release(reason instanceof Error ? reason : undefined);
+  if (!(reason instanceof UpstreamFailure)) {
+    record.outcome = "internal";
+    permit.release();
+    return reason;
+  }
+  const { blames, alarm } = verdictOn(reason.failure);
+  record.outcome = reason.failure.reason;
+  if (blames === "provider" && hadFairTime(reason, turn)) permit.fail();
+  else permit.release();
+  if (alarm) logWarning("alarm", { requestId: call.requestId, provider, reason: reason.failure.reason });
+  return reason;
+}
+
+const callerLeft = () => new GatewayError("cancelled", "The caller left.");
+
+/**
+ * Whether a timeout says something about the provider, and not only about a caller in a hurry or about what earlier
+ * providers left of the time. Otherwise one caller's short deadlines would open the breaker for all.
+ */
+function hadFairTime({ failure }: UpstreamFailure, { startedMs, endsMs, limits }: Turn): boolean {
+  if (failure.reason !== "timeout" && failure.reason !== "deadline_exceeded") return true;
+  const nowMs = Date.now();
+  const wasOwnLimit = failure.origin === "wire" && nowMs < endsMs;
+  return wasOwnLimit || nowMs - startedMs >= Math.min(limits.firstTokenMs, limits.requestMs / 4);
+}
+
+/** Waits for a stream's first token, so that everything before it can still fall back. */
+async function begin(answer: GenerationStream, turn: Turn): Promise<GenerationStream> {
+  const chunks = answer.chunks[Symbol.asyncIterator]();
+  let model = answer.model;
+  for (;;) {
+    const { done, value: chunk } = await chunks.next();
+    if (done) throw UpstreamFailure.wire("empty");
+    model = chunk.model ?? model;
+    if (hasToken(chunk) || chunk.finishReason === "content_filter") {
+      return { ...answer, model, chunks: follow(chunk, chunks, turn) };
+    }
+  }
+}
+
+/** The rest of a stream, under the idle limit. The time that the caller takes to read does not count against the provider. */
+async function* follow(
+  first: GenerationChunk,
+  chunks: AsyncIterator<GenerationChunk>,
+  turn: Turn,
+): AsyncGenerator<GenerationChunk> {
+  const { limit, limits, endsMs } = turn;
+  let idleLeftMs = limits.idleMs;
+  let chunk = first;
+  let hasEnded = false;
+  try {
+    for (;;) {
+      limit.moveTo(endsMs);
+      yield chunk;
+      if (hasToken(chunk)) idleLeftMs = limits.idleMs;
+      const waitingSinceMs = Date.now();
+      limit.moveTo(Math.min(endsMs, waitingSinceMs + idleLeftMs));
+      const next = await chunks.next();
+      if (next.done) break;
+      idleLeftMs -= Date.now() - waitingSinceMs;
+      chunk = next.value;
+    }
+    hasEnded = true;
+    limit.release();
+    turn.permit.succeed();
+  } catch (error) {
+    hasEnded = true;
+    // Held back, the attempt itself has failed, and the next provider is asked.
+    if (!turn.isLive) throw error;
+    const reason = fail(error, turn);
+    throw reason instanceof UpstreamFailure ? toGatewayError(reason) : reason;
+  } finally {
+    // Where the reader stopped early, nothing may go on upstream.
+    if (!hasEnded) limit.release(callerLeft());
+  }
+}

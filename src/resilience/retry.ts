@@ -1,0 +1,16 @@
+import type { UpstreamFailure } from "../errors.ts";
+import { verdictOn } from "./failures.ts";
+
+/** The longest wait that a provider may ask for before its second chance. */
+const longestRetryAfterMs = 5_000;
+/** Full jitter: a retry comes after a random part of this, so that callers who failed together do not return together. */
+const jitterMs = 250;
+
+/**
+ * How long to wait before the same provider is asked once more, in milliseconds; undefined where it is not asked again:
+ * only a failed connection, 429 and 5xx are worth it (design section 5). `random` gives numbers from 0 to 1.
+ */
+export function retryDelayMs({ failure, retryAfterMs = 0 }: UpstreamFailure, random: () => number): number | undefined {
+  if (!verdictOn(failure).retry || retryAfterMs > longestRetryAfterMs) return undefined;
+  return retryAfterMs + random() * jitterMs;
+}
