@@ -1,3 +1,5 @@
+import { settlesWithin } from "./waiting.ts";
+
 /** Makes the error for why a body could not be read: larger than allowed, ended before its end, or not UTF-8. */
 export type BodyFault = (reason: "oversized" | "truncated" | "malformed", cause?: unknown) => Error;
 
@@ -34,29 +36,44 @@ export function mediaType(headers: Headers): string {
   return (headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
-/** A body as UTF-8 text as it comes. Throws what `fault` makes; cancels what is not read. */
+type Reader = ReadableStreamDefaultReader<Uint8Array>;
+
+export interface PiecesOptions {
+  /** What to do with a body that was not read to its end; unless told otherwise it is cancelled. */
+  readonly leave?: (reader: Reader) => void;
+  /** Asked before each piece: how long it may take, in milliseconds, before the body counts as ended; undefined for ever. */
+  readonly patienceMs?: () => number | undefined;
+}
+
+/** A body as UTF-8 text as it comes. Throws what `fault` makes. */
 export async function* textPieces(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
   fault: BodyFault,
+  options?: PiecesOptions,
 ): AsyncGenerator<string> {
   const decoder = newDecoder();
-  for await (const piece of bytePieces(body, maxBytes, fault)) yield decode(fault, decoder, piece, { stream: true });
+  for await (const piece of bytePieces(body, maxBytes, fault, options))
+    yield decode(fault, decoder, piece, { stream: true });
   yield decode(fault, decoder);
 }
 
-/** A body as it comes. Throws what `fault` makes of `oversized`, after `maxBytes`, and `truncated`, where the connection broke. Cancels what is not read. */
+/** A body as it comes. Throws what `fault` makes of `oversized`, after `maxBytes`, and `truncated`, where the connection broke. */
 export async function* bytePieces(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
   fault: BodyFault,
+  { leave = cancel, patienceMs }: PiecesOptions = {},
 ): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   const reader = body.getReader();
   let bytes = 0;
   try {
     for (;;) {
-      const { done, value } = await reader.read().catch((cause) => {
+      const read = reader.read();
+      const limitMs = patienceMs?.();
+      if (limitMs !== undefined && !(await settlesWithin(read, limitMs))) return;
+      const { done, value } = await read.catch((cause) => {
         throw fault("truncated", cause);
       });
       if (done) return;
@@ -65,8 +82,32 @@ export async function* bytePieces(
       yield value;
     }
   } finally {
-    // Rejects with the connection's failure where there was one, which has been told already.
-    reader.cancel().catch(() => {});
+    leave(reader);
+  }
+}
+
+function cancel(reader: Reader): void {
+  // Rejects with the connection's failure where there was one, which has been told already.
+  reader.cancel().catch(() => {});
+}
+
+/**
+ * Reads on until the body's end, so that its connection can be used again, but no longer than `limitMs` and no more than
+ * `maxBytes`; then cancels it. Never throws.
+ */
+export async function readToEnd(reader: Reader, limitMs: number, maxBytes: number): Promise<void> {
+  const timer = setTimeout(() => cancel(reader), limitMs);
+  try {
+    for (let bytes = 0; bytes <= maxBytes; ) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      bytes += value.byteLength;
+    }
+    cancel(reader);
+  } catch {
+    // The connection broke, and nobody needs it any more.
+  } finally {
+    clearTimeout(timer);
   }
 }
 

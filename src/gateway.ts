@@ -1,5 +1,6 @@
 import { cached } from "./cache/cached.ts";
-import { keyOf } from "./cache/key.ts";
+import { idempotent } from "./cache/idempotent.ts";
+import { digestWith, keyOf } from "./cache/key.ts";
 import { sealedWith, unsealed } from "./cache/seal.ts";
 import { kvStore } from "./cache/store.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
@@ -8,6 +9,7 @@ import { aiService } from "./providers/ai-service.ts";
 import { anthropic } from "./providers/anthropic.ts";
 import type { Fetch } from "./providers/http.ts";
 import { openai } from "./providers/openai.ts";
+import { boundToRequest } from "./providers/request-binding.ts";
 import { createBreaker } from "./resilience/breaker.ts";
 import { createBudget } from "./resilience/budget.ts";
 import { firstAvailable, type Member } from "./resilience/first-available.ts";
@@ -28,7 +30,7 @@ export interface GatewayDependencies {
 /** At most so many retries, as a share of all requests, and so many for an isolate to begin with. */
 const retryBudget = { percent: 10, reserve: 10 };
 
-/** Builds the chain: cache, then the providers in their order. */
+/** Builds what answers a request: answers known by their idempotency key, then the cache, then the providers in their order. */
 export function createGateway(
   config: Config,
   { kv, fetch, now = Date.now, random = Math.random }: GatewayDependencies,
@@ -44,7 +46,7 @@ export function createGateway(
       probeLimitMs: config.deadlines.requestMs,
       onChange: (state) => logWarning("breaker", { provider: provider.name, state }),
     });
-    return { provider: createProvider(provider, defaults, fetch), breaker };
+    return { provider: createProvider(provider, defaults, boundToRequest(fetch)), breaker };
   });
   const { afterMs, maxPercent } = config.hedge;
   const chain = firstAvailable(members, {
@@ -53,17 +55,16 @@ export function createGateway(
     hedge: afterMs > 0 ? { afterMs, budget: createBudget({ percent: maxPercent, reserve: 0 }) } : undefined,
     random,
   });
-  const generate =
-    kv && config.cache.enabled
-      ? cached(chain, {
-          store: kvStore(kv, config.cache.readTimeoutMs),
-          keyOf: keyOf({ defaults, scope: config.cache.scope, secret: config.cache.keySecret }),
-          seal: config.cache.encryptionKey === undefined ? unsealed : sealedWith(config.cache.encryptionKey),
-          ttlSeconds: config.cache.ttlSeconds,
-          staleSeconds: config.cache.staleSeconds,
-        })
-      : chain;
-  return { generate, readiness: readiness(members, now) };
+  const { scope, keySecret, encryptionKey, readTimeoutMs, ttlSeconds, staleSeconds } = config.cache;
+  const store = kv && config.cache.enabled ? kvStore(kv, readTimeoutMs) : undefined;
+  const seal = encryptionKey === undefined ? unsealed : sealedWith(encryptionKey);
+  const answer = store
+    ? cached(chain, { store, keyOf: keyOf({ defaults, scope, secret: keySecret }), seal, ttlSeconds, staleSeconds })
+    : chain;
+  return {
+    generate: idempotent(answer, { digest: digestWith(keySecret), store, seal }),
+    readiness: readiness(members, now),
+  };
 }
 
 function createProvider(config: ProviderConfig, defaults: GenerationDefaults, fetch: Fetch): Provider {

@@ -114,7 +114,10 @@ describe("the log line", () => {
         level: "error",
         status: 503,
         error: "upstream_unavailable",
-        attempts: [{ provider: "openai", outcome: "internal" }],
+        attempts: [
+          { provider: "openai", outcome: "internal" },
+          { provider: "openai", outcome: "internal" },
+        ],
       },
     ]);
   });
@@ -166,7 +169,12 @@ describe("health", () => {
     const ready = await app.send("/health/ready");
     expect([ready.status, ready.json()]).toEqual([
       200,
-      { status: "ready", auth: "open", dependencies: { openai: { status: "healthy" } }, warnings: [] },
+      {
+        status: "ready",
+        auth: "open",
+        dependencies: { openai: { status: "healthy", breaker: "closed" } },
+        warnings: [],
+      },
     ]);
     expect((await app.send("/health/live")).json()).toEqual({ status: "alive" });
   });

@@ -1,5 +1,5 @@
-import { isStream, startCollecting } from "../answer.ts";
-import type { Generation, GenerationChunk, GenerationRequest, GenerationStream } from "../generation.ts";
+import { isStream } from "../answer.ts";
+import type { Generation, GenerationRequest } from "../generation.ts";
 import { logWarning } from "../telemetry/log.ts";
 import type { Call, Generate } from "../upstream.ts";
 import { decodeEntry, encodeEntry } from "./entry.ts";
@@ -7,6 +7,7 @@ import type { KeyOf } from "./key.ts";
 import { isStorable, permissionFrom } from "./policy.ts";
 import type { Seal } from "./seal.ts";
 import type { Store } from "./store.ts";
+import { watched } from "./watched.ts";
 
 export interface CacheOptions {
   readonly store: Store;
@@ -72,22 +73,12 @@ async function storing(
   keep: (generation: Generation) => boolean,
 ) {
   const answer = await upstream(request, call);
-  if (isStream(answer)) return { ...answer, chunks: watched(answer, keep) };
+  if (isStream(answer)) {
+    const keepStorable = (generation: Generation) => void (isStorable(generation) && keep(generation));
+    return { ...answer, chunks: watched(answer, keepStorable) };
+  }
   if (call.record.cache && isStorable(answer)) call.record.cache.stored = keep(answer);
   return answer;
-}
-
-async function* watched(
-  stream: GenerationStream,
-  keep: (generation: Generation) => boolean,
-): AsyncGenerator<GenerationChunk> {
-  const collector = startCollecting(stream);
-  for await (const chunk of stream.chunks) {
-    collector.add(chunk);
-    yield chunk;
-  }
-  const generation = collector.finish();
-  if (generation && isStorable(generation)) keep(generation);
 }
 
 /** Writes an entry behind the answer's back. Returns whether it is small enough to be written. */

@@ -41,21 +41,30 @@ function meaning(
   };
 }
 
-/** SHA-256, or HMAC-SHA-256 where a secret is set, over the canonical JSON (RFC 8785) of version, tenant, operation and request. */
+/** The key over version, tenant, operation and the request's meaning. */
 export function keyOf(options: KeyOptions): KeyOf {
-  const digest = options.secret === undefined ? sha256 : hmacSha256(options.secret);
+  const digest = digestWith(options.secret);
   return async (tenant, request) => {
-    const text = canonicalize([schemaVersion, tenant, "generate", meaning(request, options)]);
-    const bytes = new Uint8Array(await digest(new TextEncoder().encode(text)));
-    return `generation:v${schemaVersion}:${bytes.toBase64({ alphabet: "base64url", omitPadding: true })}`;
+    return `generation:v${schemaVersion}:${await digest([schemaVersion, tenant, "generate", meaning(request, options)])}`;
   };
 }
 
-type Digest = (bytes: Uint8Array) => Promise<ArrayBuffer>;
+/** 43 characters for a value: SHA-256, or HMAC-SHA-256 where a secret is given, over its canonical JSON (RFC 8785), in base64url. */
+export type Digest = (value: unknown) => Promise<string>;
 
-const sha256: Digest = (bytes) => crypto.subtle.digest("SHA-256", bytes);
+export function digestWith(secret: string | undefined): Digest {
+  const digest = secret === undefined ? sha256 : hmacSha256(secret);
+  return async (value) => {
+    const bytes = new Uint8Array(await digest(new TextEncoder().encode(canonicalize(value))));
+    return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+  };
+}
 
-function hmacSha256(secret: string): Digest {
+type DigestBytes = (bytes: Uint8Array) => Promise<ArrayBuffer>;
+
+const sha256: DigestBytes = (bytes) => crypto.subtle.digest("SHA-256", bytes);
+
+function hmacSha256(secret: string): DigestBytes {
   const algorithm = { name: "HMAC", hash: "SHA-256" };
   let key: CryptoKey | undefined;
   return async (bytes) => {

@@ -148,7 +148,8 @@ export const serviceAnswer = z.object({
 export const serviceHealthAnswer = z.object({ status, checks: z.optional(z.record(z.string(), status)) });
 export const connectErrorAnswer = z.object({ code: z.string(), message: z.optional(z.string()) });
 
-const dependencies = z.record(z.string(), z.object({ status, latencyMs: z.optional(z.number()) }));
+const breaker = z.enum(["closed", "open", "half_open"]);
+const dependencies = z.record(z.string(), z.object({ status, breaker, latencyMs: z.optional(z.number()) }));
 
 export const liveAnswer = z.object({ status: z.literal("alive") });
 export const readyAnswer = z.object({

@@ -84,7 +84,10 @@ export const example = {
   ready: {
     status: "degraded",
     auth: "api-key",
-    dependencies: { "ai-service": { status: "unhealthy", latencyMs: 1003 }, openai: { status: "healthy" } },
+    dependencies: {
+      "ai-service": { status: "unhealthy", breaker: "open", latencyMs: 1003 },
+      openai: { status: "healthy", breaker: "closed" },
+    },
     warnings: [],
   },
   unready: {
@@ -96,6 +99,9 @@ export const example = {
     status: "degraded",
     service: "qingyu-ai-gateway",
     timestamp: createdAt,
-    dependencies: { "ai-service": { status: "unhealthy", latencyMs: 1003 }, openai: { status: "healthy" } },
+    dependencies: {
+      "ai-service": { status: "unhealthy", breaker: "open", latencyMs: 1003 },
+      openai: { status: "healthy", breaker: "closed" },
+    },
   },
 };

@@ -2,6 +2,10 @@
 const requestHeaders: Readonly<Record<string, string>> = {
   "cache-control":
     "What the cache may do (RFC 9111): `no-store` (neither read nor written), `no-cache` (a fresh answer, which is kept).",
+  "idempotency-key":
+    "1 to 255 visible ASCII characters: asked again under the same key within a day, the same request gets the same answer.",
+  "x-qingyu-delivery":
+    "How a stream is handed out: `live` (as it comes) or `atomic` (held back until it is complete, so that every failure can fall back unseen).",
   "x-request-id": "Taken over as the request's id where it is 1 to 128 of `A-Z a-z 0-9 . _ -`, else replaced.",
   "x-request-timeout-ms":
     "The longest that the whole request may take, in milliseconds; it can only shorten the gateway's own limit.",
@@ -12,6 +16,7 @@ const responseHeaders: Readonly<Record<string, readonly [description: string, ex
   "x-request-id": ["The request's id; quote it when you report a problem.", "chapter-12-draft-3"],
   "x-qingyu-provider": ["Who answered, also where the answer was cached.", "openai"],
   "x-qingyu-attempts": ["Who was asked, in order, and how it went.", "ai-service:unavailable, openai:ok"],
+  "idempotent-replayed": ["`true` where an earlier request with the same idempotency key was answered so.", "true"],
   "cache-status": ["What the cache did (RFC 9211).", "QingyuGateway; hit; ttl=3412"],
   "x-cache": ["The same in a word: HIT, MISS or BYPASS.", "HIT"],
   age: ["How old a cached answer is, in seconds.", "188"],
@@ -32,6 +37,7 @@ export const answerHeaderNames = [
   "x-request-id",
   "x-qingyu-provider",
   "x-qingyu-attempts",
+  "idempotent-replayed",
   "cache-status",
   "x-cache",
   "age",

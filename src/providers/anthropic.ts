@@ -37,7 +37,7 @@ export function anthropic(options: AnthropicOptions): Provider {
       switch (mediaType(response.headers)) {
         case "text/event-stream":
           if (!call.stream) throw UpstreamFailure.wire("malformed");
-          return { ...head, chunks: readChunks(response) };
+          return { ...head, chunks: readChunks(response, call) };
         case "application/json": {
           const message = messageFrom(parseAnswer(await readAnswer(response)));
           return { ...head, ...message, model: message.model ?? head.model };
@@ -59,9 +59,9 @@ function requestHeaders(call: Call, apiKey: string | undefined): Record<string, 
 }
 
 /** A streamed message's pieces. Only `message_stop` proves that it is complete. */
-async function* readChunks(response: Response): AsyncGenerator<GenerationChunk> {
+async function* readChunks(response: Response, call: Call): AsyncGenerator<GenerationChunk> {
   const reader = streamReader();
-  for await (const data of eventData(response)) {
+  for await (const data of eventData(response, call)) {
     const { chunk, isEnd } = reader.read(data);
     if (chunk) yield chunk;
     if (isEnd) return;

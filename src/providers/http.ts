@@ -1,5 +1,13 @@
 import { createParser } from "eventsource-parser";
-import { announcedLength, type BodyFault, bytePieces, readText, textPieces } from "../body.ts";
+import {
+  announcedLength,
+  type BodyFault,
+  bytePieces,
+  type PiecesOptions,
+  readText,
+  readToEnd,
+  textPieces,
+} from "../body.ts";
 import { UpstreamFailure } from "../errors.ts";
 import type { Call } from "../upstream.ts";
 
@@ -12,6 +20,10 @@ export const maxAnswerBytes = 8 * 1024 * 1024;
 /** A stream says each token in an event of a few hundred bytes. */
 const maxStreamBytes = 4 * maxAnswerBytes;
 
+/** What may follow an answer that is complete: an event or two, and the body's end. */
+const maxRestBytes = 64 * 1024;
+const restLimitMs = 1_000;
+
 /**
  * Sends a request to a provider and follows no redirect, so that neither prompt nor key can be led elsewhere.
  * Throws `UpstreamFailure`: wire `unavailable` where no answer came, peer `redirected` for a 3xx.
@@ -21,7 +33,7 @@ export async function send(fetch: Fetch, url: string, init: RequestInit): Promis
   try {
     response = await fetch(url, { ...init, redirect: "manual" });
   } catch (cause) {
-    throw UpstreamFailure.wire("unavailable", { cause });
+    throw cause instanceof UpstreamFailure ? cause : UpstreamFailure.wire("unavailable", { cause });
   }
   if (response.status >= 300 && response.status < 400) throw UpstreamFailure.peer("redirected");
   return response;
@@ -58,8 +70,14 @@ export function streamedBytes(response: Response): AsyncGenerator<Uint8Array> {
  * The data of a response's server-sent events, as they come. Ends where the body ends; an event that was not finished by
  * then is dropped, as the HTML standard says. Throws `UpstreamFailure` (wire): `truncated`, `malformed`, or `oversized`
  * where one event has more than `maxAnswerBytes` or the stream more than four times that.
+ *
+ * A reader that has seen enough may stop; what follows is then read behind the answer's back. `patienceMs` as for a body.
  */
-export async function* eventData(response: Response): AsyncGenerator<string> {
+export async function* eventData(
+  response: Response,
+  { waitUntil }: Pick<Call, "waitUntil">,
+  patienceMs?: PiecesOptions["patienceMs"],
+): AsyncGenerator<string> {
   let pending: string[] = [];
   const parser = createParser({
     maxBufferSize: maxAnswerBytes,
@@ -68,7 +86,11 @@ export async function* eventData(response: Response): AsyncGenerator<string> {
       if (error.type === "max-buffer-size-exceeded") throw UpstreamFailure.wire("oversized");
     },
   });
-  for await (const piece of textPieces(response.body, maxStreamBytes, wireFault)) {
+  const pieces = textPieces(response.body, maxStreamBytes, wireFault, {
+    leave: (reader) => waitUntil(readToEnd(reader, restLimitMs, maxRestBytes)),
+    patienceMs,
+  });
+  for await (const piece of pieces) {
     parser.feed(piece);
     const events = pending;
     pending = [];

@@ -47,7 +47,7 @@ export function openai(options: OpenAiOptions): Provider {
       switch (mediaType(response.headers)) {
         case "text/event-stream":
           if (!call.stream) throw UpstreamFailure.wire("malformed");
-          return { ...answer, chunks: readChunks(response, choicesAsked(request), sent) };
+          return { ...answer, chunks: readChunks(response, call, choicesAsked(request), sent) };
         case "application/json":
           return await readCompletion(response, answer);
         default:
@@ -104,19 +104,24 @@ async function readCompletion(response: Response, head: AnswerHead): Promise<Ans
   return { ...head, ...completion, model: completion.model ?? head.model };
 }
 
+/** How long usage is waited for after a completion's last finish reason. */
+const usageLimitMs = 1_000;
+
 /**
  * A streamed completion's pieces. It is complete when every choice has its finish reason, whatever comes after that; until
  * then an end, also a `[DONE]`, is a truncation, and a malformed event is skipped in the hope that the rest proves complete.
  */
 async function* readChunks(
   response: Response,
+  call: Call,
   choices: number,
   sent: ReadonlySet<string>,
 ): AsyncGenerator<GenerationChunk> {
   const finished = new Set<number>();
   let hasUsage = false;
+  const patienceMs = () => (finished.size === choices ? usageLimitMs : undefined);
   try {
-    for await (const data of eventData(response)) {
+    for await (const data of eventData(response, call, patienceMs)) {
       if (data === "[DONE]") break;
       const pieces = piecesOf(data, choices, sent);
       for (const piece of pieces) {

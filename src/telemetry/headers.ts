@@ -14,6 +14,7 @@ export function answerHeaders(record: RequestRecord, nowMs: number): Record<stri
       attempts.unshift("cache:hit");
     }
   }
+  if (record.replayed) headers["idempotent-replayed"] = "true";
   if (attempts.length > 0) headers["x-qingyu-attempts"] = attempts.join(", ");
   headers["server-timing"] = serverTiming(record, nowMs);
   return headers;

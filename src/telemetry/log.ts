@@ -16,7 +16,7 @@ export function logLine(record: RequestRecord, status: number, nowMs: number): s
     usage: usage && {
       ...usage.split,
       totalTokens: usage.totalTokens,
-      cached: cache?.status === "hit",
+      cached: cache?.status === "hit" || record.replayed === true,
     },
     stream: streamed !== undefined,
     durationMs: nowMs - startedAtMs,

@@ -35,6 +35,8 @@ export interface RequestRecord {
   model?: string;
   provider?: string;
   cache?: CacheRecord;
+  /** Answered from an earlier request with the same idempotency key. */
+  replayed?: true;
   finishReason?: string;
   usage?: Usage;
   /** Code of the error that the caller got, also inside a stream. */
