@@ -103,11 +103,11 @@ export async function readToEnd(reader: Reader, limitMs: number, maxBytes: numbe
       if (done) return;
       bytes += value.byteLength;
     }
-    cancel(reader);
   } catch {
-    // The connection broke, and nobody needs it any more.
+    // The connection broke, or a piece is waited for already; nobody needs it any more.
   } finally {
     clearTimeout(timer);
+    cancel(reader);
   }
 }
 

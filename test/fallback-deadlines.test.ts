@@ -187,7 +187,7 @@ describe.concurrent("how long a provider wants to be left alone", () => {
   });
 
   it("may be a date", async () => {
-    const { ask } = gateway([provider("first", "openai", upstream("limited:retry-after=date"))]);
+    const { ask } = gateway([provider("first", "openai", upstream("limited:retry-after=date+30"))]);
     const seconds = Number((await ask()).headers.get("retry-after"));
     expect(seconds).toBeGreaterThan(25);
     expect(seconds).toBeLessThanOrEqual(30);

@@ -120,10 +120,18 @@ describe.concurrent("a stream that is complete", () => {
     expect([answer.status, answer.content]).toEqual([200, goodText]);
   });
 
-  it("does not wait for ever for what comes after the finish reason", async () => {
-    const first = upstream("no-done-silent");
-    const answer = await gateway([provider("first", "openai", first)], impatient).ask({ stream: true });
+  it.each([
+    { said: "the finish reason", units: 1, usage: null },
+    { said: "the finish reason and usage", units: 2, usage: { total_tokens: 18 } },
+  ])("does not wait for what may come after $said", async ({ units, usage }) => {
+    const first = upstream(`no-done-silent:${units}`);
+    const sinceMs = Date.now();
+    const body = { stream_options: { include_usage: true } };
+    const answer = await gateway([provider("first", "openai", first)]).ask({ stream: true, body });
+    // Far less than a stream may be silent.
+    expect(Date.now() - sinceMs).toBeLessThan(5_000);
     expect([answer.content, answer.events.at(-1)]).toEqual([goodText, "[DONE]"]);
+    expect(answer.events.at(-2)).toMatchObject({ usage });
     expect((await first.seen("left")).map(({ state }) => state)).toEqual(["left"]);
   });
 

@@ -57,7 +57,7 @@ interface Turn {
 export async function attempt(options: AttemptOptions): Promise<Answer> {
   const { provider, permit, request, call, shareEndsMs, limits, onBegin, onToken } = options;
   const startedMs = Date.now();
-  const record: AttemptRecord = { provider: provider.name, outcome: "ok", durationMs: 0 };
+  const record: AttemptRecord = { provider: provider.name, outcome: "pending", durationMs: 0 };
   call.record.attempts.push(record);
   const firstEndsMs = call.stream ? Math.min(shareEndsMs, startedMs + limits.firstTokenMs) : shareEndsMs;
   const limit = startLimit(call.signal, firstEndsMs, () => UpstreamFailure.wire("timeout"));
@@ -84,12 +84,16 @@ export async function attempt(options: AttemptOptions): Promise<Answer> {
       onToken();
       // A probe has shown what it was sent for; it does not keep others away until its stream has ended.
       if (permit.isProbe) permit.succeed();
-      if (isLive) return answer;
+      if (isLive) {
+        record.outcome = "ok";
+        return answer;
+      }
       answer = await collect(answer);
     }
     if (isEmpty(answer)) throw UpstreamFailure.wire("empty");
     limit.release();
     permit.succeed();
+    record.outcome = "ok";
     return answer;
   } catch (error) {
     throw fail(error, turn);

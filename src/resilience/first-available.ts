@@ -82,14 +82,17 @@ function thoseWhoCan(members: readonly Member[], request: GenerationRequest): Me
   return roomy;
 }
 
-function askAll(walk: Walk, call: Call, chain: ChainOptions): Promise<Answer | undefined> {
-  if (!chain.hedge) return askInTurn(walk, call, chain);
+async function askAll(walk: Walk, call: Call, chain: ChainOptions): Promise<Answer | undefined> {
+  if (!chain.hedge) return await askInTurn(walk, call, chain);
   const { afterMs, budget } = chain.hedge;
-  return hedged((signal) => askInTurn(walk, { ...call, signal }, chain), {
+  const answer = await hedged((signal) => askInTurn(walk, { ...call, signal }, chain), {
     afterMs,
     mayStart: () => !walk.hasToken && walk.left.length > 0 && budget.spend(),
     signal: call.signal,
   });
+  // The one that lost will say so itself, but only when its abortion has gone through.
+  for (const attempt of call.record.attempts) if (attempt.outcome === "pending") attempt.outcome = "superseded";
+  return answer;
 }
 
 /** Undefined where nobody is left, or no time. */

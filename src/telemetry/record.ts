@@ -3,7 +3,11 @@ import type { Usage } from "../generation.ts";
 /** One provider's turn in a request. */
 export interface AttemptRecord {
   readonly provider: string;
-  /** `ok`, or the reason of the failure (`unavailable`, `timeout`, ...). Changes when a stream fails after its first token. */
+  /**
+   * `pending`, then `ok` (of a live stream: its first token is there) or the reason of the failure (`unavailable`,
+   * `timeout`, ...); `superseded` where another attempt was faster, `canceled` where the caller left, `breaker_open` where
+   * nobody was asked. Changes when a stream fails after its first token.
+   */
   outcome: string;
   /** Until the whole answer, of a stream until its first token. */
   durationMs: number;

@@ -7,7 +7,7 @@ const openAiHead = { id: marker, created: 1, model: goodModel, system_fingerprin
 function openAiError(word: string): unknown {
   // A word with a dot is a parameter's name.
   const [code, param] = word.split(".");
-  return { error: { message: `${marker} sk-${marker}`, type: marker, code, param: param ?? marker } };
+  return { error: { message: `${marker} sk-${marker}\r\nx-${marker}: 1`, type: marker, code, param: param ?? marker } };
 }
 
 export const openAi: Dialect = {

@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import { gzipSync } from "node:zlib";
 import { failInHeaders, frame } from "./ai-service-dialects.ts";
 import { type Dialect, type Spoken, utf8, type WireError } from "./dialect.ts";
@@ -9,6 +10,11 @@ export interface Stage {
   readonly wire: Wire;
   readonly dialect: Dialect;
   readonly path: string;
+  /** How many have come for this test so far, this one included. */
+  readonly visits: number;
+  readonly requestId: string;
+  /** The same connection for those answers that leave it open. */
+  readonly response: ServerResponse;
   /** Where a redirect leads. */
   readonly thiefUrl: string;
 }
@@ -78,6 +84,29 @@ const scenarios: Readonly<Record<string, Play>> = {
   /** Says as little as a back end may say. */
   vague: (stage) => whole(stage, allOf(stage.dialect.say(goodPieces, { vague: true }))),
   finish: (stage, finishReason) => whole(stage, allOf(stage.dialect.say(goodPieces, { finishReason }))),
+  /** `<scenario>|<scenario>`: one for each visit, the last one for all that follow. */
+  turns: (stage, argument) => {
+    const turns = argument.split("|");
+    return play(turns[Math.min(stage.visits, turns.length) - 1] ?? "", stage);
+  },
+  /** A good answer to the request with this id; without one, to the request that was asked. */
+  async echo({ wire, dialect, requestId }, answeredId) {
+    const body = joined(allOf(dialect.say(goodPieces)));
+    const headers = { "x-request-id": answeredId || requestId };
+    await wire.head(200, dialect.contentType, headers, dialect.isWhole ? body.byteLength : undefined);
+    await wire.send(body);
+    await wire.finish();
+  },
+  /** A good answer over a connection that stays open for more; its last event comes in a packet of its own. */
+  async kept({ response, dialect }) {
+    const units = allOf(dialect.say(goodPieces));
+    response.writeHead(200, { "content-type": dialect.contentType });
+    for (const unit of units) {
+      await new Promise((resolve) => response.write(unit, resolve));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    response.end();
+  },
   filtered: (stage) => whole(stage, allOf(stage.dialect.say([""], { finishReason: "content_filter" }))),
   "total-only": (stage) => whole(stage, allOf(stage.dialect.say(goodPieces, { tokensUsed: 42 }))),
   /** A good answer with each byte in a packet of its own. */
@@ -210,16 +239,29 @@ const scenarios: Readonly<Record<string, Play>> = {
   },
   redirect: (stage, status) => html(stage, Number(status), { location: stage.thiefUrl }),
   status: (stage, status) => html(stage, Number(status)),
+  /** `<ms>:<status>`: the status after so many milliseconds. */
+  "slow-status": async (stage, argument) => {
+    const [ms, status] = argument.split(":");
+    await new Promise((resolve) => setTimeout(resolve, Number(ms)));
+    await html(stage, Number(status));
+  },
+  /** Tokens, and after so many milliseconds the end of the connection. */
+  async "slow-cut"(stage, ms) {
+    await tokens(stage);
+    await new Promise((resolve) => setTimeout(resolve, Number(ms)));
+    stage.wire.close();
+  },
   /** `<status>:<word>` in the protocol's own words. */
   error: (stage, argument) => {
     const [status, word = ""] = argument.split(":");
     return fail(stage, stage.dialect.fail(word, Number(status)));
   },
   "error-headers": (stage, code) => fail(stage, failInHeaders(stage.dialect, code)),
-  /** 429 with `<header>=<value>`. */
+  /** 429 with `<header>=<value>`; `date+<seconds>` is a date so far from now. */
   limited: (stage, header) => {
     const [name = "", value = ""] = header.split("=");
-    return html(stage, 429, { [name]: value === "date" ? new Date(Date.now() + 30_000).toUTCString() : value });
+    const [, seconds] = /^date\+(\d+)$/.exec(value) ?? [];
+    return html(stage, 429, { [name]: seconds ? new Date(Date.now() + Number(seconds) * 1000).toUTCString() : value });
   },
 
   empty: (stage) => whole(stage, allOf(stage.dialect.say([""]))),
@@ -274,9 +316,10 @@ const scenarios: Readonly<Record<string, Play>> = {
     await begin(stage, [...opening, ...tokens, ...ending.slice(0, 1)]);
     stage.wire.reset();
   },
-  async "no-done-silent"(stage) {
+  /** The argument is how much of the ending has come: the finish reason, and usage. */
+  async "no-done-silent"(stage, units) {
     const { opening, tokens, ending } = stage.dialect.say(goodPieces);
-    await begin(stage, [...opening, ...tokens, ...ending.slice(0, 1)]);
+    await begin(stage, [...opening, ...tokens, ...ending.slice(0, Number(units))]);
     await stage.wire.closed;
   },
   /** OpenAI streams: `[DONE]` has come, the finish reason has not. */

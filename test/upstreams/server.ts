@@ -32,24 +32,27 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   for await (const piece of request) pieces.push(piece);
   const body = Buffer.concat(pieces);
   const path = `/${rest.join("/")}`;
-  const { become } = note(request, id, path, body);
+  const { become, visits } = note(request, id, path, body);
   const wire = wireOn(request.socket, {
     onEnd: () => become("answered"),
     onStall: () => become("stalled"),
   });
   const dialect = dialectOf(path, request.headers["content-type"] ?? "", body);
-  await play(scenario, { wire, dialect, path, thiefUrl: `${addressOf(thief)}/${id}` });
+  const requestId = String(request.headers["x-request-id"]);
+  const thiefUrl = `${addressOf(thief)}/${id}`;
+  await play(scenario, { wire, dialect, path, visits, requestId, response, thiefUrl });
 }
 
 function note(request: IncomingMessage, id: string, path: string, body: Buffer) {
   const headers = Object.fromEntries(
     Object.entries(request.headers).map(([name, value]) => [name, String(value ?? "")]),
   );
-  const visit = arrive(id, {
+  const { visit, visits } = arrive(id, {
     method: request.method ?? "",
     path,
     headers,
     body: body.toString("base64"),
+    connection: request.socket.remotePort ?? 0,
     state: "open",
   });
   const socket: Socket = request.socket;
@@ -60,7 +63,7 @@ function note(request: IncomingMessage, id: string, path: string, body: Buffer) 
     changed();
   };
   socket.once("close", () => become("left"));
-  return { become };
+  return { become, visits };
 }
 
 function dialectOf(path: string, contentType: string, body: Buffer): Dialect {

@@ -24,6 +24,8 @@ export interface Visit {
   /** Without scenario and test id. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** The client's port: the same for requests over one connection. */
+  readonly connection: number;
   /** Base64. */
   readonly body: string;
   /** `stalled`: the client has stopped reading; `left`: it closed the connection before its answer had ended. */

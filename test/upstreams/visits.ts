@@ -8,12 +8,13 @@ const patienceMs = 3_000;
 const visitsById = new Map<string, Kept[]>();
 const waiting = new Set<() => void>();
 
-/** Writes down that somebody came. */
-export function arrive(id: string, visit: Visit): Kept {
+/** Writes down that somebody came; tells how many have come by now. */
+export function arrive(id: string, visit: Visit): { visit: Kept; visits: number } {
   const kept = { ...visit };
-  visitsById.set(id, [...(visitsById.get(id) ?? []), kept]);
+  const all = [...(visitsById.get(id) ?? []), kept];
+  visitsById.set(id, all);
   changed();
-  return kept;
+  return { visit: kept, visits: all.length };
 }
 
 /** Tells those who wait that a visit is not what it was. */

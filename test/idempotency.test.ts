@@ -1,0 +1,246 @@
+import { env } from "cloudflare:workers";
+import { Hono } from "hono";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { completion, fakeOpenAi, onlyOpenAi, sha256Hex, type TestApp, testApp } from "./support/app.ts";
+import { at, type Face, gateway } from "./support/gateway.ts";
+import { provider, upstream } from "./support/upstream.ts";
+import { goodText } from "./upstreams/texts.ts";
+
+const path = "/v1/chat/completions";
+const body = (content: string, more: Record<string, unknown> = {}) => ({
+  messages: [{ role: "user", content }],
+  ...more,
+});
+/** A key of its own for each test, since the store outlives them. */
+const newKey = () => crypto.randomUUID();
+const under = (key: string, more: Record<string, string> = {}) => ({ "idempotency-key": key, ...more });
+
+/** An upstream that counts, and answers each time something else. */
+function counting() {
+  let calls = 0;
+  const network = new Hono().post("/v1/chat/completions", (c) => c.json(completion(`answer ${++calls}`)));
+  return { network, calls: () => calls };
+}
+
+const contentOf = (answer: { json: () => unknown }) => at(answer.json(), "choices", 0, "message", "content");
+const replayed = (answer: { headers: Headers }) => answer.headers.get("idempotent-replayed");
+
+describe("the same idempotency key", () => {
+  it("gives the same answer again, from one upstream call, also where the cache may not", async () => {
+    const { network, calls } = counting();
+    const app = testApp({ network });
+    const headers = under(newKey(), { "cache-control": "no-store" });
+    const [first, second] = [await app.post(path, body("一"), headers), await app.post(path, body("一"), headers)];
+    expect([contentOf(first), contentOf(second), calls()]).toEqual(["answer 1", "answer 1", 1]);
+    expect([replayed(first), replayed(second)]).toEqual([null, "true"]);
+    expect(second.headers.get("x-qingyu-provider")).toBe("openai");
+    expect(JSON.parse(second.log.at(-1) ?? "")).toMatchObject({ replayed: true, usage: { cached: true } });
+    const other = await app.post(path, body("一"), under(newKey(), { "cache-control": "no-store" }));
+    expect(contentOf(other)).toBe("answer 2");
+  });
+
+  it("serves plain and streamed callers, white space and order aside", async () => {
+    const { network, seen } = fakeOpenAi(["青", "羽"]);
+    const app = testApp({ network });
+    const headers = under(newKey(), { "cache-control": "no-store" });
+    await app.post(path, body("二", { stream: true, seed: 1 }), headers);
+    const plain = await app.post(path, `{"seed":1,  "messages":[{"content":"二","role":"user"}]}`, headers);
+    const streamed = await app.post(path, body("二", { stream: true, seed: 1 }), headers);
+    expect([contentOf(plain), seen.length]).toEqual(["青羽", 1]);
+    expect(streamed.text).toContain('"content":"青羽"');
+    expect(streamed.text).toMatch(/data: \[DONE\]\n\n$/);
+  });
+
+  const others = [
+    ["another prompt", body("别的")],
+    ["another parameter", body("三", { temperature: 0.1 })],
+    ["another user", body("三", { user: "u2" })],
+    ["a parameter that only the provider knows", body("三", { logit_bias: { "1": 2 } })],
+  ] as const;
+  it.each(others)("stands for one request: %s is 409", async (_, other) => {
+    const { network, calls } = counting();
+    const app = testApp({ network });
+    const headers = under(newKey(), { "cache-control": "no-store" });
+    await app.post(path, body("三"), headers);
+    const refused = await app.post(path, other, headers);
+    expect([refused.status, at(refused.json(), "error", "code"), at(refused.json(), "error", "param")]).toEqual([
+      409,
+      "idempotency_key_reused",
+      "idempotency-key",
+    ]);
+    expect([refused.headers.get("x-should-retry"), calls()]).toEqual(["false", 1]);
+  });
+
+  it("belongs to its tenant", async () => {
+    const { network, calls } = counting();
+    const keys = await Promise.all(["one", "two"].map(async (name) => `${name}:${await sha256Hex(name)}`));
+    const app = testApp({ network, settings: { ...onlyOpenAi, GATEWAY_API_KEYS: keys.join(",") } });
+    const key = newKey();
+    const asTenant = async (name: string, content: string) =>
+      await app.post(path, body(content), under(key, { authorization: `Bearer ${name}` }));
+    expect(contentOf(await asTenant("one", "四"))).toBe("answer 1");
+    expect(contentOf(await asTenant("two", "四"))).toBe("answer 2");
+    expect([(await asTenant("two", "五")).status, calls()]).toEqual([409, 2]);
+  });
+
+  it("reaches other isolates through the store, sealed where answers are", async () => {
+    const { network, calls } = counting();
+    const key = newKey();
+    const settings = { ...onlyOpenAi, CACHE_ENCRYPTION_KEY: "k".repeat(32) };
+    const ask = async (app: TestApp, content: string) => await app.post(path, body(content), under(key));
+    await ask(testApp({ network, settings }), "六");
+    const elsewhere = testApp({ network, settings });
+    expect([contentOf(await ask(elsewhere, "六")), calls()]).toEqual(["answer 1", 1]);
+    expect([(await ask(testApp({ network, settings }), "七")).status, calls()]).toEqual([409, 1]);
+    const { keys } = await env.CACHE.list({ prefix: "idempotency:" });
+    const values = await Promise.all(keys.map(async ({ name }) => await env.CACHE.get(name)));
+    expect(values.length).toBeGreaterThan(0);
+    for (const shown of [...keys.map(({ name }) => name), ...values]) expect(shown).not.toContain(key);
+    expect(values.filter((value) => value?.includes("六"))).toEqual([]);
+  });
+
+  it.each([
+    ["the caller forbids it", { "cache-control": "no-store" }, {}],
+    ["the settings forbid it", {}, { QINGYU_CACHE_ENABLED: "false" }],
+  ])("is not stored where %s", async (_, headers, settings) => {
+    const { network, calls } = counting();
+    const key = newKey();
+    for (const _ of [1, 2]) {
+      const app = testApp({ network, settings: { ...onlyOpenAi, ...settings } });
+      await app.post(path, body("八"), under(key, headers));
+    }
+    expect(calls()).toBe(2);
+  });
+
+  it("is free again after a day", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const { network, calls } = counting();
+    const app = testApp({ network, settings: { ...onlyOpenAi, QINGYU_CACHE_ENABLED: "false" } });
+    const key = newKey();
+    await app.post(path, body("九"), under(key));
+    vi.setSystemTime(Date.now() + 86_400_000);
+    expect([(await app.post(path, body("十"), under(key))).status, calls()]).toEqual([200, 2]);
+  });
+
+  it("does not keep failures", async () => {
+    let calls = 0;
+    const network = new Hono().post("/v1/chat/completions", (c) =>
+      ++calls === 1 ? c.text("<html>") : c.json(completion("好")),
+    );
+    const app = testApp({ network });
+    const headers = under(newKey());
+    expect((await app.post(path, body("一"), headers)).status).toBe(502);
+    expect((await app.post(path, body("一"), headers)).status).toBe(200);
+  });
+
+  it("remembers no more than its room allows, the newest", async () => {
+    let calls = 0;
+    const network = new Hono().post("/v1/chat/completions", (c) => {
+      calls++;
+      return c.json(completion("长".repeat(1_500_000)));
+    });
+    const app = testApp({ network, settings: { ...onlyOpenAi, QINGYU_CACHE_ENABLED: "false" } });
+    const keys = [newKey(), newKey(), newKey()];
+    for (const key of keys) await app.post(path, body("一"), under(key));
+    for (const key of keys.slice(1)) expect((await app.post(path, body("一"), under(key))).status).toBe(200);
+    expect(calls).toBe(3);
+    await app.post(path, body("一"), under(keys[0] ?? ""));
+    expect(calls).toBe(4);
+  });
+
+  it.each(["", "a b", "é", "x".repeat(256)])("is refused where it is none: '%s'", async (key) => {
+    const { network, calls } = counting();
+    const refused = await testApp({ network }).post(path, body("一"), under(key));
+    expect([refused.status, at(refused.json(), "error", "param"), calls()]).toEqual([400, "idempotency-key", 0]);
+  });
+});
+
+afterEach(() => void vi.useRealTimers());
+
+describe.concurrent("the same idempotency key while the first request runs", () => {
+  const faces: readonly Face[] = ["openai", "qingyu", "connect"];
+  const mix = [false, true].flatMap((first) => [false, true].map((second) => ({ first, second })));
+
+  it.each(faces.flatMap((face) => mix.map((each) => ({ face, ...each }))))(
+    "makes one call: $face, stream $first, then stream $second",
+    async ({ face, first, second }) => {
+      const ai = upstream("slow:150");
+      const { ask } = gateway([provider("ai", "openai", ai)]);
+      const headers = under(newKey());
+      const answers = await Promise.all([first, second, second].map((stream) => ask({ face, stream, headers })));
+      expect(answers.map(({ status, content }) => [status, content])).toEqual([1, 2, 3].map(() => [200, goodText]));
+      expect(answers.filter(({ headers }) => headers.get("idempotent-replayed")).length).toBe(2);
+      expect(await ai.seen()).toHaveLength(1);
+    },
+  );
+
+  it("is 409 with another body", async () => {
+    const ai = upstream("slow:150");
+    const { ask } = gateway([provider("ai", "openai", ai)]);
+    const headers = under(newKey());
+    const other = { messages: [{ role: "user", content: "别的" }] };
+    const answers = await Promise.all([ask({ headers }), ask({ headers, body: other })]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 409]);
+    expect(await ai.seen()).toHaveLength(1);
+  });
+
+  it("fails for all in the same way", async () => {
+    const ai = upstream("slow-status:150:400");
+    const { ask } = gateway([provider("ai", "openai", ai)]);
+    const headers = under(newKey());
+    const answers = await Promise.all([1, 2, 3].map(() => ask({ headers })));
+    expect(answers.map(({ status, code }) => [status, code])).toEqual([1, 2, 3].map(() => [400, "invalid_request"]));
+    expect(await ai.seen()).toHaveLength(1);
+  });
+
+  it("fails for all where the stream fails", async () => {
+    const { ask } = gateway([provider("ai", "openai", upstream("slow-cut:150"))]);
+    const headers = under(newKey());
+    const [live, waiting] = await Promise.all([ask({ stream: true, headers }), ask({ headers })]);
+    expect([live.status, live.code, waiting.status, waiting.code]).toEqual([
+      200,
+      "upstream_bad_response",
+      502,
+      "upstream_bad_response",
+    ]);
+  });
+
+  it.each([false, true])("goes on for the others when the first one's caller leaves: stream %s", async (stream) => {
+    const ai = upstream("turns:silent-mid|ok");
+    const { ask, open } = gateway([provider("ai", "openai", ai)]);
+    const headers = under(newKey());
+    const caller = new AbortController();
+    const first = open({ stream, headers, signal: caller.signal });
+    await ai.seen("open");
+    const second = ask({ headers });
+    caller.abort();
+    expect([(await second).status, (await second).content]).toEqual([200, goodText]);
+    await (await first).body?.cancel();
+    expect((await ai.seen()).map(({ state }) => state)).toEqual(["left", "answered"]);
+  });
+
+  it("goes on for the others when the first one was in a hurry", async () => {
+    const ai = upstream("turns:silent|ok");
+    const { ask } = gateway([provider("ai", "openai", ai)]);
+    const key = newKey();
+    const answers = await Promise.all([
+      ask({ headers: under(key, { "x-request-timeout-ms": "200" }) }),
+      ask({ headers: under(key) }),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual([504, 200]);
+  });
+
+  it("keeps nobody longer than their own time", async () => {
+    const ai = upstream("silent");
+    const { ask, open } = gateway([provider("ai", "openai", ai)]);
+    const key = newKey();
+    const caller = new AbortController();
+    const first = open({ headers: under(key), signal: caller.signal });
+    await ai.seen("open");
+    const { status, code } = await ask({ headers: under(key, { "x-request-timeout-ms": "200" }) });
+    expect([status, code]).toEqual([504, "upstream_timeout"]);
+    caller.abort();
+    await (await first).body?.cancel();
+    expect(await ai.seen()).toHaveLength(1);
+  });
+});
