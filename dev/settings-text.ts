@@ -1,5 +1,6 @@
 import { settingPaths } from "../src/config/read.ts";
 import { namesOf, type SettingPath, settings } from "../src/config/settings.ts";
+import { table } from "./markdown.ts";
 
 /** The name that the examples use: the shared one where there is one. */
 function nameOf(path: SettingPath): string {
@@ -20,28 +21,12 @@ export function exampleFile(): string {
   return `# Settings for local development: copy to .dev.vars and uncomment what you need.\n# Made by 'npm run generate' from src/config/settings.ts.\n\n${entries.join("\n")}`;
 }
 
-/** The README's table of settings, as Markdown. */
-export function readmeTable(): string {
+/** The README's table of settings. */
+export function settingsTable(): string {
   const rows = settingPaths.map((path) => {
     const { about, expected, isSecret } = settings[path];
     const names = [...settings[path].names, namesOf(path)[0]].map((name) => `\`${name}\``).join(", ");
-    const cells = [
-      `\`${path}\``,
-      names,
-      `${defaultOf(path)}${isSecret ? " (secret)" : ""}`,
-      `${about} Form: ${expected}.`,
-    ];
-    return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+    return [`\`${path}\``, names, `${defaultOf(path)}${isSecret ? " (secret)" : ""}`, `${about} Form: ${expected}.`];
   });
-  return `| setting | names in the environment | default | meaning |\n|---|---|---|---|\n${rows.join("\n")}\n`;
-}
-
-const start = "<!-- settings:start -->\n";
-const end = "<!-- settings:end -->";
-
-/** The README with a fresh table between its markers. Throws where the markers are not there. */
-export function withTable(readme: string): string {
-  const [from, to] = [readme.indexOf(start), readme.indexOf(end)];
-  if (from === -1 || to < from) throw new Error("README.md has no settings markers");
-  return `${readme.slice(0, from + start.length)}\n${readmeTable()}\n${readme.slice(to)}`;
+  return table(["setting", "names in the environment", "default", "meaning"], rows);
 }

@@ -56,27 +56,38 @@ export class GatewayError extends Error {
 }
 
 /** What a provider itself can say against a request. */
-export type PeerReason =
-  | "unavailable"
-  | "internal"
-  | "aborted"
-  | "conflict"
-  | "rate_limited"
-  | "quota_exhausted"
-  | "deadline_exceeded"
-  | "unimplemented"
-  | "not_found"
-  | "model_not_found"
-  | "unauthenticated"
-  | "permission_denied"
-  | "canceled"
-  | "redirected"
-  | "context_length_exceeded"
-  | "invalid_request"
-  | "content_filter";
+export const peerReasons = [
+  "unavailable",
+  "internal",
+  "aborted",
+  "conflict",
+  "rate_limited",
+  "quota_exhausted",
+  "deadline_exceeded",
+  "unimplemented",
+  "not_found",
+  "model_not_found",
+  "unauthenticated",
+  "permission_denied",
+  "canceled",
+  "redirected",
+  "context_length_exceeded",
+  "invalid_request",
+  "content_filter",
+] as const;
+export type PeerReason = (typeof peerReasons)[number];
 
 /** What our side of the wire can see go wrong, whatever the provider meant. `mismatched`: the answer is to another request. */
-export type WireReason = "unavailable" | "timeout" | "malformed" | "truncated" | "oversized" | "empty" | "mismatched";
+export const wireReasons = [
+  "unavailable",
+  "timeout",
+  "malformed",
+  "truncated",
+  "oversized",
+  "empty",
+  "mismatched",
+] as const;
+export type WireReason = (typeof wireReasons)[number];
 
 /** Why an attempt at a provider failed: who found it, and one word of a closed set. */
 export type FailureCause =

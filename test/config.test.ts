@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import example from "../.dev.vars.example?raw";
-import { exampleFile, withTable } from "../dev/settings-text.ts";
+import { withTable } from "../dev/markdown.ts";
+import { exampleFile, settingsTable } from "../dev/settings-text.ts";
 import readme from "../README.md?raw";
 import { expand } from "../src/config/expand.ts";
 import { loadConfig } from "../src/config/load.ts";
@@ -259,7 +260,7 @@ describe("near misses", () => {
 describe("what is written about the settings", () => {
   it("is what the code says", () => {
     expect(example).toBe(exampleFile());
-    expect(readme).toBe(withTable(readme));
+    expect(readme).toBe(withTable(readme, "settings", settingsTable()));
   });
 
   it("leaves no default that would be refused", () => {

@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { failuresTable } from "../dev/failures-text.ts";
+import { withTable } from "../dev/markdown.ts";
+import reliability from "../docs/reliability.md?raw";
 import { type Face, gateway } from "./support/gateway.ts";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
 import { goodText } from "./upstreams/texts.ts";
@@ -275,5 +278,11 @@ describe.concurrent("a failure of all providers", () => {
     expect(await told("connect", false)).toEqual(connect);
     // A stream's status is always 200 here; its end says what happened.
     expect(await told("connect", true)).toEqual([200, connect[1]]);
+  });
+});
+
+describe("docs/reliability.md", () => {
+  it("says what leads where as the code does it", () => {
+    expect(reliability).toBe(withTable(reliability, "failures", failuresTable()));
   });
 });

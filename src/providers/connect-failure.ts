@@ -13,7 +13,7 @@ export function failureOf(error: unknown): UpstreamFailure {
   if (connectError.cause instanceof UpstreamFailure) return connectError.cause;
   const isPeerError = connectError.isWireError || !connectError.metadata.keys().next().done;
   if (!isPeerError) return wireFailure(connectError);
-  return UpstreamFailure.peer(peerReasons[connectError.code], {
+  return UpstreamFailure.peer(reasonsByConnectCode[connectError.code], {
     retryAfterMs: retryAfterMs(connectError.metadata, Date.now()),
     cause: connectError,
   });
@@ -38,7 +38,8 @@ function isTorn({ cause, rawMessage }: ConnectError): boolean {
 /** How Connect words an answer that ended too early; the words only choose between two names of the same consequence. */
 const missingEnd = /incomplete envelope|missing (EndStreamResponse|trailer)|promised \d+ bytes/;
 
-const peerReasons: Readonly<Record<Code, PeerReason>> = {
+/** What Connect's codes mean when the provider says them. */
+export const reasonsByConnectCode: Readonly<Record<Code, PeerReason>> = {
   [Code.Canceled]: "canceled",
   [Code.Unknown]: "internal",
   [Code.InvalidArgument]: "invalid_request",

@@ -26,12 +26,12 @@ export function streamedFailure(body: JsonValue, sent: ReadonlySet<string>): Ups
 function failureFrom(status: number, body: JsonValue, sent: ReadonlySet<string>, waitMs?: number): UpstreamFailure {
   const parsed = errorSchema.safeParse(body);
   const { code, type, param } = parsed.success ? parsed.data.error : { code: "", type: "", param: "" };
-  const reason = reasonsByCode.get(String(code)) ?? reasonsByCode.get(type) ?? reasonOfStatus(status);
+  const reason = reasonsByOpenAiCode.get(String(code)) ?? reasonsByOpenAiCode.get(type) ?? reasonOfStatus(status);
   return UpstreamFailure.peer(reason, { retryAfterMs: waitMs, param: sent.has(param) ? param : undefined });
 }
 
 /** Codes and types that say more than the status (https://platform.openai.com/docs/guides/error-codes, and Azure's content filter). */
-const reasonsByCode: ReadonlyMap<string, PeerReason> = new Map([
+export const reasonsByOpenAiCode: ReadonlyMap<string, PeerReason> = new Map([
   ["context_length_exceeded", "context_length_exceeded"],
   ["string_above_max_length", "context_length_exceeded"],
   ["content_filter", "content_filter"],

@@ -1,0 +1,66 @@
+import { Code } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { GatewayError, type PeerReason, peerReasons, type WireReason, wireReasons } from "../src/errors.ts";
+import { envelopes } from "../src/http/envelopes.ts";
+import { reasonsByConnectCode } from "../src/providers/connect-failure.ts";
+import { reasonOfStatus } from "../src/providers/http-failure.ts";
+import { reasonsByOpenAiCode } from "../src/providers/openai-failure.ts";
+import { type Verdict, verdicts } from "../src/resilience/failures.ts";
+import { table } from "./markdown.ts";
+
+const statusesWithMeaning = [401, 402, 403, 404, 405, 408, 409, 410, 429, 501, 502, 503, 504];
+/** For those that stand for a whole class. */
+const otherStatuses: ReadonlyMap<string, PeerReason> = new Map([
+  ["3xx", "redirected"],
+  ["other 4xx", reasonOfStatus(499)],
+  ["other 5xx", reasonOfStatus(599)],
+]);
+
+const wireMeanings: Readonly<Record<WireReason, string>> = {
+  unavailable: "refused, lost or reset before an answer; TLS or DNS failure",
+  timeout: "no header, first token or next token in time",
+  malformed: "not what was asked for: its type, its JSON, its frames, its text",
+  truncated: "ended or reset before its end",
+  oversized: "more than 8 MiB, of a stream 32 MiB",
+  empty: "complete, and says nothing",
+  mismatched: "another request's `x-request-id`",
+};
+
+const connectCodes = Object.values(Code).filter((code) => typeof code === "number");
+
+/** How a provider says it: HTTP statuses, Connect codes, OpenAI's codes. */
+function wordsFor(reason: PeerReason): string {
+  const statuses = statusesWithMeaning.filter((status) => reasonOfStatus(status) === reason).map(String);
+  const others = [...otherStatuses].filter(([, other]) => other === reason).map(([words]) => words);
+  const codes = connectCodes.filter((code) => reasonsByConnectCode[code] === reason).map(codeToString);
+  const openAiCodes = [...reasonsByOpenAiCode].filter(([, other]) => other === reason).map(([code]) => code);
+  const quoted = [...new Set([...codes, ...openAiCodes])].map((code) => `\`${code}\``);
+  return [...statuses, ...others, ...quoted].join(", ");
+}
+
+function row(reason: string, words: string, verdict: Verdict): string[] {
+  const { code } = new GatewayError(verdict.kind, verdict.message, { code: verdict.code });
+  const effects = [
+    verdict.leadsTo === "next" ? "next provider" : "the caller, at once",
+    verdict.retry ? "once" : "no",
+    verdict.blames === "provider" ? "yes" : "no",
+    verdict.alarm ? "yes" : "no",
+  ];
+  return [`\`${reason}\``, words, ...effects, `${envelopes[verdict.kind].status} \`${code}\``];
+}
+
+/** docs/reliability.md's table of what leads where, as it stands in the code. */
+export function failuresTable(): string {
+  const head = [
+    "reason",
+    "what it is",
+    "leads to",
+    "retried",
+    "counts for the breaker",
+    "alarm",
+    "if all fail, the caller gets",
+  ];
+  const wire = wireReasons.map((reason) => row(reason, wireMeanings[reason], verdicts.wire[reason]));
+  const peer = peerReasons.map((reason) => row(reason, wordsFor(reason), verdicts.peer[reason]));
+  return table(head, [...wire, ...peer]);
+}
