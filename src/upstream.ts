@@ -15,7 +15,7 @@ export interface Call {
   readonly idempotencyKey?: string;
   /** When the caller must have its answer, in Unix milliseconds. */
   readonly deadlineMs: number;
-  /** Aborted when the caller has left; for a provider, also when its time is up. */
+  /** Aborted when the caller has left. */
   readonly signal: AbortSignal;
   /** The caller's `Cache-Control` header. */
   readonly cacheControl?: string;
@@ -34,6 +34,12 @@ type Upstream<Request, Response> = (request: Request, call: Call) => Promise<Res
 
 export type Generate = Upstream<GenerationRequest, Answer>;
 
+/** A call as a provider gets it: `signal` and `deadlineMs` are those of its own attempt. */
+export interface ProviderCall extends Call {
+  /** To be told where a streamed answer was asked for and will come whole: then it need not begin soon. */
+  readonly comesWhole: () => void;
+}
+
 /** An AI back end as the chain sees it. */
 export interface Provider {
   /** As configured, unique in the chain; shown in `x-qingyu-provider`. */
@@ -42,7 +48,7 @@ export interface Provider {
   unsupported(request: GenerationRequest): string | undefined;
   /** How many tokens its model's context has, where the settings say so. */
   readonly contextTokens?: number;
-  readonly generate: Generate;
+  readonly generate: (request: GenerationRequest, call: ProviderCall) => Promise<Answer>;
   /** Asks the back end how it is; throws where it does not answer. Absent where a back end offers no such question. */
   readonly probe?: (signal: AbortSignal) => Promise<HealthStatus>;
 }

@@ -82,6 +82,35 @@ describe.concurrent("the deadline of a request", () => {
     expect(await toldMs(first)).toBeLessThanOrEqual(300);
   });
 
+  it("may be shortened by a gRPC-Web caller", async () => {
+    const first = upstream("silent");
+    const { open } = gateway([provider("first", "connect", first)]);
+    const headers = { "content-type": "application/grpc-web+json", "grpc-timeout": "300m" };
+    const sinceMs = Date.now();
+    const answer = await (await open({ face: "connect", stream: true, headers })).text();
+    expect(answer).toMatch(/grpc-status: ?4\r\n/);
+    expect(Date.now() - sinceMs).toBeLessThan(1_000);
+    expect(await toldMs(first)).toBeLessThanOrEqual(300);
+  });
+
+  it.each([{ stream: false }, { stream: true }, { stream: true, headers: { "x-qingyu-delivery": "atomic" } }])(
+    "is kept whatever is tried meanwhile: %j",
+    async (how) => {
+      const chain = [
+        provider("first", "openai", upstream("turns:limited:retry-after-ms=200|silent")),
+        provider("second", "connect", upstream("turns:html:503|silent")),
+        provider("third", "openai", upstream("silent")),
+      ];
+      const settings = {
+        QINGYU_DEADLINES_REQUEST_MS: "1500",
+        QINGYU_HEDGE_AFTER_MS: "300",
+        QINGYU_HEDGE_MAX_PERCENT: "100",
+      };
+      const { status, tookMs } = await timed(gateway(chain, settings), how);
+      expect([status, tookMs < 2_000]).toEqual([429, true]);
+    },
+  );
+
   it("is not made longer by the caller", async () => {
     const first = upstream("ok");
     const { ask } = gateway([provider("first", "connect", first)], { QINGYU_DEADLINES_REQUEST_MS: "5000" });

@@ -40,11 +40,14 @@ describe.concurrent("hedging", () => {
     expect((await second.seen("left")).map(({ state }) => state)).toEqual(["left"]);
   });
 
-  it("asks nobody else where the first token is in time, however long the rest takes", async () => {
-    const { ask, second } = chain("slow:200", "ok", { ...always, QINGYU_HEDGE_AFTER_MS: "500" });
-    expect((await ask({ stream: true })).attempts).toBe("first:ok");
-    expect(await second.seen()).toEqual([]);
-  });
+  it.each(["live", "atomic"])(
+    "asks nobody else where the first token is in time, however long the rest takes: %s",
+    async (delivery) => {
+      const { ask, second } = chain("slow:300", "ok", { ...always, QINGYU_HEDGE_AFTER_MS: "600" });
+      expect((await ask({ stream: true, headers: { "x-qingyu-delivery": delivery } })).attempts).toBe("first:ok");
+      expect(await second.seen()).toEqual([]);
+    },
+  );
 
   it.each(["html:503", "html:200"])("does no harm where the second one fails: %s", async (scenario) => {
     const { ask } = chain("slow:700", scenario);

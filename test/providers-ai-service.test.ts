@@ -232,6 +232,13 @@ describe("an AI service that lacks a method", () => {
     ]);
   });
 
+  it.each(kinds)("need not begin soon where it can only answer whole: %s", async (kind) => {
+    const settings = { QINGYU_DEADLINES_FIRST_TOKEN_MS: "200" };
+    const { ask } = gateway([provider("ai", kind, upstream("old:600"))], settings);
+    const { status, attempts } = await ask({ stream: true });
+    expect([status, attempts]).toEqual([200, "ai:ok"]);
+  });
+
   it.each(kinds)("is passed over for a while where it has none: %s", async (kind) => {
     const service = upstream("error:501:unimplemented");
     const { ask } = gateway([provider("ai", kind, service), provider("openai", "openai", upstream("ok"))]);

@@ -41,16 +41,35 @@ const anyFailures = {
   "silent-mid": [silent, "timeout"],
   "chatty:mid": [silent, "timeout"],
 } as const;
+const refusing = [refused, "invalid_request"] as const;
+const failing = [down, "internal"] as const;
+const ourKey = (reason: string) => [["upstream_auth", 5004, "internal"], reason] as const;
+/** Every code of Connect's, at the end of a stream that began well. */
+const codesMidway = {
+  "error-mid:canceled": [down, "canceled"],
+  "error-mid:unknown": failing,
+  "error-mid:invalid_argument": refusing,
+  "error-mid:deadline_exceeded": [silent, "deadline_exceeded"],
+  "error-mid:not_found": [["model_not_found", 1004, "not_found"], "model_not_found"],
+  "error-mid:already_exists": refusing,
+  "error-mid:permission_denied": ourKey("permission_denied"),
+  "error-mid:resource_exhausted": [limited, "rate_limited"],
+  "error-mid:failed_precondition": refusing,
+  "error-mid:aborted": [down, "aborted"],
+  "error-mid:out_of_range": refusing,
+  "error-mid:unimplemented": [down, "unimplemented"],
+  "error-mid:internal": failing,
+  "error-mid:unavailable": [down, "unavailable"],
+  "error-mid:data_loss": failing,
+  "error-mid:unauthenticated": ourKey("unauthenticated"),
+} as const;
 const framedFailures = {
   ...anyFailures,
   "garbage-mid": [broken, "malformed"],
   "giant-frame:mid": [broken, "oversized"],
   "finish:nonsense": [broken, "malformed"],
   twice: [broken, "malformed"],
-  "error-mid:unavailable": [down, "unavailable"],
-  "error-mid:unimplemented": [down, "unimplemented"],
-  "error-mid:resource_exhausted": [limited, "rate_limited"],
-  "error-mid:invalid_argument": [refused, "invalid_request"],
+  ...codesMidway,
 } as const;
 const failures = {
   openai: {

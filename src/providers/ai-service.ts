@@ -87,6 +87,7 @@ export function aiService(options: AiServiceOptions): Provider {
         return await streamed(request, call);
       } catch (error) {
         if (!(error instanceof UpstreamFailure) || error.failure.reason !== "unimplemented") throw error;
+        call.comesWhole();
         return await whole(request, call);
       }
     },

@@ -76,7 +76,8 @@ export async function attempt(options: AttemptOptions): Promise<Answer> {
   try {
     // A stream that has begun live cannot fall back any more, so it may use all the time that is left.
     const deadlineMs = isLive ? call.deadlineMs : shareEndsMs;
-    let answer = await provider.generate(request, { ...call, signal: limit.signal, deadlineMs });
+    const comesWhole = () => limit.moveTo(shareEndsMs);
+    let answer = await provider.generate(request, { ...call, signal: limit.signal, deadlineMs, comesWhole });
     onBegin();
     if (isStream(answer)) {
       turn.endsMs = deadlineMs;

@@ -328,11 +328,11 @@ const scenarios: Readonly<Record<string, Play>> = {
     return whole(stage, [...opening, ...tokens, openAiDone]);
   },
 
-  /** A service from before the streaming method. */
-  old(stage) {
+  /** A service from before the streaming method, which answers after so many milliseconds. */
+  async old(stage, ms) {
     const { dialect, path } = stage;
-    return path.endsWith("/StreamGenerateContent")
-      ? fail(stage, dialect.fail("unimplemented", 501))
-      : whole(stage, allOf(dialect.say(goodPieces)));
+    if (path.endsWith("/StreamGenerateContent")) return await fail(stage, dialect.fail("unimplemented", 501));
+    await new Promise((resolve) => setTimeout(resolve, Number(ms)));
+    await whole(stage, allOf(dialect.say(goodPieces)));
   },
 };
