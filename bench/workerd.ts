@@ -25,15 +25,16 @@ export interface WorkerOptions {
   readonly readyPath: string;
   /** Whether V8's inspector listens; for profiling only. */
   readonly inspect?: boolean;
+  /** What the worker logs; unless somebody listens it goes to /dev/null. */
+  readonly onLog?: (text: string) => void;
 }
 
 const { default: workerdPath } = createRequire(import.meta.url)("workerd");
 
 /**
- * Runs a built worker in a `workerd serve` process of its own, with a KV namespace `CACHE` kept in memory beside it. What the
- * worker logs goes to /dev/null. The process ends with this one, whatever happens.
+ * Runs a built worker in a `workerd serve` process of its own, with a KV namespace `CACHE` kept in memory beside it. The process ends with this one, whatever happens.
  */
-export async function startWorker({ script, bindings, readyPath, inspect }: WorkerOptions): Promise<Worker> {
+export async function startWorker({ script, bindings, readyPath, inspect, onLog }: WorkerOptions): Promise<Worker> {
   const folder = mkdtempSync(join(tmpdir(), "qingyu-bench-"));
   cpSync(script, join(folder, "main.js"));
   cpSync(join(import.meta.dirname, "workers/kv-store.js"), join(folder, "kv.js"));
@@ -42,8 +43,9 @@ export async function startWorker({ script, bindings, readyPath, inspect }: Work
   const startedMs = performance.now();
   const inspector = inspect ? ["--inspector-addr=127.0.0.1:0"] : [];
   const workerd = spawn(workerdPath, ["serve", join(folder, "config.capnp"), "--control-fd=3", ...inspector], {
-    stdio: ["ignore", "ignore", "ignore", "pipe"],
+    stdio: ["ignore", onLog ? "pipe" : "ignore", onLog ? "pipe" : "ignore", "pipe"],
   });
+  if (onLog) for (const output of [workerd.stdout, workerd.stderr]) output?.setEncoding("utf8").on("data", onLog);
   const kill = () => {
     workerd.kill();
     rmSync(folder, { recursive: true, force: true });

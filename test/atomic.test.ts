@@ -82,17 +82,22 @@ describe.concurrent("a stream that is held back until it is complete", () => {
     },
   );
 
+  it("sends its first sign of life with the headers", async () => {
+    const { ask } = failing("openai", "slow:300", "ok", { QINGYU_STREAM_HEARTBEAT_MS: "500" });
+    expect((await ask(atomic)).text).toMatch(/^: keep-alive\n\ndata: /);
+  });
+
   it("waits for its status as long as it takes where heartbeats are off", async () => {
     const { ask } = failing("openai", "silent-mid", "html:200", { ...impatient, QINGYU_STREAM_HEARTBEAT_MS: "0" });
     expect((await ask(atomic)).status).toBe(504);
   });
 
-  it("shares its time like a plain answer, since it can fall back until its end", async () => {
-    const { ask, first } = failing("connect", "chatty:mid", "ok", { QINGYU_DEADLINES_REQUEST_MS: "2000" });
+  it.each(kinds)("shares its time like a plain answer, since it can fall back until its end: %s", async (kind) => {
+    const { ask, first } = failing(kind, "chatty:mid", "ok", { QINGYU_DEADLINES_REQUEST_MS: "2000" });
     const { status, attempts } = await ask(atomic);
     expect([status, attempts]).toEqual([200, "first:timeout, second:ok"]);
     const [visit] = await first.seen();
-    expect(Number(visit?.headers["connect-timeout-ms"])).toBeLessThanOrEqual(1_200);
+    if (kind === "connect") expect(Number(visit?.headers["connect-timeout-ms"])).toBeLessThanOrEqual(1_200);
   });
 
   it.each(faces)("ends its call when its caller leaves: %s", async (face) => {

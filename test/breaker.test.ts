@@ -139,6 +139,33 @@ describe("a breaker", () => {
     expect((await ask()).attempts).toBe("first:ok");
   });
 
+  it("lets all others in again once the one that tried has its first token", async () => {
+    const { app, ask, answering, pass } = chain();
+    answering(broken);
+    await times(5, ask);
+    pass(15);
+    const token = { choices: [{ index: 0, delta: { content: "好" } }] };
+    let end = () => {};
+    answering(() => {
+      const body = new ReadableStream({
+        start(controller) {
+          controller.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(token)}\n\n`));
+          end = () => controller.close();
+        },
+      });
+      return new Response(body, { headers: { "content-type": "text/event-stream" } });
+    });
+    const streaming = await app.fetch(`http://gateway.test${path}`, {
+      method: "POST",
+      body: JSON.stringify({ ...body, stream: true }),
+      headers: { "content-type": "application/json", ...fresh },
+    });
+    answering(good);
+    expect((await ask()).attempts).toBe("first:ok");
+    end();
+    await streaming.text();
+  });
+
   it("opens again when that one fails", async () => {
     const { ask, answering, visits, ready, pass } = chain();
     answering(broken);
@@ -163,21 +190,25 @@ describe("a breaker", () => {
 
   it("is not closed or opened by requests from before", async () => {
     const { ask, answering, pass } = chain();
-    const arrived = Promise.withResolvers<void>();
     const held = Promise.withResolvers<void>();
-    answering(async () => {
-      arrived.resolve();
-      await held.promise;
-      return good();
-    });
-    const early = ask();
-    await arrived.promise;
+    const early: Promise<unknown>[] = [];
+    for (const answer of [good, broken, broken, broken, broken, broken]) {
+      const arrived = Promise.withResolvers<void>();
+      answering(async () => {
+        arrived.resolve();
+        await held.promise;
+        return answer();
+      });
+      early.push(ask());
+      await arrived.promise;
+    }
     answering(broken);
     await times(5, ask);
+    pass(10);
     held.resolve();
-    expect((await early).attempts).toBe("first:ok");
+    await Promise.all(early);
     expect((await ask()).attempts).toBe(skipped);
-    pass(15);
+    pass(5);
     answering(good);
     expect((await ask()).attempts).toBe("first:ok");
   });
@@ -216,6 +247,14 @@ describe("a provider on a socket", () => {
     await times(5, () => ask({ stream: true }));
     expect((await ask({ stream: true })).attempts).toBe(skipped);
     expect(await first.seen()).toHaveLength(5);
+  });
+
+  it("is not left alone where a stream that ended well came in between", async () => {
+    const four = ["html:200", "html:200", "html:200", "html:200"];
+    const [first, second] = [upstream(`turns:${[...four, "ok", ...four].join("|")}`), upstream("ok")];
+    const { ask } = gateway([provider("first", "openai", first), provider("second", "openai", second)]);
+    await times(9, () => ask({ stream: true }));
+    expect(await first.seen()).toHaveLength(9);
   });
 
   it("is left alone after five silences", async () => {

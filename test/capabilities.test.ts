@@ -104,6 +104,17 @@ describe.concurrent("our own credential", () => {
   });
 });
 
+describe.concurrent("an alarm in mid-stream", () => {
+  it.each(["live", "atomic"])("is raised once: %s", async (delivery) => {
+    const chain = [
+      provider("first", "connect", upstream("error-mid:unauthenticated")),
+      provider("second", "openai", upstream("ok")),
+    ];
+    const { log } = await gateway(chain).ask({ stream: true, headers: { "x-qingyu-delivery": delivery } });
+    expect(log.filter((line) => JSON.parse(line).message === "alarm")).toHaveLength(1);
+  });
+});
+
 describe("a stream's connection", () => {
   it.each(["openai", "connect", "grpc-web"] as const)("is used again for the next one: %s", async (kind) => {
     const first = upstream("kept");

@@ -219,6 +219,31 @@ describe.concurrent("the same idempotency key while the first request runs", () 
     expect((await ai.seen()).map(({ state }) => state)).toEqual(["left", "answered"]);
   });
 
+  it("goes on for the others when the first one's caller stops reading", async () => {
+    const ai = upstream("turns:endless-tokens|ok");
+    const { ask, open } = gateway([provider("ai", "openai", ai)]);
+    const headers = under(newKey());
+    const reader = (await open({ stream: true, headers })).body?.getReader();
+    await reader?.read();
+    const second = ask({ headers });
+    await reader?.cancel();
+    expect([(await second).status, (await second).content]).toEqual([200, goodText]);
+  });
+
+  it("keeps nobody who has left", async () => {
+    const ai = upstream("silent");
+    const { open } = gateway([provider("ai", "openai", ai)]);
+    const headers = under(newKey());
+    const caller = new AbortController();
+    const first = open({ headers, signal: caller.signal });
+    await ai.seen("open");
+    const sinceMs = Date.now();
+    await (await open({ headers, signal: AbortSignal.abort() })).body?.cancel();
+    expect(Date.now() - sinceMs).toBeLessThan(1_000);
+    caller.abort();
+    await (await first).body?.cancel();
+  });
+
   it("goes on for the others when the first one was in a hurry", async () => {
     const ai = upstream("turns:silent|ok");
     const { ask } = gateway([provider("ai", "openai", ai)]);

@@ -1,8 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { connect, connectStream, grpcWeb } from "./ai-service-dialects.ts";
-import type { Dialect } from "./dialect.ts";
-import { openAi, openAiStream } from "./openai-dialects.ts";
+import { dialectOf } from "./dialects.ts";
 import { play } from "./scenarios.ts";
 import type { Visit } from "./texts.ts";
 import { arrive, changed, waitFor } from "./visits.ts";
@@ -64,14 +62,6 @@ function note(request: IncomingMessage, id: string, path: string, body: Buffer) 
   };
   socket.once("close", () => become("left"));
   return { become, visits };
-}
-
-function dialectOf(path: string, contentType: string, body: Buffer): Dialect {
-  const method = path.split("/").at(-1) ?? "";
-  if (contentType === "application/json") return body.includes('"stream":true') ? openAiStream : openAi;
-  if (contentType.startsWith("application/grpc-web")) return grpcWeb(method);
-  if (contentType === "application/connect+proto") return connectStream;
-  return connect(method);
 }
 
 async function listen(server: Server): Promise<void> {

@@ -1,0 +1,100 @@
+/**
+ * Two AI back ends for a load run, as child of the run: `/primary` and `/secondary`. Each visit is answered as the run's
+ * seeded dice say: well, with the right answer to its question, or by one of the fault server's scenarios.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { fromBinary } from "@bufbuild/protobuf";
+import { GenerateContentRequestSchema } from "../../src/gen/qingyu/ai/ai_service_pb.ts";
+import type { Dialect } from "../upstreams/dialect.ts";
+import { dialectOf } from "../upstreams/dialects.ts";
+import { play } from "../upstreams/scenarios.ts";
+import { goodPieces } from "../upstreams/texts.ts";
+import { wireOn } from "../upstreams/wire.ts";
+import { answerTo, type Question } from "./answers.ts";
+import { dice } from "./dice.ts";
+import { faultsFor } from "./faults.ts";
+
+/** What the run may tell a back end to do. */
+export interface Order {
+  readonly provider: string;
+  /** `up`: good answers only; `mixed`: a fifth of them faults; `down`: every connection is reset; `endless`: streams without end. */
+  readonly mode: "up" | "mixed" | "down" | "endless";
+}
+
+/** What the back ends tell the run when it asks. */
+export interface Report {
+  /** Answers that are not over. */
+  readonly open: number;
+  readonly visits: Readonly<Record<string, number>>;
+}
+
+const faultShare = 0.2;
+const modes = new Map<string, Order["mode"]>();
+const visits: Record<string, number> = {};
+let open = 0;
+const roll = dice(20_261_123);
+
+const server = createServer((request, response) => void handle(request, response));
+// A connection serves many requests, and each of them watches it.
+server.on("connection", (socket) => socket.setMaxListeners(0).on("error", () => {}));
+
+async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const [, provider = "", ...rest] = (request.url ?? "").split("/");
+  visits[provider] = (visits[provider] ?? 0) + 1;
+  const mode = modes.get(provider) ?? "up";
+  const { socket } = request;
+  if (mode === "down") return void socket.resetAndDestroy();
+  open++;
+  onceOver(response, socket, () => open--);
+
+  const pieces: Buffer[] = [];
+  for await (const piece of request) pieces.push(piece);
+  const body = Buffer.concat(pieces);
+  const path = `/${rest.join("/")}`;
+  const contentType = request.headers["content-type"] ?? "";
+  const dialect = answering(dialectOf(path, contentType, body), questionIn(provider, contentType, body));
+  const wire = wireOn(socket, { onEnd: () => {}, onStall: () => {} });
+  const isFault = mode === "mixed" && roll() < faultShare;
+  const scenario = mode === "endless" ? "endless-tokens" : isFault ? roll.pick(faultsFor(dialect)) : "kept";
+  const requestId = String(request.headers["x-request-id"]);
+  await play(scenario, { wire, dialect, path, visits: 1, requestId, response, thiefUrl: "http://127.0.0.1:1" });
+}
+
+/** An answer is over with its response, or with its connection where the response was not used. */
+function onceOver(response: ServerResponse, socket: Socket, tell: () => void): void {
+  let isOver = false;
+  const over = () => {
+    if (!isOver) tell();
+    isOver = true;
+  };
+  response.once("close", over);
+  socket.once("close", over);
+}
+
+/** The dialect, with the right answer in the place of what the scenarios say when they say something good. */
+function answering(dialect: Dialect, question: Question): Dialect {
+  const right = answerTo(question).match(/.{16}/g) ?? [];
+  return { ...dialect, say: (pieces, quirks) => dialect.say(pieces === goodPieces ? right : pieces, quirks) };
+}
+
+function questionIn(provider: string, contentType: string, body: Buffer): Question {
+  if (contentType === "application/json") {
+    const asked: { user: string; messages: { content: string }[] } = JSON.parse(body.toString());
+    return { provider, tenant: asked.user, prompt: asked.messages[0]?.content ?? "" };
+  }
+  const message = contentType.includes("connect+") ? body.subarray(5) : body;
+  const { userId, prompt } = fromBinary(GenerateContentRequestSchema, message);
+  return { provider, tenant: userId, prompt };
+}
+
+server.listen(0, "127.0.0.1", () => {
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("not listening");
+  process.send?.({ url: `http://127.0.0.1:${address.port}` });
+});
+process.on("disconnect", () => process.exit());
+process.on("message", (order: Order | "report") => {
+  if (order === "report") process.send?.({ open, visits } satisfies Report);
+  else modes.set(order.provider, order.mode);
+});
