@@ -71,12 +71,17 @@ describe("a breaker", () => {
     expect([next.status, next.attempts, visits()]).toEqual([200, skipped, 0]);
   });
 
-  it("counts a retry too, and does not retry once it has opened", async () => {
-    const { ask, answering, visits } = chain();
+  it("counts a failure once that a retry could not mend, and none that it could", async () => {
+    const { ask, answering, visits, ready } = chain();
     answering(down);
-    await times(2, ask);
-    expect((await ask()).attempts).toBe("first:unavailable, second:ok");
-    expect(visits()).toBe(5);
+    await times(4, ask);
+    let turn = 0;
+    answering(() => (turn++ % 2 === 0 ? down() : good()));
+    await times(6, ask);
+    expect([visits(), await ready()]).toEqual([8 + 12, "closed"]);
+    answering(down);
+    await times(5, ask);
+    expect([await ready(), (await ask()).attempts]).toEqual(["open", skipped]);
   });
 
   it("does not open where good answers come in between", async () => {

@@ -26,8 +26,11 @@ export interface AttemptOptions {
   /** When its time is over unless it has begun a stream to the caller, in Unix milliseconds. */
   readonly shareEndsMs: number;
   readonly limits: Limits;
-  /** The provider has begun to answer. */
-  readonly onBegin: () => void;
+  /**
+   * Asked about a failure before any byte of an answer: whether the provider is asked once more. What one more try may mend
+   * does not count for the breaker yet.
+   */
+  readonly willRetry: (failure: UpstreamFailure) => boolean;
   /** Its first token is there. */
   readonly onToken: () => void;
 }
@@ -43,6 +46,8 @@ interface Turn {
   readonly startedMs: number;
   /** Whether the caller reads a stream's tokens as they come. */
   readonly isLive: boolean;
+  readonly willRetry: AttemptOptions["willRetry"];
+  hasBegun: boolean;
   /** When its time is over, in Unix milliseconds. */
   endsMs: number;
 }
@@ -55,7 +60,7 @@ interface Turn {
  * chunks of a live stream throw `GatewayError`s only.
  */
 export async function attempt(options: AttemptOptions): Promise<Answer> {
-  const { provider, permit, request, call, shareEndsMs, limits, onBegin, onToken } = options;
+  const { provider, permit, request, call, shareEndsMs, limits, willRetry, onToken } = options;
   const startedMs = Date.now();
   const record: AttemptRecord = { provider: provider.name, outcome: "pending", durationMs: 0 };
   call.record.attempts.push(record);
@@ -71,6 +76,8 @@ export async function attempt(options: AttemptOptions): Promise<Answer> {
     record,
     startedMs,
     isLive,
+    willRetry,
+    hasBegun: false,
     endsMs: shareEndsMs,
   };
   try {
@@ -78,7 +85,7 @@ export async function attempt(options: AttemptOptions): Promise<Answer> {
     const deadlineMs = isLive ? call.deadlineMs : shareEndsMs;
     const comesWhole = () => limit.moveTo(shareEndsMs);
     let answer = await provider.generate(request, { ...call, signal: limit.signal, deadlineMs, comesWhole });
-    onBegin();
+    turn.hasBegun = true;
     if (isStream(answer)) {
       turn.endsMs = deadlineMs;
       answer = await begin(answer, turn);
@@ -121,7 +128,8 @@ function fail(error: unknown, turn: Turn): unknown {
   }
   const { blames, alarm } = verdictOn(reason.failure);
   record.outcome = reason.failure.reason;
-  if (blames === "provider" && hadFairTime(reason, turn)) permit.fail();
+  const isOver = turn.hasBegun || !turn.willRetry(reason);
+  if (isOver && blames === "provider" && hadFairTime(reason, turn)) permit.fail();
   else permit.release();
   if (alarm) logWarning("alarm", { requestId: call.requestId, provider, reason: reason.failure.reason });
   return reason;

@@ -119,7 +119,7 @@ async function askMember(
       if (!isRetry) call.record.attempts.push({ provider: provider.name, outcome: "breaker_open", durationMs: 0 });
       return undefined;
     }
-    let hasBegun = false;
+    let delayMs: number | undefined;
     try {
       return await attempt({
         provider,
@@ -128,8 +128,9 @@ async function askMember(
         call,
         shareEndsMs: Date.now() + shareMs,
         limits: chain.limits,
-        onBegin: () => {
-          hasBegun = true;
+        willRetry: (failure) => {
+          delayMs = isRetry ? undefined : affordableDelayMs(failure, walk, call, chain);
+          return delayMs !== undefined;
         },
         onToken: () => {
           walk.hasToken = true;
@@ -139,15 +140,24 @@ async function askMember(
       if (!(error instanceof UpstreamFailure)) throw error;
       if (isForCaller(error, walk)) throw toGatewayError(walk.first ?? error);
       walk.first ??= error;
-      const delayMs = isRetry || hasBegun ? undefined : retryDelayMs(error, chain.random);
-      if (delayMs === undefined || delayMs >= shareOfTime(walk, call)) return undefined;
-      if (!chain.retries.spend()) {
-        walk.isOverBudget = true;
-        return undefined;
-      }
+      if (delayMs === undefined) return undefined;
       await pause(delayMs, call.signal);
     }
   }
+}
+
+/** How long to wait before the same provider is asked again; undefined where that is not worth it, or there is no time or budget for it. */
+function affordableDelayMs(
+  failure: UpstreamFailure,
+  walk: Walk,
+  call: Call,
+  { random, retries }: ChainOptions,
+): number | undefined {
+  const delayMs = retryDelayMs(failure, random);
+  if (delayMs === undefined || delayMs >= shareOfTime(walk, call)) return undefined;
+  if (retries.spend()) return delayMs;
+  walk.isOverBudget = true;
+  return undefined;
 }
 
 /** How long an attempt may take now, in milliseconds. */
