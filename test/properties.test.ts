@@ -76,8 +76,12 @@ function readEvents(text: string): Outcome {
     }
     const event = parsed(data);
     if (at(event, "error")) end = "failed";
-    content += at(event, "choices", 0, "delta", "content") ?? "";
-    finishReason = at(event, "choices", 0, "finish_reason") ?? finishReason;
+    const choice = at(event, "choices", 0);
+    const index = at(choice, "index");
+    // Of a choice that nobody asked for.
+    if (Number.isInteger(index) && index !== 0) continue;
+    content += at(choice, "delta", "content") ?? "";
+    finishReason = at(choice, "finish_reason") ?? finishReason;
   }
   return { end, content, finishReason };
 }
@@ -208,6 +212,7 @@ describe("OpenAI's streams", () => {
   });
 });
 
+const compressedFlag = 1;
 const endings = { connect: { flag: 2, text: "{}" }, "grpc-web": { flag: 0x80, text: "grpc-status: 0\r\n" } } as const;
 type Framed = keyof typeof endings;
 const protocols: readonly Framed[] = ["connect", "grpc-web"];
@@ -233,12 +238,14 @@ function readFrames(protocol: Framed, bytes: Uint8Array): GenerateContentChunk[]
     const end = start + 5 + view.getUint32(start + 1);
     if (end > bytes.length) return undefined;
     const data = bytes.subarray(start + 5, end);
-    if (bytes[start] === endings[protocol].flag) {
+    const flags = bytes[start] ?? 0;
+    if (flags & compressedFlag) return undefined;
+    // Flags that the protocols do not know yet mean nothing.
+    if (flags & endings[protocol].flag) {
       const isGood =
         protocol === "connect" ? isGoodEnd(data) : /^grpc-status: *0*\s*$/im.test(new TextDecoder().decode(data));
       return end === bytes.length && isGood ? messages : undefined;
     }
-    if (bytes[start] !== 0) return undefined;
     try {
       messages.push(fromBinary(GenerateContentChunkSchema, data));
     } catch {
