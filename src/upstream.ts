@@ -35,7 +35,7 @@ type Upstream<Request, Response> = (request: Request, call: Call) => Promise<Res
 export type Generate = Upstream<GenerationRequest, Answer>;
 
 /** A call as a provider gets it: `signal` and `deadlineMs` are those of its own attempt. */
-export interface ProviderCall extends Call {
+interface ProviderCall extends Call {
   /** To be told where a streamed answer was asked for and will come whole: then it need not begin soon. */
   readonly comesWhole: () => void;
 }
