@@ -1,6 +1,7 @@
 import OpenAI from "openai";
 import { describe, expect, it } from "vitest";
 import { gateway } from "./support/gateway.ts";
+import { clientOf, read, unknown } from "./support/sdk.ts";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
 import { goodText } from "./upstreams/texts.ts";
 
@@ -8,8 +9,6 @@ import { goodText } from "./upstreams/texts.ts";
  * Sixteen bad days of a provider, as a program sees them that knows nothing but the official OpenAI SDK. Its own retries
  * are off, so that whatever is mended here was mended by the gateway.
  */
-
-type Delivery = "live" | "atomic";
 
 interface Day {
   readonly first: string;
@@ -49,43 +48,6 @@ const days: Readonly<Record<string, Day>> = {
 };
 
 const settings = { QINGYU_DEADLINES_FIRST_TOKEN_MS: "1500", QINGYU_DEADLINES_IDLE_MS: "500" };
-
-function clientOf({ open }: ReturnType<typeof gateway>, delivery: Delivery): OpenAI {
-  return new OpenAI({
-    apiKey: "any",
-    baseURL: "http://gateway.test/v1",
-    maxRetries: 0,
-    defaultHeaders: { "x-qingyu-delivery": delivery },
-    fetch: async (_, init) =>
-      await open({
-        stream: true,
-        body: JSON.parse(String(init?.body)),
-        headers: Object.fromEntries(new Headers(init?.headers)),
-      }),
-  });
-}
-
-const unknown = -1;
-
-/** Reads a stream to its end: its text, why it finished, and what it cost. */
-async function read(client: OpenAI) {
-  const stream = await client.chat.completions.create({
-    model: "any",
-    messages: [
-      { role: "user", content: "写" },
-      { role: "assistant", content: "从前" },
-    ],
-    stream: true,
-    stream_options: { include_usage: true },
-  });
-  let [content, finishReason, tokens] = ["", "", unknown];
-  for await (const { choices, usage } of stream) {
-    content += choices[0]?.delta.content ?? "";
-    finishReason = choices[0]?.finish_reason ?? finishReason;
-    tokens = usage?.total_tokens ?? tokens;
-  }
-  return { content, finishReason, tokens };
-}
 
 const whole = { content: goodText, finishReason: "stop", tokens: 18 };
 /** Not every service says what a stream cost. */

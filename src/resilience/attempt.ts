@@ -36,17 +36,12 @@ export interface AttemptOptions {
 }
 
 /** An attempt while it runs. */
-interface Turn {
-  readonly provider: string;
-  readonly call: Call;
-  readonly limits: Limits;
+interface Turn extends AttemptOptions {
   readonly limit: Limit;
-  readonly permit: Permit;
   readonly record: AttemptRecord;
   readonly startedMs: number;
   /** Whether the caller reads a stream's tokens as they come. */
   readonly isLive: boolean;
-  readonly willRetry: AttemptOptions["willRetry"];
   hasBegun: boolean;
   /** When its time is over, in Unix milliseconds. */
   endsMs: number;
@@ -60,26 +55,14 @@ interface Turn {
  * chunks of a live stream throw `GatewayError`s only.
  */
 export async function attempt(options: AttemptOptions): Promise<Answer> {
-  const { provider, permit, request, call, shareEndsMs, limits, willRetry, onToken } = options;
+  const { provider, permit, request, call, shareEndsMs, limits, onToken } = options;
   const startedMs = Date.now();
   const record: AttemptRecord = { provider: provider.name, outcome: "pending", durationMs: 0 };
   call.record.attempts.push(record);
   const firstEndsMs = call.stream ? Math.min(shareEndsMs, startedMs + limits.firstTokenMs) : shareEndsMs;
   const limit = startLimit(call.signal, firstEndsMs, () => UpstreamFailure.wire("timeout"));
   const isLive = call.stream && call.delivery === "live";
-  const turn: Turn = {
-    provider: provider.name,
-    call,
-    limits,
-    limit,
-    permit,
-    record,
-    startedMs,
-    isLive,
-    willRetry,
-    hasBegun: false,
-    endsMs: shareEndsMs,
-  };
+  const turn: Turn = { ...options, limit, record, startedMs, isLive, hasBegun: false, endsMs: shareEndsMs };
   try {
     // A stream that has begun live cannot fall back any more, so it may use all the time that is left.
     const deadlineMs = isLive ? call.deadlineMs : shareEndsMs;
@@ -131,7 +114,7 @@ function fail(error: unknown, turn: Turn): unknown {
   const isOver = turn.hasBegun || !turn.willRetry(reason);
   if (isOver && blames === "provider" && hadFairTime(reason, turn)) permit.fail();
   else permit.release();
-  if (alarm) logWarning("alarm", { requestId: call.requestId, provider, reason: reason.failure.reason });
+  if (alarm) logWarning("alarm", { requestId: call.requestId, provider: provider.name, reason: record.outcome });
   return reason;
 }
 

@@ -36,8 +36,8 @@ export interface BreakerOptions {
 }
 
 /**
- * A breaker's whole life. Written here since libraries' (cockatiel) let calls wait for the probe's promise, which belongs to another request and
- * on Workers may never settle, and read the clock themselves.
+ * Begins closed. Not a library's breaker: cockatiel's lets other calls wait for the probe's promise, which belongs to
+ * another request and on Workers may never settle, reads the clock itself, and knows one rule for opening at a time.
  */
 export function createBreaker({ now, probeLimitMs, onChange }: BreakerOptions): Breaker {
   let openedMs: number | undefined;
