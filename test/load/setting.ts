@@ -14,6 +14,8 @@ export interface Setting {
   readonly port: number;
   readonly order: (provider: "primary" | "secondary", mode: Order["mode"]) => void;
   readonly report: () => Promise<Report>;
+  /** Waits until a back end has been asked so often. */
+  readonly visited: (provider: string, times: number) => Promise<void>;
   readonly log: () => string;
   readonly stop: () => Promise<void>;
 }
@@ -45,6 +47,9 @@ export async function startSetting(script: string, primary: "openai" | "ai-servi
     port: worker.port,
     order: (provider, mode) => void upstreams.send({ provider, mode } satisfies Order),
     report: () => reportOf(upstreams),
+    async visited(provider, times) {
+      while (((await reportOf(upstreams)).visits[provider] ?? 0) < times);
+    },
     log: () => log,
     async stop() {
       await worker.stop();

@@ -18,8 +18,8 @@ import { faultsFor } from "./faults.ts";
 /** What the run may tell a back end to do. */
 export interface Order {
   readonly provider: string;
-  /** `up`: good answers only; `mixed`: a fifth of them faults; `down`: every connection is reset; `endless`: streams without end. */
-  readonly mode: "up" | "mixed" | "down" | "endless";
+  /** `up`: good answers only; `mixed`: a fifth of them faults; `down`: every connection is reset; `endless`: streams without end; `slow`: good answers that take their time. */
+  readonly mode: keyof typeof scenarios | "mixed" | "down";
 }
 
 /** What the back ends tell the run when it asks. */
@@ -28,6 +28,9 @@ export interface Report {
   readonly open: number;
   readonly visits: Readonly<Record<string, number>>;
 }
+
+/** The fault server's scenarios for the modes without dice. */
+const scenarios = { up: "kept", endless: "endless-tokens", slow: "slow:100" } as const;
 
 const faultShare = 0.2;
 const modes = new Map<string, Order["mode"]>();
@@ -56,7 +59,7 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const dialect = answering(dialectOf(path, contentType, body), questionIn(provider, contentType, body));
   const wire = wireOn(socket, { onEnd: () => {}, onStall: () => {} });
   const isFault = mode === "mixed" && roll() < faultShare;
-  const scenario = mode === "endless" ? "endless-tokens" : isFault ? roll.pick(faultsFor(dialect)) : "kept";
+  const scenario = isFault ? roll.pick(faultsFor(dialect)) : scenarios[mode === "mixed" ? "up" : mode];
   const requestId = String(request.headers["x-request-id"]);
   await play(scenario, { wire, dialect, path, visits: 1, requestId, response, thiefUrl: "http://127.0.0.1:1" });
 }
