@@ -12,6 +12,7 @@ import { healthFace, healthFrom, unconfiguredHealthFace } from "./http/health.ts
 import { observe } from "./http/observe.ts";
 import { openAiFace } from "./http/openai.ts";
 import { qingyuFace } from "./http/qingyu.ts";
+import { cacheFace } from "./http/qingyu-cache.ts";
 import { requireLength } from "./http/validate.ts";
 import type { Gateway } from "./upstream.ts";
 
@@ -45,6 +46,7 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   app.use(authenticate(config.auth.apiKeys));
   app.route("/v1", openAiFace(config, gateway.generate));
   app.route("/api/v1/ai", qingyuFace(config, gateway.generate));
+  app.route("/api/v1/ai/cache", cacheFace(config, gateway.purge));
   app.route("/qingyu.ai.AIService", connectFace(config, gateway.generate, health));
   app.notFound(() => {
     throw new GatewayError("not_found", "There is nothing at this path.");

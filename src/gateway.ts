@@ -1,6 +1,9 @@
 import { cached } from "./cache/cached.ts";
+import { createEntries } from "./cache/entries.ts";
+import { createEpochs } from "./cache/epochs.ts";
 import { idempotent } from "./cache/idempotent.ts";
 import { digestWith, keyOf } from "./cache/key.ts";
+import { purgeFrom } from "./cache/purge.ts";
 import { sealedWith, unsealed } from "./cache/seal.ts";
 import { kvStore } from "./cache/store.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
@@ -15,7 +18,7 @@ import { createBudget } from "./resilience/budget.ts";
 import { firstAvailable, type Member } from "./resilience/first-available.ts";
 import { readiness } from "./resilience/readiness.ts";
 import { logWarning } from "./telemetry/log.ts";
-import type { Gateway, Provider } from "./upstream.ts";
+import type { Gateway, Generate, Provider } from "./upstream.ts";
 
 export interface GatewayDependencies {
   /** Absent where no namespace is bound: then nothing is cached. */
@@ -55,15 +58,30 @@ export function createGateway(
     hedge: afterMs > 0 ? { afterMs, budget: createBudget({ percent: maxPercent, reserve: 0 }) } : undefined,
     random,
   });
-  const { scope, keySecret, encryptionKey, readTimeoutMs, ttlSeconds, staleSeconds } = config.cache;
-  const store = kv && config.cache.enabled ? kvStore(kv, readTimeoutMs) : undefined;
+  return { ...withCache(chain, config.cache, defaults, kv), readiness: readiness(members, now) };
+}
+
+/** The chain behind what is remembered of its answers. */
+function withCache(
+  chain: Generate,
+  { enabled, scope, keySecret, encryptionKey, memoryBytes, readTimeoutMs, ttlSeconds, staleSeconds }: Config["cache"],
+  defaults: GenerationDefaults,
+  kv: KVNamespace | undefined,
+): Pick<Gateway, "generate" | "purge"> {
+  const digest = digestWith(keySecret);
   const seal = encryptionKey === undefined ? unsealed : sealedWith(encryptionKey);
-  const answer = store
-    ? cached(chain, { store, keyOf: keyOf({ defaults, scope, secret: keySecret }), seal, ttlSeconds, staleSeconds })
-    : chain;
+  if (!kv || !enabled) {
+    return { generate: idempotent(chain, { digest, seal, readTimeoutMs }), purge: async () => {} };
+  }
+  const store = kvStore(kv);
+  const keptSeconds = ttlSeconds + staleSeconds;
+  const keys = keyOf({ defaults, scope, secret: keySecret });
+  const epochs = createEpochs({ store, digest, keptSeconds });
+  const entries = createEntries({ store, seal, epochs, memoryBytes, keptSeconds, readTimeoutMs });
+  const answers = cached(chain, { entries, keyOf: keys, lifetimes: { ttlSeconds, staleSeconds } });
   return {
-    generate: idempotent(answer, { digest: digestWith(keySecret), store, seal }),
-    readiness: readiness(members, now),
+    generate: idempotent(answers, { digest, store, seal, readTimeoutMs }),
+    purge: purgeFrom(entries, epochs, keys),
   };
 }
 

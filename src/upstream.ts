@@ -68,9 +68,13 @@ export interface ProviderHealth {
 /** How the providers are: by name, in the chain's order. */
 export type Readiness = ReadonlyMap<string, ProviderHealth>;
 
+/** Forgets a tenant's cached answers: to one request, else all of them. Throws a `GatewayError` where that is not certain. */
+export type Purge = (tenant: string, request?: GenerationRequest) => Promise<void>;
+
 /** The product without HTTP: what answers a request, and how its back ends are. */
 export interface Gateway {
   readonly generate: Generate;
+  readonly purge: Purge;
   /** How the providers are now, or were a few seconds ago. */
   readonly readiness: () => Promise<Readiness>;
 }

@@ -1,6 +1,8 @@
+import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { pack } from "../src/cache/bytes.ts";
 import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app.ts";
 
 const path = "/v1/chat/completions";
@@ -160,8 +162,9 @@ describe("the cache", () => {
     const { network } = fakeOpenAi();
     await testApp({ network }).post(path, ask("in the key?"));
     const { keys } = await env.CACHE.list();
+    expect(keys.length).toBeGreaterThan(0);
     for (const { name, expiration } of keys) {
-      expect(name).toMatch(/^generation:v1:[A-Za-z0-9_-]{43}$/);
+      expect(name).toMatch(/^generation:v2:0:[A-Za-z0-9_-]{43}$/);
       expect(expiration).toBeGreaterThan(Date.now() / 1000 + 3600 + 86400 - 120);
     }
   });
@@ -188,9 +191,9 @@ describe("with an encryption key", () => {
     expect(seen).toHaveLength(1);
     const added = (await env.CACHE.list()).keys.filter(({ name }) => !known.has(name));
     expect(added).toHaveLength(1);
-    const value = (await env.CACHE.get(added[0]?.name ?? "")) ?? "";
-    expect(value).toMatch(/^[A-Za-z0-9+/]{100,}=*$/);
-    expect(atob(value)).not.toContain("PLANTED");
+    const value = new Uint8Array((await env.CACHE.get(added[0]?.name ?? "", "arrayBuffer")) ?? []);
+    expect(value.length).toBeGreaterThan(100);
+    expect(new TextDecoder("latin1").decode(value)).not.toContain("PLANTED");
   });
 
   it.each([
@@ -207,58 +210,105 @@ describe("with an encryption key", () => {
   });
 });
 
-/** KV bindings that misbehave, as a binding may. */
-function faultyKv(get: () => Promise<string | null>, put: () => Promise<void>): KVNamespace {
+type Get = (key: string) => Promise<unknown>;
+
+/** KV bindings that misbehave, as a binding may. Of purges they know nothing unless told otherwise. */
+function faultyKv(get: Get, put: () => Promise<void> = async () => {}): KVNamespace {
   return new Proxy(env.CACHE, {
     get: (kv, name) => (name === "get" ? get : name === "put" ? put : Reflect.get(kv, name)),
   });
 }
 
+/** Gives this for every entry. */
+const holding =
+  (value: unknown): Get =>
+  async (key) =>
+    key.startsWith("generation:") ? await value : null;
+
 describe("a broken KV", () => {
-  const put = async () => {};
   const never = <T>() => new Promise<T>(() => {});
-  const entry = (version: number, tenant: string) =>
+  const text = (version: number, tenant: string, createdAtMs = Date.now()) =>
     JSON.stringify({
       version,
       tenant,
       generation: {
         provider: "openai",
         model: "m",
-        createdAtMs: Date.now(),
+        createdAtMs,
         choices: [{ content: "stale", finishReason: "stop" }],
       },
     });
+  const packed = async (...of: Parameters<typeof text>) => (await pack(text(...of))).buffer;
+  const damaged = async (damage: (bytes: Uint8Array) => Uint8Array) =>
+    damage(new Uint8Array(await packed(2, "development"))).buffer;
+  const bomb = async () => {
+    const zipped = new Blob(["{".repeat(64 * 1024 * 1024)]).stream().pipeThrough(new CompressionStream("gzip"));
+    return await new Response(
+      new Blob([new Uint8Array([2, ...new Uint8Array(32)]), await new Response(zipped).blob()]),
+    ).arrayBuffer();
+  };
+  const throwing = () => {
+    throw new Error("kv");
+  };
 
-  it.each<[string, () => Promise<string | null>, () => Promise<void>]>([
-    [
-      "throws at once",
-      () => {
-        throw new Error("kv");
-      },
-      () => {
-        throw new Error("kv");
-      },
-    ],
+  it.each<[string, Get, (() => Promise<void>)?]>([
+    ["throws at once", throwing, throwing],
     ["rejects", () => Promise.reject(new Error("kv")), () => Promise.reject(new Error("kv"))],
-    ["hangs", never, put],
-    ["holds no JSON", async () => "{", put],
-    ["holds another thing", async () => "[]", put],
-    ["holds half an entry", async () => entry(1, "development").slice(0, -20), put],
-    ["holds another version", async () => entry(0, "development"), put],
-    ["holds another tenant's entry", async () => entry(1, "other"), put],
-  ])("that %s changes no answer", async (name, get, write) => {
+    ["hangs", never, never],
+    ["hangs for entries", (key) => (key.startsWith("generation:") ? never() : Promise.resolve(null))],
+    ["holds nothing that is bytes", holding("text")],
+    ["holds no bytes", holding(new ArrayBuffer(0))],
+    ["holds other bytes", holding(new ArrayBuffer(100))],
+    ["holds another thing", holding(pack("[]").then(({ buffer }) => buffer))],
+    ["holds no JSON", holding(pack("{").then(({ buffer }) => buffer))],
+    ["holds half an entry", holding(damaged((bytes) => bytes.slice(0, -20)))],
+    ["holds an entry with a flipped bit", holding(damaged((bytes) => bytes.with(-9, (bytes.at(-9) ?? 0) ^ 1)))],
+    ["holds an entry with another checksum", holding(damaged((bytes) => bytes.with(1, (bytes.at(1) ?? 0) ^ 1)))],
+    ["holds another version", holding(packed(1, "development"))],
+    ["holds another tenant's entry", holding(packed(2, "other"))],
+    ["holds a huge value", holding(pack("x".repeat(8 * 1024 * 1024)).then(({ buffer }) => buffer))],
+    ["holds what becomes huge", holding(bomb())],
+    [
+      "does not know the tenant's epoch",
+      async (key) => (key.startsWith("epoch:") ? new TextEncoder().encode("x").buffer : await packed(2, "development")),
+    ],
+  ])("that %s changes no answer and delays none", async (name, get, put) => {
     const { network } = fakeOpenAi();
-    const app = testApp({ network, kv: faultyKv(get, write) });
     for (const stream of [false, true]) {
-      const answer = await app.post(path, ask(`kv ${name}`, { stream }));
+      const app = testApp({ network, kv: faultyKv(get, put) });
+      const sinceMs = Date.now();
+      const response = app.app.fetch(
+        new Request(`http://gateway.test${path}`, {
+          method: "POST",
+          body: JSON.stringify(ask(`kv ${name}`, { stream })),
+          headers: { "content-type": "application/json" },
+        }),
+        env,
+        createExecutionContext(),
+      );
+      const answer = await response;
+      const shown = await answer.text();
       expect([answer.status, answer.headers.get("x-cache")]).toEqual([200, "MISS"]);
-      expect(answer.text).toContain("青");
-      expect(answer.text).not.toContain("stale");
+      // The time limit of a read, 50 ms, and what a busy machine adds.
+      expect(Date.now() - sinceMs).toBeLessThan(1_000);
+      expect(shown).toContain("青");
+      expect(shown).not.toContain("stale");
     }
   });
 
+  it("waits no longer than its time limit for epoch and entry together", async () => {
+    const late: Get = (key) =>
+      new Promise((resolve) => setTimeout(() => resolve(key.startsWith("epoch:") ? null : undefined), 150));
+    const { network } = fakeOpenAi();
+    const settings = { ...onlyOpenAi, QINGYU_CACHE_READ_TIMEOUT_MS: "200" };
+    const { headers } = await testApp({ network, settings, kv: faultyKv(late) }).post(path, ask("late twice"));
+    const [, readMs] = /cache;dur=(\d+)/.exec(headers.get("server-timing") ?? "") ?? [];
+    expect(Number(readMs)).toBeGreaterThanOrEqual(195);
+    expect(Number(readMs)).toBeLessThan(290);
+  });
+
   it("reads an entry that is as it should be", async () => {
-    const app = testApp({ kv: faultyKv(async () => entry(1, "development"), put) });
+    const app = testApp({ kv: faultyKv(holding(packed(2, "development"))) });
     const answer = await app.post(path, ask("foreign"));
     expect([answer.headers.get("x-cache"), answer.json()]).toMatchObject([
       "HIT",
@@ -267,9 +317,9 @@ describe("a broken KV", () => {
   });
 
   it("does not use an entry after its time, however long KV keeps it", async () => {
-    const old = entry(1, "development").replace(/"createdAtMs":\d+/, `"createdAtMs":${Date.now() - 3_600_000}`);
+    const old = packed(2, "development", Date.now() - 3_600_000);
     const { network, seen } = fakeOpenAi();
-    const answer = await testApp({ network, kv: faultyKv(async () => old, put) }).post(path, ask("old"));
+    const answer = await testApp({ network, kv: faultyKv(holding(old)) }).post(path, ask("old"));
     expect([answer.headers.get("x-cache"), seen.length]).toEqual(["MISS", 1]);
   });
 
@@ -283,5 +333,77 @@ describe("a broken KV", () => {
     expect(answer.status).toBe(200);
     expect(answer.log.map((line) => JSON.parse(line).message)).toContain("cache_write_failed");
     expect(answer.log.join()).not.toContain("secret text");
+  });
+});
+
+describe("what is kept", () => {
+  it("is compressed where that pays", async () => {
+    for (const [content, isZipped] of [
+      ["短", false],
+      ["长".repeat(4_000), true],
+    ] as const) {
+      const { network } = fakeOpenAi([content]);
+      const known = new Set((await env.CACHE.list()).keys.map(({ name }) => name));
+      await testApp({ network }).post(path, ask(`compressed ${isZipped}`));
+      const [added] = (await env.CACHE.list()).keys.filter(({ name }) => !known.has(name));
+      const value = new Uint8Array((await env.CACHE.get(added?.name ?? "", "arrayBuffer")) ?? []);
+      expect(value.length).toBeLessThan(1_000);
+      expect(value[0]).toBe(isZipped ? 2 : 1);
+      const again = await testApp({ network }).post(path, ask(`compressed ${isZipped}`));
+      expect([again.headers.get("x-cache"), again.text.includes(content)]).toEqual(["HIT", true]);
+    }
+  });
+
+  it("is not an answer over the size limit", async () => {
+    const { network, seen } = fakeOpenAi(["长".repeat(1_400_000)]);
+    const before = (await env.CACHE.list()).keys.length;
+    const app = testApp({ network });
+    const answer = await app.post(path, ask("too long"));
+    expect(answer.headers.get("cache-status")).toBe("QingyuGateway; fwd=miss");
+    expect((await env.CACHE.list()).keys).toHaveLength(before);
+    await app.post(path, ask("too long"));
+    expect(seen).toHaveLength(2);
+  });
+
+  it("is read from memory without KV while there is room", async () => {
+    let reads = 0;
+    const counting: Get = async () => {
+      reads++;
+      return null;
+    };
+    const { network, seen } = fakeOpenAi();
+    for (const [memory, expected] of [
+      ["4194304", ["MISS", "HIT", "HIT"]],
+      ["0", ["MISS", "MISS", "MISS"]],
+    ] as const) {
+      const app = testApp({
+        network,
+        kv: faultyKv(counting),
+        settings: { ...onlyOpenAi, QINGYU_CACHE_MEMORY_BYTES: memory },
+      });
+      const shown = [];
+      for (const _ of expected) shown.push((await app.post(path, ask(`memory ${memory}`))).headers.get("x-cache"));
+      expect(shown).toEqual(expected);
+    }
+    // Once for each epoch, and once for each look into KV.
+    expect([reads, seen.length]).toEqual([2 + 1 + 3, 4]);
+  });
+
+  it("is written once a second at most for one key", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    let writes = 0;
+    const kv = faultyKv(
+      async () => null,
+      async () => void writes++,
+    );
+    const { network } = fakeOpenAi();
+    const app = testApp({ network, kv });
+    const refresh = () => app.post(path, ask("often"), { "cache-control": "no-cache" });
+    for (const _ of [1, 2, 3]) await refresh();
+    expect(writes).toBe(1);
+    vi.setSystemTime(Date.now() + 1_000);
+    await refresh();
+    expect(writes).toBe(2);
+    vi.useRealTimers();
   });
 });

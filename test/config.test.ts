@@ -50,6 +50,7 @@ describe("the layers", () => {
         ttlSeconds: 3600,
         staleSeconds: 86_400,
         readTimeoutMs: 50,
+        memoryBytes: 4_194_304,
         scope: "tenant",
         keySecret: undefined,
         encryptionKey: undefined,

@@ -12,7 +12,7 @@ const settings = {
 /** What anyone may see (design section 1). */
 const open = new Set(["/health/live", "/health/ready", "/api/v1/health", "/openapi.json", "/docs", "/docs/*"]);
 /** Routes that take no body. */
-const bodyless = new Set(["/v1/models", "/v1/models/:id{.+}"]);
+const bodyless = new Set(["/v1/models", "/v1/models/:id{.+}", "/api/v1/ai/cache"]);
 
 const routes = testApp({ settings }).app.routes.filter(
   ({ method, path }) => method !== "ALL" && !open.has(path) && !path.startsWith("/docs/"),
@@ -24,8 +24,10 @@ const pathOf = (pattern: string) => pattern.replace(/:id\{\.\+\}/, "gpt-x").repl
 describe("every route but health and docs", () => {
   it("is in the table", () => {
     expect(routes.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
+      "DELETE /api/v1/ai/cache",
       "GET /v1/models",
       "GET /v1/models/:id{.+}",
+      "POST /api/v1/ai/cache/purge",
       "POST /api/v1/ai/generate",
       "POST /qingyu.ai.AIService/:method",
       "POST /v1/chat/completions",
@@ -53,7 +55,7 @@ describe("every route but health and docs", () => {
     });
 
     it(`${method} ${path} answers another method with 405 and Allow`, async () => {
-      const answer = await testApp({ settings }).send(pathOf(path), { method: "DELETE", headers: withKey });
+      const answer = await testApp({ settings }).send(pathOf(path), { method: "PUT", headers: withKey });
       expect([answer.status, answer.headers.get("allow")]).toEqual([path.startsWith("/qingyu") ? 404 : 405, method]);
     });
 

@@ -1,92 +1,139 @@
 import { isStream } from "../answer.ts";
-import type { Generation, GenerationRequest } from "../generation.ts";
-import { logWarning } from "../telemetry/log.ts";
+import { type ErrorKind, GatewayError } from "../errors.ts";
+import type { Answer, Generation, GenerationRequest } from "../generation.ts";
+import type { CacheRecord } from "../telemetry/record.ts";
 import type { Call, Generate } from "../upstream.ts";
-import { decodeEntry, encodeEntry } from "./entry.ts";
+import type { Entries } from "./entries.ts";
+import { createFlights } from "./flight.ts";
 import type { KeyOf } from "./key.ts";
-import { isStorable, permissionFrom } from "./policy.ts";
-import type { Seal } from "./seal.ts";
-import type { Store } from "./store.ts";
+import {
+  type Directives,
+  directivesFrom,
+  helpsOnError,
+  isStorable,
+  type Lifetimes,
+  mayUseOnError,
+  useOf,
+} from "./policy.ts";
 import { watched } from "./watched.ts";
 
 export interface CacheOptions {
-  readonly store: Store;
+  readonly entries: Entries;
   readonly keyOf: KeyOf;
-  readonly seal: Seal;
-  /** How long an entry is fresh, counted from the answer's creation. */
-  readonly ttlSeconds: number;
-  /** How much longer it is kept. */
-  readonly staleSeconds: number;
+  readonly lifetimes: Lifetimes;
 }
 
-/** An answer longer than this, as stored text, is not kept. */
-const maxEntryChars = 4 * 1024 * 1024;
+/** A request on its way through the cache. */
+interface Visit {
+  readonly request: GenerationRequest;
+  readonly call: Call;
+  readonly digest: string;
+  readonly asked: Directives;
+}
+
+/** What was found for a request, with its age. */
+interface Found {
+  readonly generation: Generation;
+  readonly ageSeconds: number;
+}
 
 /**
- * Puts an exact-match cache before an upstream (design section 6). One entry serves plain and streamed callers. Throws only
- * what the upstream throws: whatever the store does wrong is a miss.
+ * Puts an exact-match cache before an upstream (design section 6). One entry serves plain and streamed callers; identical
+ * requests in flight share one call; an answer that is no longer fresh is handed out where every provider failed, and
+ * where the caller allows it.
+ *
+ * Throws what the upstream throws, and a `GatewayError` 504 `cache_miss` for `only-if-cached`. Whatever the store does wrong
+ * is a miss.
  */
-export function cached(upstream: Generate, options: CacheOptions): Generate {
+export function cached(upstream: Generate, { entries, keyOf, lifetimes }: CacheOptions): Generate {
+  const flights = createFlights();
+
+  /** The upstream's answer, which is kept when it is complete. */
+  async function fetchAndKeep({ request, digest }: Visit, call: Call): Promise<Answer> {
+    const keep = (generation: Generation) => isStorable(generation) && entries.keep(digest, generation, call);
+    const answer = await upstream(request, call);
+    if (isStream(answer)) return { ...answer, chunks: watched(answer, keep) };
+    const isKept = keep(answer);
+    if (call.record.cache) call.record.cache.stored = isKept;
+    return answer;
+  }
+
+  async function find({ digest, call }: Visit): Promise<Found | undefined> {
+    const startedMs = Date.now();
+    const generation = await entries.find(digest, call.tenant);
+    const nowMs = Date.now();
+    if (call.record.cache) call.record.cache.readMs = nowMs - startedMs;
+    return generation && { generation, ageSeconds: Math.max(0, Math.floor((nowMs - generation.createdAtMs) / 1000)) };
+  }
+
+  const tell = ({ call }: Visit, cache: Partial<CacheRecord>) => {
+    Object.assign(call.record.cache ?? {}, cache);
+  };
+
+  function handOut(visit: Visit, { generation, ageSeconds }: Found, status: "hit" | "stale"): Generation {
+    tell(visit, { status, ageSeconds, ttlSeconds: lifetimes.ttlSeconds - ageSeconds });
+    return generation;
+  }
+
+  /** Asks anew behind the caller's back. The answer that is handed out meanwhile has nothing to do with how it goes. */
+  function revalidate(visit: Visit): void {
+    const { call, digest } = visit;
+    const background: Call = {
+      ...call,
+      stream: false,
+      signal: new AbortController().signal,
+      record: { ...call.record, attempts: [], cache: undefined },
+    };
+    call.waitUntil(flights.share(digest, background, (leading) => fetchAndKeep(visit, leading)).catch(() => {}));
+  }
+
+  /** The answer of the call that is in flight, else of one of its own. */
+  async function fetchShared(visit: Visit): Promise<Answer> {
+    const { digest, call } = visit;
+    const { answer, isJoined } = await flights.share(digest, call, (leading) => fetchAndKeep(visit, leading));
+    if (isJoined) tell(visit, { status: "coalesced" });
+    return answer;
+  }
+
   return async (request, call) => {
-    const may = permissionFrom(call.cacheControl);
-    if (!may.write) {
-      call.record.cache = { status: "bypass" };
-      return upstream(request, call);
+    const asked = directivesFrom(call.cacheControl);
+    const visit: Visit = { request, call, asked, digest: await keyOf(call.tenant, request) };
+    const mayRead = !(asked.noStore || asked.noCache);
+    call.record.cache = mayRead ? { status: "miss", forwarded: "miss" } : { status: "bypass", forwarded: "bypass" };
+
+    let found: Found | undefined;
+    if (mayRead) {
+      found = await find(visit);
+      if (found) {
+        const use = useOf(found.ageSeconds, asked, lifetimes);
+        if (use === "fresh") return handOut(visit, found, "hit");
+        if (use === "stale" || use === "revalidate") {
+          if (use === "revalidate") revalidate(visit);
+          return handOut(visit, found, "stale");
+        }
+        tell(visit, { status: "miss", forwarded: use === "refused" ? "request" : "stale" });
+      }
     }
-    const key = await options.keyOf(call.tenant, request);
-    if (may.read) {
-      const hit = await lookUp(key, call, options);
-      if (hit) return hit;
-    } else {
-      call.record.cache = { status: "bypass" };
+    if (asked.onlyIfCached) {
+      throw new GatewayError("deadline_exceeded", "There is no answer in the cache.", { code: "cache_miss" });
     }
-    return await storing(upstream, request, call, (generation) => write(key, generation, call, options));
+    try {
+      return asked.noStore ? await upstream(request, call) : await fetchShared(visit);
+    } catch (error) {
+      if (!(error instanceof GatewayError && isProviders.has(error.kind) && mayUseOnError(asked))) throw error;
+      const fallback = mayRead ? found : await find(visit);
+      if (!fallback || !helpsOnError(fallback.ageSeconds, asked, lifetimes)) throw error;
+      tell(visit, { failedWith: error.code });
+      return handOut(visit, fallback, "stale");
+    }
   };
 }
 
-/** A fresh entry's answer. Writes down what was found and how long it took. */
-async function lookUp(
-  key: string,
-  call: Call,
-  { store, seal, ttlSeconds }: CacheOptions,
-): Promise<Generation | undefined> {
-  const startedMs = Date.now();
-  const stored = await store.get(key);
-  const text = stored === undefined ? undefined : await seal.open(stored, call.tenant, key);
-  const nowMs = Date.now();
-  const generation = text === undefined ? undefined : decodeEntry(text, call.tenant)?.generation;
-  const ageSeconds = generation ? Math.max(0, Math.floor((nowMs - generation.createdAtMs) / 1000)) : 0;
-  const readMs = nowMs - startedMs;
-  if (!generation || ageSeconds >= ttlSeconds) {
-    call.record.cache = { status: "miss", readMs };
-    return undefined;
-  }
-  call.record.cache = { status: "hit", ttlSeconds: ttlSeconds - ageSeconds, ageSeconds, readMs };
-  return generation;
-}
-
-/** Asks the upstream and hands a complete, storable answer to `keep`: at once, or when its stream has ended well. */
-async function storing(
-  upstream: Generate,
-  request: GenerationRequest,
-  call: Call,
-  keep: (generation: Generation) => boolean,
-) {
-  const answer = await upstream(request, call);
-  if (isStream(answer)) {
-    const keepStorable = (generation: Generation) => void (isStorable(generation) && keep(generation));
-    return { ...answer, chunks: watched(answer, keepStorable) };
-  }
-  if (call.record.cache && isStorable(answer)) call.record.cache.stored = keep(answer);
-  return answer;
-}
-
-/** Writes an entry behind the answer's back. Returns whether it is small enough to be written. */
-function write(key: string, generation: Generation, call: Call, options: CacheOptions): boolean {
-  const text = encodeEntry({ tenant: call.tenant, generation });
-  if (text.length > maxEntryChars) return false;
-  const { store, seal, ttlSeconds, staleSeconds } = options;
-  const written = seal.seal(text, call.tenant, key).then((sealed) => store.put(key, sealed, ttlSeconds + staleSeconds));
-  call.waitUntil(written.catch(() => logWarning("cache_write_failed", { requestId: call.requestId })));
-  return true;
-}
+/** The failures for which an older answer is better than none: the providers', not the caller's. */
+const isProviders: ReadonlySet<ErrorKind> = new Set([
+  "upstream_unavailable",
+  "upstream_bad_response",
+  "upstream_auth",
+  "deadline_exceeded",
+  "rate_limited",
+]);

@@ -1,12 +1,16 @@
 import * as z from "zod/mini";
 import { finishReasons, type Generation } from "../generation.ts";
+import { pack, unpack } from "./bytes.ts";
 import { schemaVersion } from "./key.ts";
 
-/** What stands in KV under a key: a complete answer, whose it is, and when it was made. */
+/** What is kept under a key: a complete answer, whose it is, and when it was made. */
 export interface Entry {
   readonly tenant: string;
   readonly generation: Generation;
 }
+
+/** A longer answer, as JSON, is not kept. */
+const maxEntryBytes = 4 * 1024 * 1024;
 
 const count = z.int().check(z.nonnegative());
 const jsonObject = z.record(z.string(), z.json());
@@ -34,18 +38,28 @@ const entrySchema = z.object({
   }),
 });
 
-export function encodeEntry(entry: Entry): string {
-  return JSON.stringify({ version: schemaVersion, ...entry });
+/** An entry as text; undefined where it is too long to be kept. */
+export function entryText(entry: Entry): string | undefined {
+  const text = JSON.stringify({ version: schemaVersion, ...entry });
+  // A character has one byte at least and three at most, so most texts need no counting.
+  if (text.length * 3 <= maxEntryBytes) return text;
+  return new TextEncoder().encode(text).length <= maxEntryBytes ? text : undefined;
 }
 
-/** The entry in a stored text; undefined where it is corrupt, of another schema version or of another tenant. */
-export function decodeEntry(text: string, tenant: string): Entry | undefined {
-  let value: unknown;
+/** An entry's text as it is stored. */
+export const encodeEntry = pack;
+
+/** The entry in stored bytes; undefined where it is corrupt, too large, of another schema version or of another tenant. */
+export async function decodeEntry(bytes: Uint8Array, tenant: string): Promise<Entry | undefined> {
+  const text = await unpack(bytes, maxEntryBytes);
+  const parsed = entrySchema.safeParse(text === undefined ? undefined : valueIn(text));
+  return parsed.success && parsed.data.tenant === tenant ? parsed.data : undefined;
+}
+
+function valueIn(text: string): unknown {
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
-  const parsed = entrySchema.safeParse(value);
-  return parsed.success && parsed.data.tenant === tenant ? parsed.data : undefined;
 }

@@ -2,7 +2,7 @@ import canonicalize from "canonicalize";
 import type { GenerationDefaults, GenerationRequest } from "../generation.ts";
 
 /** Raised whenever the meaning of a key or the form of an entry changes, so that older entries are never read as newer ones. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 export interface KeyOptions {
   readonly defaults: GenerationDefaults;
@@ -12,7 +12,7 @@ export interface KeyOptions {
   readonly secret?: string;
 }
 
-/** From tenant and request to the KV key; two requests share it only when tenant and meaning are the same. */
+/** From tenant and request to a digest; two requests share it only when tenant and meaning are the same. */
 export type KeyOf = (tenant: string, request: GenerationRequest) => Promise<string>;
 
 /**
@@ -41,11 +41,11 @@ function meaning(
   };
 }
 
-/** The key over version, tenant, operation and the request's meaning. */
+/** The digest over version, tenant, operation and the request's meaning. */
 export function keyOf(options: KeyOptions): KeyOf {
   const digest = digestWith(options.secret);
   return async (tenant, request) => {
-    return `generation:v${schemaVersion}:${await digest([schemaVersion, tenant, "generate", meaning(request, options)])}`;
+    return await digest([schemaVersion, tenant, "generate", meaning(request, options)]);
   };
 }
 

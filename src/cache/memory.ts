@@ -1,22 +1,23 @@
 /** Values kept in this isolate while there is room for them. */
 export interface Memory<T> {
   get(key: string): T | undefined;
-  /** `chars` is how large the value counts. */
-  put(key: string, value: T, chars: number): void;
+  /** `size` is how large the value counts. */
+  put(key: string, value: T, size: number): void;
+  drop(key: string): void;
 }
 
 export interface MemoryOptions {
   /** All values together; the oldest make room for new ones. */
-  readonly maxChars: number;
+  readonly maxSize: number;
   readonly ttlMs: number;
 }
 
-export function createMemory<T>({ maxChars, ttlMs }: MemoryOptions): Memory<T> {
+export function createMemory<T>({ maxSize, ttlMs }: MemoryOptions): Memory<T> {
   // In the order in which they were put, so the oldest is the first.
-  const kept = new Map<string, { readonly value: T; readonly chars: number; readonly endsMs: number }>();
+  const kept = new Map<string, { readonly value: T; readonly size: number; readonly endsMs: number }>();
   let total = 0;
   const drop = (key: string) => {
-    total -= kept.get(key)?.chars ?? 0;
+    total -= kept.get(key)?.size ?? 0;
     kept.delete(key);
   };
   return {
@@ -26,15 +27,16 @@ export function createMemory<T>({ maxChars, ttlMs }: MemoryOptions): Memory<T> {
       drop(key);
       return undefined;
     },
-    put(key, value, chars) {
+    put(key, value, size) {
       drop(key);
-      if (chars > maxChars) return;
-      kept.set(key, { value, chars, endsMs: Date.now() + ttlMs });
-      total += chars;
+      if (size > maxSize) return;
+      kept.set(key, { value, size, endsMs: Date.now() + ttlMs });
+      total += size;
       for (const oldest of kept.keys()) {
-        if (total <= maxChars) return;
+        if (total <= maxSize) return;
         drop(oldest);
       }
     },
+    drop,
   };
 }

@@ -1,19 +1,19 @@
-/** How an entry's text stands in the store. */
+/** How bytes stand in the store. */
 export interface Seal {
-  /** What to store under `key` for a tenant's text. */
-  seal(text: string, tenant: string, key: string): Promise<string>;
-  /** The text again; undefined where it was sealed otherwise: by another secret, for another tenant or key, or tampered with. */
-  open(sealed: string, tenant: string, key: string): Promise<string | undefined>;
+  /** What to store under `key` for a tenant's bytes. */
+  seal(bytes: Uint8Array, tenant: string, key: string): Promise<Uint8Array>;
+  /** The bytes again; undefined where they were sealed otherwise: by another secret, for another tenant or key, or tampered with. */
+  open(sealed: Uint8Array, tenant: string, key: string): Promise<Uint8Array | undefined>;
 }
 
-/** Texts as they are. */
-export const unsealed: Seal = { seal: async (text) => text, open: async (text) => text };
+/** Bytes as they are. */
+export const unsealed: Seal = { seal: async (bytes) => bytes, open: async (bytes) => bytes };
 
 const nonceBytes = 12;
 
 /**
  * AES-256-GCM under a key of the tenant's own, derived from the secret by HKDF-SHA-256 (RFC 5869), and bound to the store's
- * key, so that a stored value is of use to nobody else and nowhere else. Base64 of nonce and ciphertext.
+ * key, so that a stored value is of use to nobody else and nowhere else. Nonce and ciphertext.
  */
 export function sealedWith(secret: string): Seal {
   const encoder = new TextEncoder();
@@ -28,20 +28,18 @@ export function sealedWith(secret: string): Seal {
   };
   const parameters = (iv: Uint8Array, key: string) => ({ name: "AES-GCM", iv, additionalData: encoder.encode(key) });
   return {
-    async seal(text, tenant, key) {
+    async seal(bytes, tenant, key) {
       const nonce = crypto.getRandomValues(new Uint8Array(nonceBytes));
-      const encrypted = await crypto.subtle.encrypt(parameters(nonce, key), await keyOf(tenant), encoder.encode(text));
+      const encrypted = await crypto.subtle.encrypt(parameters(nonce, key), await keyOf(tenant), bytes);
       const sealed = new Uint8Array(nonceBytes + encrypted.byteLength);
       sealed.set(nonce);
       sealed.set(new Uint8Array(encrypted), nonceBytes);
-      return sealed.toBase64();
+      return sealed;
     },
     async open(sealed, tenant, key) {
       try {
-        const bytes = Uint8Array.fromBase64(sealed);
-        const [nonce, encrypted] = [bytes.subarray(0, nonceBytes), bytes.subarray(nonceBytes)];
-        const text = await crypto.subtle.decrypt(parameters(nonce, key), await keyOf(tenant), encrypted);
-        return new TextDecoder().decode(text);
+        const [nonce, encrypted] = [sealed.subarray(0, nonceBytes), sealed.subarray(nonceBytes)];
+        return new Uint8Array(await crypto.subtle.decrypt(parameters(nonce, key), await keyOf(tenant), encrypted));
       } catch {
         return undefined;
       }

@@ -1,26 +1,32 @@
-/** Where entries are kept. A miss is `undefined`, and so is everything that goes wrong when reading. */
+/** Where bytes are kept beyond this isolate. */
 export interface Store {
-  get(key: string): Promise<string | undefined>;
-  put(key: string, value: string, ttlSeconds: number): Promise<void>;
+  /** Null where nothing is there; undefined where that could not be learned within `limitMs`. Never throws. */
+  get(key: string, limitMs: number): Promise<Uint8Array | null | undefined>;
+  put(key: string, value: Uint8Array, ttlSeconds: number): Promise<void>;
+  delete(key: string): Promise<void>;
 }
 
 /** KV's own minimum (https://developers.cloudflare.com/kv/api/write-key-value-pairs/). */
 const minTtlSeconds = 60;
 
-/** A store in Workers KV. A read that fails or takes longer than `readTimeoutMs` is a miss. */
-export function kvStore(kv: KVNamespace, readTimeoutMs: number): Store {
+/** A store in Workers KV. */
+export function kvStore(kv: KVNamespace): Store {
   return {
-    async get(key) {
+    async get(key, limitMs) {
+      if (limitMs <= 0) return undefined;
       const { promise: late, resolve } = Promise.withResolvers<undefined>();
-      const timer = setTimeout(resolve, readTimeoutMs);
+      const timer = setTimeout(resolve, limitMs);
       // KV cannot be told to stop, so a late read is left behind.
-      const read = new Promise<string | null>((settle) => settle(kv.get(key, "text"))).catch(() => null);
+      const read = new Promise<unknown>((settle) => settle(kv.get(key, "arrayBuffer"))).catch(() => undefined);
       const value = await Promise.race([read, late]);
       clearTimeout(timer);
-      return value ?? undefined;
+      return value instanceof ArrayBuffer ? new Uint8Array(value) : value === null ? null : undefined;
     },
     async put(key, value, ttlSeconds) {
       await kv.put(key, value, { expirationTtl: Math.max(minTtlSeconds, ttlSeconds) });
+    },
+    async delete(key) {
+      await kv.delete(key);
     },
   };
 }

@@ -19,6 +19,8 @@ export interface Config {
     readonly ttlSeconds: number;
     readonly staleSeconds: number;
     readonly readTimeoutMs: number;
+    /** Of the memory before KV, in each isolate; 0 for none. */
+    readonly memoryBytes: number;
     readonly scope: "tenant" | "user";
     readonly keySecret?: string;
     readonly encryptionKey?: string;

@@ -68,6 +68,7 @@ function assemble({ values }: Reading, providers: Config["ai"]["providers"]): Co
       ttlSeconds: need(values["cache.ttl_seconds"]),
       staleSeconds: need(values["cache.stale_seconds"]),
       readTimeoutMs: need(values["cache.read_timeout_ms"]),
+      memoryBytes: need(values["cache.memory_bytes"]),
       scope: need(values["cache.scope"]),
       keySecret: values["cache.key_secret"],
       encryptionKey: values["cache.encryption_key"],

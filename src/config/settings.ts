@@ -147,6 +147,9 @@ export const settings = {
   "cache.read_timeout_ms": setting(whole("milliseconds", 1, 10_000), "A read that takes longer is a miss.", {
     default: "50",
   }),
+  "cache.memory_bytes": setting(whole("bytes", 0, 67_108_864), "Memory for answers in each isolate; 0 is none.", {
+    default: "4194304",
+  }),
   "cache.scope": setting(oneOf("tenant", "user"), "Who shares an answer; `user`: the caller's `user` joins the key.", {
     default: "tenant",
   }),

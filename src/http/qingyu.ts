@@ -6,7 +6,7 @@ import type { RequestRecord } from "../telemetry/record.ts";
 import type { Generate } from "../upstream.ts";
 import { answerEvents, answerJson, recordChunk } from "./answer.ts";
 import { startCall, type Walk } from "./context.ts";
-import { envelopes } from "./envelopes.ts";
+import { envelopes, qingyuSuccess } from "./envelopes.ts";
 import { sseEvent } from "./event-stream.ts";
 import { requireWithinLimits } from "./limits.ts";
 import { allowOnly } from "./method-not-allowed.ts";
@@ -31,7 +31,7 @@ export function qingyuFace(config: Config, generate: Generate): Hono<Walk> {
     const answer = generate(request, started.call);
     if (!stream) {
       const generation = await collect(await answer);
-      return answerJson(c, generation, success(dataOf(generation), record.requestId));
+      return answerJson(c, generation, qingyuSuccess(dataOf(generation), record.requestId));
     }
     return await answerEvents(c, answer, started, {
       events: (answer) => eventsOf(answer, record),
@@ -46,11 +46,6 @@ export function qingyuFace(config: Config, generate: Generate): Hono<Walk> {
 
 function acceptsEvents(accept = ""): boolean {
   return accept.split(",").some((range) => range.split(";", 1)[0]?.trim().toLowerCase() === "text/event-stream");
-}
-
-/** The platform's envelope; `timestamp` in Unix milliseconds. */
-function success(data: unknown, requestId: string) {
-  return { code: 0, message: "success", data, timestamp: Date.now(), request_id: requestId };
 }
 
 function dataOf(generation: Generation) {

@@ -1,4 +1,4 @@
-import type { RequestRecord } from "./record.ts";
+import { type CacheRecord, isFromCache, type RequestRecord } from "./record.ts";
 
 /** The `x-qingyu-*`, cache and timing headers of a generation's answer (design sections 6 and 7). */
 export function answerHeaders(record: RequestRecord, nowMs: number): Record<string, string> {
@@ -9,9 +9,9 @@ export function answerHeaders(record: RequestRecord, nowMs: number): Record<stri
   if (cache) {
     headers["cache-status"] = cacheStatus(cache);
     headers["x-cache"] = cache.status.toUpperCase();
-    if (cache.status === "hit") {
+    if (isFromCache(cache)) {
       headers.age = String(cache.ageSeconds ?? 0);
-      attempts.unshift("cache:hit");
+      attempts.push(`cache:${cache.status}`);
     }
   }
   if (record.replayed) headers["idempotent-replayed"] = "true";
@@ -21,9 +21,11 @@ export function answerHeaders(record: RequestRecord, nowMs: number): Record<stri
 }
 
 /** RFC 9211. */
-function cacheStatus(cache: NonNullable<RequestRecord["cache"]>): string {
-  if (cache.status === "hit") return `QingyuGateway; hit; ttl=${cache.ttlSeconds ?? 0}`;
-  return `QingyuGateway; fwd=${cache.status}${cache.stored ? "; stored" : ""}`;
+function cacheStatus({ status, forwarded, failedWith, ttlSeconds = 0, stored }: CacheRecord): string {
+  if (failedWith !== undefined) return `QingyuGateway; fwd=${forwarded}; ttl=${ttlSeconds}; detail=${failedWith}`;
+  if (status === "hit" || status === "stale") return `QingyuGateway; hit; ttl=${ttlSeconds}`;
+  if (status === "coalesced") return `QingyuGateway; fwd=${forwarded}; collapsed`;
+  return `QingyuGateway; fwd=${forwarded}${stored ? "; stored" : ""}`;
 }
 
 /** W3C Server-Timing: `cache`, one entry per attempt in order, and `gateway` for what is left: our own time. Milliseconds. */

@@ -1,4 +1,4 @@
-import type { RequestRecord } from "./record.ts";
+import { isFromCache, type RequestRecord } from "./record.ts";
 
 /**
  * The request's one log line, as JSON: ids, what was asked of whom, how it ended, counts, durations in ms, sizes in bytes.
@@ -16,7 +16,8 @@ export function logLine(record: RequestRecord, status: number, nowMs: number): s
     usage: usage && {
       ...usage.split,
       totalTokens: usage.totalTokens,
-      cached: cache?.status === "hit" || record.replayed === true,
+      // Not billed again.
+      cached: record.replayed === true || (cache !== undefined && (isFromCache(cache) || cache.status === "coalesced")),
     },
     stream: streamed !== undefined,
     durationMs: nowMs - startedAtMs,

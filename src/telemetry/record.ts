@@ -14,15 +14,24 @@ export interface AttemptRecord {
 }
 
 /** What the cache did, in the terms of RFC 9211. */
-interface CacheRecord {
-  status: "hit" | "miss" | "bypass";
-  /** How long the entry stays fresh; hits only. */
+export interface CacheRecord {
+  status: "hit" | "stale" | "miss" | "coalesced" | "bypass";
+  /** Why the request went on to a provider, if it did: nothing there, something too old for us or for the caller, or the caller forbade to look. */
+  forwarded: "miss" | "stale" | "request" | "bypass";
+  /** Code of the error that an older answer stands in for. */
+  failedWith?: string;
+  /** How long the entry stays fresh; negative where it is not. */
   ttlSeconds?: number;
   ageSeconds?: number;
   /** Known to be written (RFC 9211 `stored`). */
   stored?: boolean;
   /** How long the read took or was waited for. */
   readMs?: number;
+}
+
+/** Whether an entry answered. */
+export function isFromCache({ status }: CacheRecord): boolean {
+  return status === "hit" || status === "stale";
 }
 
 /** What is written down about a request on its way; the log line and the answer's headers are read off it. */

@@ -1,0 +1,233 @@
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { type Ask, type Face, gateway } from "./support/gateway.ts";
+import { provider, upstream } from "./support/upstream.ts";
+import { badPieces, goodPieces, goodText } from "./upstreams/texts.ts";
+
+/** A gateway with a cache, in front of one back end, and a question that nobody else asks. */
+function scene(scenario: string, settings: Record<string, string> = {}, more: Record<string, string> = {}) {
+  const ai = upstream(scenario);
+  const { ask, open } = gateway([provider("ai", "openai", ai, more)], { QINGYU_CACHE_ENABLED: "true", ...settings });
+  const question = crypto.randomUUID();
+  const bodies: Record<Face, object> = {
+    openai: { messages: [{ role: "user", content: question }] },
+    qingyu: { prompt: question },
+    connect: { prompt: question },
+  };
+  const asked = ({ face = "openai", ...rest }: Ask = {}): Ask => ({ face, body: { ...bodies[face] }, ...rest });
+  return { ai, ask: (how?: Ask) => ask(asked(how)), open: (how?: Ask) => open(asked(how)) };
+}
+
+const many = (count: number, each: (index: number) => Promise<unknown>) =>
+  Promise.all(Array.from({ length: count }, (_, index) => each(index)));
+
+describe("identical requests in flight", () => {
+  it("make one upstream call, a thousand of them, plain and streamed", async () => {
+    const { ai, ask } = scene("slow:200");
+    const answers = await Promise.all(Array.from({ length: 1_000 }, (_, index) => ask({ stream: index % 2 === 0 })));
+    expect(new Set(answers.map(({ status, content }) => `${status} ${content}`))).toEqual(new Set([`200 ${goodText}`]));
+    const cache = Map.groupBy(answers, ({ headers }) => headers.get("x-cache"));
+    expect([cache.get("MISS")?.length, cache.get("COALESCED")?.length]).toEqual([1, 999]);
+    expect(await ai.seen()).toHaveLength(1);
+  });
+
+  it.each([true, false])("say so in their headers and their log: leader streams %s", async (stream) => {
+    const { ask } = scene("slow:100");
+    const [leader, joined] = await Promise.all([ask({ stream }), ask()]);
+    expect(leader.headers.get("cache-status")).toMatch(/^QingyuGateway; fwd=miss/);
+    expect(joined.headers.get("cache-status")).toBe("QingyuGateway; fwd=miss; collapsed");
+    expect(joined.headers.get("x-qingyu-provider")).toBe("ai");
+    expect(JSON.parse(joined.log.at(-1) ?? "")).toMatchObject({ cache: "coalesced", attempts: [] });
+  });
+
+  it("are told what came so far and then follow live, however late they come", async () => {
+    const { ai, open, ask } = scene("slow:250");
+    const first = (await open({ stream: true })).body?.getReader();
+    const decoder = new TextDecoder();
+    let seen = "";
+    while (!seen.includes(goodPieces[1] ?? "")) seen += decoder.decode((await first?.read())?.value, { stream: true });
+    const sinceMs = Date.now();
+    const late = (await open({ stream: true })).body?.getReader();
+    let told = "";
+    while (!told.includes(goodPieces[1] ?? "")) told += decoder.decode((await late?.read())?.value, { stream: true });
+    // What came so far was there at once; what was still to come is not there yet.
+    expect(Date.now() - sinceMs).toBeLessThan(200);
+    expect([told.includes(goodPieces[0] ?? ""), told.includes(goodPieces[2] ?? "")]).toEqual([true, false]);
+    for (const reader of [first, late]) {
+      let rest = "";
+      for (let part = await reader?.read(); part && !part.done; part = await reader?.read())
+        rest += decoder.decode(part.value, { stream: true });
+      expect(rest).toMatch(/data: \[DONE\]\n\n$/);
+    }
+    expect(await ai.seen()).toHaveLength(1);
+    expect((await ask()).headers.get("x-cache")).toBe("HIT");
+  });
+
+  it("are not joined by who wants nothing stored, or asks something else", async () => {
+    const { ai, ask } = scene("slow:150");
+    await Promise.all([
+      ask(),
+      ask({ headers: { "cache-control": "no-store" } }),
+      ask({ body: { messages: [{ role: "user", content: crypto.randomUUID() }] } }),
+    ]);
+    expect(await ai.seen()).toHaveLength(3);
+  });
+
+  it("fail for all in the same way", async () => {
+    const { ai, ask } = scene("slow-status:150:400");
+    const answers = await Promise.all([ask(), ask({ stream: true }), ask({ face: "openai" })]);
+    expect(answers.map(({ status, code }) => [status, code])).toEqual([1, 2, 3].map(() => [400, "invalid_request"]));
+    expect(await ai.seen()).toHaveLength(1);
+    // And nothing of it stays behind.
+    await ask();
+    expect(await ai.seen()).toHaveLength(2);
+  });
+
+  it("fail live for those who read live, and are asked for again by those who can still be helped", async () => {
+    const { ai, ask } = scene("turns:slow-cut:200|ok");
+    const [live, alsoLive, plain, atomic] = await Promise.all([
+      ask({ stream: true }),
+      ask({ stream: true }),
+      ask(),
+      ask({ stream: true, headers: { "x-qingyu-delivery": "atomic" } }),
+    ]);
+    for (const broken of [live, alsoLive]) {
+      expect([broken.status, broken.content, broken.code]).toEqual([200, badPieces.join(""), "upstream_bad_response"]);
+    }
+    for (const whole of [plain, atomic]) expect([whole.status, whole.content]).toEqual([200, goodText]);
+    expect(await ai.seen()).toHaveLength(2);
+  });
+});
+
+describe("a caller who leaves a shared call", () => {
+  it.each([true, false])("disturbs nobody, not even as its leader: stream %s", async (stream) => {
+    const { ai, ask, open } = scene("slow:200");
+    const caller = new AbortController();
+    const leader = open({ stream, signal: caller.signal });
+    await ai.seen("open");
+    const others = Promise.all([ask(), ask({ stream: true })]);
+    // They are aboard long before the fault server has answered this.
+    await ai.seen("open");
+    caller.abort();
+    expect((await others).map(({ status, content }) => [status, content])).toEqual([1, 2].map(() => [200, goodText]));
+    await (await leader).body?.cancel();
+    expect((await ai.seen()).map(({ state }) => state)).toEqual(["answered"]);
+  });
+
+  it("ends it as the last one", async () => {
+    const { ai, open } = scene("silent-mid");
+    const callers = [new AbortController(), new AbortController()];
+    const answers = callers.map(({ signal }) => open({ stream: true, signal }));
+    const readers = (await Promise.all(answers)).map(({ body }) => body?.getReader());
+    for (const reader of readers) await reader?.read();
+    callers[0]?.abort();
+    // One reader is left, so the call goes on.
+    expect((await ai.seen()).map(({ state }) => state)).toEqual(["open"]);
+    callers[1]?.abort();
+    expect((await ai.seen("left")).map(({ state }) => state)).toEqual(["left"]);
+  });
+
+  it("ends a call that has not begun to answer", async () => {
+    const { ai, open } = scene("silent");
+    const callers = Array.from({ length: 3 }, () => new AbortController());
+    const answers = callers.map(({ signal }) => open({ signal }));
+    await ai.seen("open");
+    for (const caller of callers) caller.abort();
+    expect((await ai.seen("left")).map(({ state }) => state)).toEqual(["left"]);
+    for (const answer of answers) await (await answer).body?.cancel();
+    expect(await ai.seen()).toHaveLength(1);
+  });
+
+  it("leaves the key to whoever comes next", async () => {
+    const { ai, ask, open } = scene("turns:silent|ok");
+    const caller = new AbortController();
+    const gone = open({ signal: caller.signal });
+    await ai.seen("open");
+    caller.abort();
+    expect((await ask()).content).toBe(goodText);
+    await (await gone).body?.cancel();
+  });
+});
+
+describe("the time limits of a shared call", () => {
+  it("are each caller's own", async () => {
+    const { ai, ask } = scene("slow:600");
+    const [patient, hurried] = await Promise.all([ask(), ask({ headers: { "x-request-timeout-ms": "200" } })]);
+    expect([patient.status, hurried.status, hurried.code]).toEqual([200, 504, "upstream_timeout"]);
+    expect(await ai.seen()).toHaveLength(1);
+  });
+
+  it("of a leader in a hurry do not end it for the others", async () => {
+    const { ai, ask } = scene("turns:slow:400|ok");
+    const hurried = ask({ headers: { "x-request-timeout-ms": "200" } });
+    await ai.seen("open");
+    const patient = await ask();
+    expect([(await hurried).status, patient.status]).toEqual([504, 200]);
+  });
+
+  it("hold a stream back that nobody reads, however many share it", async () => {
+    const { ai, open } = scene("endless-tokens");
+    const readers = (await Promise.all([open({ stream: true }), open({ stream: true })])).map(({ body }) =>
+      body?.getReader(),
+    );
+    for (const reader of readers) await reader?.read();
+    expect((await ai.seen("stalled")).map(({ state }) => state)).toEqual(["stalled"]);
+    for (const reader of readers) await reader?.cancel();
+    expect((await ai.seen("left")).map(({ state }) => state)).toEqual(["left"]);
+  });
+});
+
+describe("nothing partial, filtered, empty or failed", () => {
+  const faults = [
+    "reset",
+    "close",
+    "html:200",
+    "html:503",
+    "status:429",
+    "empty",
+    "garbage",
+    "vague",
+    "filtered",
+    "error:400:content_filter",
+    "reset-body",
+    "close-body",
+    "reset-mid",
+    "close-mid",
+    "unfinished",
+    "garbage-mid",
+    "error-mid:server_error",
+    "done-only",
+    "finish:nonsense",
+    "finish:content_filter",
+    "not-utf8",
+    "deep",
+    "redirect:302",
+    "slow-cut:20",
+  ];
+
+  it("is ever stored, whatever the fault and whoever asks", async () => {
+    const list = async () => new Set((await env.CACHE.list()).keys.map(({ name }) => name));
+    const before = await list();
+    await many(faults.length, async (index) => {
+      for (const stream of [false, true]) {
+        const { ask } = scene(faults[index] ?? "");
+        await Promise.all([
+          ask({ stream }),
+          ask({ stream: !stream }),
+          ask({ stream, headers: { "idempotency-key": crypto.randomUUID() } }),
+        ]);
+      }
+    });
+    const added = [...(await list())].filter((name) => !before.has(name));
+    const kept = await Promise.all(
+      added.map(
+        async (name) =>
+          `${name} ${new TextDecoder().decode((await env.CACHE.get(name, "arrayBuffer")) ?? new ArrayBuffer())}`,
+      ),
+    );
+    // What the provider itself filtered in a complete answer is replayed under an idempotency key, and only there.
+    expect(kept.filter((entry) => !(entry.startsWith("idempotency:") && entry.includes('"content_filter"')))).toEqual(
+      [],
+    );
+  });
+});
