@@ -27,6 +27,7 @@ export function gatewaySettings(mockPort: number): Record<string, string> {
 export const variants = {
   openai: { AI_PROVIDERS: "openai", QINGYU_CACHE_ENABLED: "false" },
   cached: { AI_PROVIDERS: "openai", QINGYU_CACHE_ENABLED: "true" },
+  kvCached: { AI_PROVIDERS: "openai", QINGYU_CACHE_ENABLED: "true", QINGYU_CACHE_MEMORY_BYTES: "0" },
   aiService: { AI_PROVIDERS: "ai-service", QINGYU_CACHE_ENABLED: "false" },
 } as const;
 
@@ -54,6 +55,7 @@ export async function startWorkers({ path }: Bundle, mockPort: number): Promise<
     kvReader,
     openai: await gateway("openai"),
     cached: await gateway("cached"),
+    kvCached: await gateway("kvCached"),
     aiService: await gateway("aiService"),
   };
 }
@@ -75,7 +77,8 @@ export const cases: readonly Case[] = [
   { name: "OpenAI, cache miss", worker: "cached", beside: "bare forwarder", isUnique: true },
   { name: "AI service, Connect", worker: "aiService", beside: "bare forwarder" },
   { name: "bare KV reader", worker: "kvReader" },
-  { name: "cache hit", worker: "cached", beside: "bare KV reader" },
+  { name: "cache hit, KV", worker: "kvCached", beside: "bare KV reader" },
+  { name: "cache hit, memory", worker: "cached", beside: "bare KV reader" },
   { name: "bare stream", worker: "forward", stream: "at once" },
   { name: "OpenAI stream", worker: "openai", beside: "bare stream", stream: "at once" },
   { name: "AI service stream", worker: "aiService", beside: "bare stream", stream: "at once" },

@@ -8,6 +8,8 @@ import { createInterface } from "node:readline";
 
 export interface Worker {
   readonly port: number;
+  /** Of all isolates, the first one's included. */
+  readonly ports: readonly number[];
   /** Of V8's inspector; only where it was asked for. */
   readonly inspectorPort?: number;
   /** From spawning the process until its first answer. */
@@ -23,6 +25,8 @@ export interface WorkerOptions {
   readonly bindings: Readonly<Record<string, string>>;
   /** A path that answers once the worker is up. */
   readonly readyPath: string;
+  /** How many isolates run it, each on a port of its own, with one KV and one set of Durable Objects. */
+  readonly isolates?: number;
   /** Whether V8's inspector listens; for profiling only. */
   readonly inspect?: boolean;
   /** What the worker logs; unless somebody listens it goes to /dev/null. */
@@ -34,11 +38,18 @@ const { default: workerdPath } = createRequire(import.meta.url)("workerd");
 /**
  * Runs a built worker in a `workerd serve` process of its own, with a KV namespace `CACHE` kept in memory beside it. The process ends with this one, whatever happens.
  */
-export async function startWorker({ script, bindings, readyPath, inspect, onLog }: WorkerOptions): Promise<Worker> {
+export async function startWorker({
+  script,
+  bindings,
+  readyPath,
+  isolates = 1,
+  inspect,
+  onLog,
+}: WorkerOptions): Promise<Worker> {
   const folder = mkdtempSync(join(tmpdir(), "qingyu-bench-"));
   cpSync(script, join(folder, "main.js"));
   cpSync(join(import.meta.dirname, "workers/kv-store.js"), join(folder, "kv.js"));
-  writeFileSync(join(folder, "config.capnp"), configFor(bindings));
+  writeFileSync(join(folder, "config.capnp"), configFor(bindings, isolates, hasObjects(script)));
 
   const startedMs = performance.now();
   const inspector = inspect ? ["--inspector-addr=127.0.0.1:0"] : [];
@@ -51,7 +62,7 @@ export async function startWorker({ script, bindings, readyPath, inspect, onLog 
     rmSync(folder, { recursive: true, force: true });
   };
   process.once("exit", kill);
-  const ports = await listeningPorts(workerd);
+  const ports = await listeningPorts(workerd, isolates);
   const ready = await fetch(`http://127.0.0.1:${ports.port}${readyPath}`);
   const startMs = performance.now() - startedMs;
   if (!ready.ok) throw new Error(`${script} is not ready: ${ready.status} ${await ready.text()}`);
@@ -68,14 +79,19 @@ export async function startWorker({ script, bindings, readyPath, inspect, onLog 
   };
 }
 
-/** The ports that workerd chose, from what it says on descriptor 3, one JSON object a line; the HTTP socket's is the last. */
-async function listeningPorts(workerd: ChildProcess): Promise<Pick<Worker, "port" | "inspectorPort">> {
+/** The ports that workerd chose, from what it says on descriptor 3, one JSON object a line; the HTTP sockets' are the last. */
+async function listeningPorts(
+  workerd: ChildProcess,
+  isolates: number,
+): Promise<Pick<Worker, "port" | "ports" | "inspectorPort">> {
   const control = workerd.stdio[3];
   if (!control || !("read" in control)) throw new Error("workerd has no control descriptor");
   let inspectorPort: number | undefined;
+  const ports: number[] = [];
   for await (const line of createInterface({ input: control })) {
     const said: { event: string; port: number } = JSON.parse(line);
-    if (said.event === "listen") return { port: said.port, inspectorPort };
+    if (said.event === "listen") ports.push(said.port);
+    if (ports.length === isolates) return { port: ports[0] ?? 0, ports, inspectorPort };
     if (said.event === "listen-inspector") inspectorPort = said.port;
   }
   throw new Error("workerd did not start");
@@ -89,23 +105,36 @@ function compatibility(): string {
   return `compatibilityDate = ${date}, compatibilityFlags = ${flags}`;
 }
 
-function configFor(bindings: Readonly<Record<string, string>>): string {
+/** Whether the script is the gateway's, with its Durable Objects, and no bare worker. */
+function hasObjects(script: string): boolean {
+  return readFileSync(script, "utf8").includes("COORDINATOR");
+}
+
+function configFor(bindings: Readonly<Record<string, string>>, isolates: number, hasObjects: boolean): string {
   const texts = Object.entries(bindings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
+  const objects = '(name = "COORDINATOR", durableObjectNamespace = (className = "Coordinator", serviceName = "main"))';
+  const all = [...texts, '(name = "CACHE", kvNamespace = "kv")', ...(hasObjects ? [objects] : [])].join(", ");
+  const names = Array.from({ length: isolates }, (_, index) => (index === 0 ? "main" : `main${index}`));
+  const services = names.map(
+    (name) => `(name = "${name}", worker = (
+      modules = [(name = "main.js", esModule = embed "main.js")],
+      bindings = [${all}],
+      ${hasObjects && name === "main" ? 'durableObjectNamespaces = [(className = "Coordinator", uniqueKey = "coordinator")], durableObjectStorage = (inMemory = void),' : ""}
+      ${compatibility()},
+    ))`,
+  );
+  const sockets = names.map((name) => `(name = "${name}", address = "127.0.0.1:0", http = (), service = "${name}")`);
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
-    (name = "main", worker = (
-      modules = [(name = "main.js", esModule = embed "main.js")],
-      bindings = [${[...texts, '(name = "CACHE", kvNamespace = "kv")'].join(", ")}],
-      ${compatibility()},
-    )),
+    ${services.join(",\n    ")},
     (name = "kv", worker = (
       modules = [(name = "kv.js", esModule = embed "kv.js")],
       ${compatibility()},
     )),
     (name = "internet", network = (allow = ["local"])),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  sockets = [${sockets.join(", ")}],
 );
 `;
 }

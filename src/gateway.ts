@@ -1,4 +1,6 @@
 import { cached } from "./cache/cached.ts";
+import { coordinatedBy, uncoordinated } from "./cache/coordinated.ts";
+import type { Coordinator } from "./cache/coordinator.ts";
 import { createEntries } from "./cache/entries.ts";
 import { createEpochs } from "./cache/epochs.ts";
 import { idempotent } from "./cache/idempotent.ts";
@@ -20,9 +22,13 @@ import { readiness } from "./resilience/readiness.ts";
 import { logWarning } from "./telemetry/log.ts";
 import type { Gateway, Generate, Provider } from "./upstream.ts";
 
+export { Coordinator } from "./cache/coordinator.ts";
+
 export interface GatewayDependencies {
   /** Absent where no namespace is bound: then nothing is cached. */
   readonly kv?: KVNamespace;
+  /** Absent where isolates cannot be coordinated. */
+  readonly coordinators?: DurableObjectNamespace<Coordinator>;
   readonly fetch: Fetch;
   /** Unix milliseconds. */
   readonly now?: () => number;
@@ -36,7 +42,7 @@ const retryBudget = { percent: 10, reserve: 10 };
 /** Builds what answers a request: answers known by their idempotency key, then the cache, then the providers in their order. */
 export function createGateway(
   config: Config,
-  { kv, fetch, now = Date.now, random = Math.random }: GatewayDependencies,
+  { kv, coordinators, fetch, now = Date.now, random = Math.random }: GatewayDependencies,
 ): Gateway {
   const defaults: GenerationDefaults = {
     model: config.ai.model,
@@ -58,16 +64,19 @@ export function createGateway(
     hedge: afterMs > 0 ? { afterMs, budget: createBudget({ percent: maxPercent, reserve: 0 }) } : undefined,
     random,
   });
-  return { ...withCache(chain, config.cache, defaults, kv), readiness: readiness(members, now) };
+  return { ...withCache(chain, config.cache, defaults, kv, coordinators), readiness: readiness(members, now) };
 }
 
 /** The chain behind what is remembered of its answers. */
 function withCache(
   chain: Generate,
-  { enabled, scope, keySecret, encryptionKey, memoryBytes, readTimeoutMs, ttlSeconds, staleSeconds }: Config["cache"],
+  config: Config["cache"],
   defaults: GenerationDefaults,
   kv: KVNamespace | undefined,
+  coordinators: DurableObjectNamespace<Coordinator> | undefined,
 ): Pick<Gateway, "generate" | "purge"> {
+  const { enabled, scope, keySecret, encryptionKey, isCoordinated } = config;
+  const { memoryBytes, readTimeoutMs, ttlSeconds, staleSeconds } = config;
   const digest = digestWith(keySecret);
   const seal = encryptionKey === undefined ? unsealed : sealedWith(encryptionKey);
   if (!kv || !enabled) {
@@ -78,7 +87,11 @@ function withCache(
   const keys = keyOf({ defaults, scope, secret: keySecret });
   const epochs = createEpochs({ store, digest, keptSeconds });
   const entries = createEntries({ store, seal, epochs, memoryBytes, keptSeconds, readTimeoutMs });
-  const answers = cached(chain, { entries, keyOf: keys, lifetimes: { ttlSeconds, staleSeconds } });
+  const coordinate =
+    coordinators && isCoordinated
+      ? coordinatedBy({ objects: coordinators, seal, claimTimeoutMs: readTimeoutMs })
+      : uncoordinated;
+  const answers = cached(chain, { entries, coordinate, keyOf: keys, lifetimes: { ttlSeconds, staleSeconds } });
   return {
     generate: idempotent(answers, { digest, store, seal, readTimeoutMs }),
     purge: purgeFrom(entries, epochs, keys),

@@ -3,6 +3,8 @@ import { loadConfig } from "./config/load.ts";
 import { createGateway } from "./gateway.ts";
 import { logWarning } from "./telemetry/log.ts";
 
+export { Coordinator } from "./gateway.ts";
+
 type App = ReturnType<typeof createApp>;
 
 /** One app per environment of bindings, so per isolate; its providers keep what they learn. */
@@ -27,7 +29,11 @@ function build(env: Env): App {
     logWarning("open", { reason: "no API keys are set: everyone may call" });
   return createApp({
     settings,
-    gateway: createGateway(settings.config, { kv: env.CACHE, fetch: (url, init) => fetch(url, init) }),
+    gateway: createGateway(settings.config, {
+      kv: env.CACHE,
+      coordinators: env.COORDINATOR,
+      fetch: (url, init) => fetch(url, init),
+    }),
   });
 }
 

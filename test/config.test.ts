@@ -51,6 +51,7 @@ describe("the layers", () => {
         staleSeconds: 86_400,
         readTimeoutMs: 50,
         memoryBytes: 4_194_304,
+        isCoordinated: false,
         scope: "tenant",
         keySecret: undefined,
         encryptionKey: undefined,

@@ -3,6 +3,7 @@ import { type ErrorKind, GatewayError } from "../errors.ts";
 import type { Answer, Generation, GenerationRequest } from "../generation.ts";
 import type { CacheRecord } from "../telemetry/record.ts";
 import type { Call, Generate } from "../upstream.ts";
+import type { Coordinate } from "./coordinated.ts";
 import type { Entries } from "./entries.ts";
 import { createFlights } from "./flight.ts";
 import type { KeyOf } from "./key.ts";
@@ -19,6 +20,7 @@ import { watched } from "./watched.ts";
 
 export interface CacheOptions {
   readonly entries: Entries;
+  readonly coordinate: Coordinate;
   readonly keyOf: KeyOf;
   readonly lifetimes: Lifetimes;
 }
@@ -45,14 +47,16 @@ interface Found {
  * Throws what the upstream throws, and a `GatewayError` 504 `cache_miss` for `only-if-cached`. Whatever the store does wrong
  * is a miss.
  */
-export function cached(upstream: Generate, { entries, keyOf, lifetimes }: CacheOptions): Generate {
+export function cached(upstream: Generate, { entries, coordinate, keyOf, lifetimes }: CacheOptions): Generate {
   const flights = createFlights();
 
   /** The upstream's answer, which is kept when it is complete. */
-  async function fetchAndKeep({ request, digest }: Visit, call: Call): Promise<Answer> {
+  async function fetchAndKeep(visit: Visit, call: Call): Promise<Answer> {
+    const { request, digest } = visit;
     const keep = (generation: Generation) => isStorable(generation) && entries.keep(digest, generation, call);
-    const answer = await upstream(request, call);
+    const { answer, isJoined } = await coordinate(digest, call, (leading) => upstream(request, leading));
     if (isStream(answer)) return { ...answer, chunks: watched(answer, keep) };
+    if (isJoined) tell(visit, { status: "coalesced" });
     const isKept = keep(answer);
     if (call.record.cache) call.record.cache.stored = isKept;
     return answer;

@@ -98,7 +98,7 @@ interface State {
   answer?: Generation | Omit<GenerationStream, "chunks">;
   readonly chunks: GenerationChunk[];
   hasLanded: boolean;
-  error?: unknown;
+  error?: Error;
 }
 
 function takeOff(tag: string, call: Call, upstream: (call: Call) => Promise<Answer>, onOver: () => void): Flight {
@@ -133,7 +133,7 @@ function takeOff(tag: string, call: Call, upstream: (call: Call) => Promise<Answ
         }
       }
     } catch (error) {
-      state.error = error;
+      state.error = error instanceof Error ? error : new Error("the upstream threw something else", { cause: error });
     }
     state.hasLanded = true;
     onOver();
@@ -208,7 +208,8 @@ function takeOff(tag: string, call: Call, upstream: (call: Call) => Promise<Answ
       if (passenger.signal.aborted) getOff();
       try {
         while (!state.answer && !state.hasLanded) await news(passenger, isLeader);
-        if (!state.answer) throw isOnlyTheLeaders(state.error) ? new Stranded(state.error) : state.error;
+        if (!state.answer)
+          throw isOnlyTheLeaders(state.error) ? new Stranded(state.error) : (state.error ?? brokenOff());
         if (!("choices" in state.answer)) {
           const stream = { ...state.answer, chunks: follow(passenger, isLeader, getOff) };
           if (passenger.stream && passenger.delivery === "live") return stream;

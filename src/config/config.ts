@@ -21,6 +21,8 @@ export interface Config {
     readonly readTimeoutMs: number;
     /** Of the memory before KV, in each isolate; 0 for none. */
     readonly memoryBytes: number;
+    /** Whether a Durable Object lets one isolate ask for all. */
+    readonly isCoordinated: boolean;
     readonly scope: "tenant" | "user";
     readonly keySecret?: string;
     readonly encryptionKey?: string;

@@ -69,6 +69,7 @@ function assemble({ values }: Reading, providers: Config["ai"]["providers"]): Co
       staleSeconds: need(values["cache.stale_seconds"]),
       readTimeoutMs: need(values["cache.read_timeout_ms"]),
       memoryBytes: need(values["cache.memory_bytes"]),
+      isCoordinated: need(values["cache.coordinate"]),
       scope: need(values["cache.scope"]),
       keySecret: values["cache.key_secret"],
       encryptionKey: values["cache.encryption_key"],

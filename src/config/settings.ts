@@ -150,6 +150,11 @@ export const settings = {
   "cache.memory_bytes": setting(whole("bytes", 0, 67_108_864), "Memory for answers in each isolate; 0 is none.", {
     default: "4194304",
   }),
+  "cache.coordinate": setting(
+    yesOrNo(),
+    "Lets one of all isolates ask where they want the same at the same time (a Durable Object).",
+    { default: "false" },
+  ),
   "cache.scope": setting(oneOf("tenant", "user"), "Who shares an answer; `user`: the caller's `user` joins the key.", {
     default: "tenant",
   }),

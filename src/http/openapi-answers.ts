@@ -90,6 +90,12 @@ export const generateMessageEvent = z.object({ delta: z.string() });
 export const generateDoneEvent = z.object({ ...generated, requestId: z.string() });
 export const generateErrorEvent = z.object({ code: z.int(), message: z.string(), requestId: z.string() });
 
+export const purgedAnswer = z.object({
+  ...envelope,
+  code: z.literal(0),
+  data: z.object({ purged: z.enum(["all", "one"]) }),
+});
+
 export const qingyuErrorAnswer = z.object({
   ...envelope,
   code: z.int().check(z.describe("The platform's number.")),

@@ -67,6 +67,7 @@ export const example = {
       sseEvent(JSON.stringify({ ...done, requestId }), "done"),
     ].join(""),
   },
+  purged: { code: 0, message: "success", data: { purged: "all" }, timestamp: createdAtMs, request_id: requestId },
   connect: {
     request: { projectId: "qingyu", chapterId: "12", messages, options: { model, maxTokens: 200, temperature: 0.8 } },
     promptRequest: { projectId: "qingyu", chapterId: "12", prompt },

@@ -1,7 +1,7 @@
 /** Without examples, which swagger-ui would send. */
 const requestHeaders: Readonly<Record<string, string>> = {
   "cache-control":
-    "What the cache may do (RFC 9111): `no-store` (neither read nor written), `no-cache` (a fresh answer, which is kept).",
+    "What the cache may do (RFC 9111, RFC 5861): `no-store` (neither read nor written), `no-cache` (a fresh answer, which is kept), `max-age`, `max-stale`, `only-if-cached` (else 504 `cache_miss`), `stale-if-error`, `stale-while-revalidate`.",
   "idempotency-key":
     "1 to 255 visible ASCII characters: asked again under the same key within a day, the same request gets the same answer.",
   "x-qingyu-delivery":
@@ -18,7 +18,7 @@ const responseHeaders: Readonly<Record<string, readonly [description: string, ex
   "x-qingyu-attempts": ["Who was asked, in order, and how it went.", "ai-service:unavailable, openai:ok"],
   "idempotent-replayed": ["`true` where an earlier request with the same idempotency key was answered so.", "true"],
   "cache-status": ["What the cache did (RFC 9211).", "QingyuGateway; hit; ttl=3412"],
-  "x-cache": ["The same in a word: HIT, MISS or BYPASS.", "HIT"],
+  "x-cache": ["The same in a word: HIT, MISS, STALE, BYPASS or COALESCED (another request's call answered).", "HIT"],
   age: ["How old a cached answer is, in seconds.", "188"],
   "server-timing": [
     "Where the time went, in milliseconds: the cache, each attempt, the gateway itself.",

@@ -86,6 +86,36 @@ function qingyuPaths() {
         },
       },
     },
+    "/api/v1/ai/cache": {
+      delete: {
+        tags: ["Qingyu"],
+        operationId: "purgeCache",
+        summary: "Forget all cached answers of the key's tenant",
+        description: "Other places of Cloudflare's network may take a minute or two to notice.",
+        responses: found(json("Purged", example.purged), qingyuErrors),
+      },
+    },
+    "/api/v1/ai/cache/purge": {
+      post: {
+        tags: ["Qingyu"],
+        operationId: "purgeCachedRequest",
+        summary: "Forget the cached answer to one request",
+        description: "The body is that request, as it was sent to `/api/v1/ai/generate` or to `/v1/chat/completions`.",
+        requestBody: {
+          required: true,
+          content: {
+            "application/json": {
+              schema: { anyOf: [ref("GenerateRequest"), ref("ChatCompletionRequest")] },
+              examples: { request: { value: request } },
+            },
+          },
+        },
+        responses: {
+          200: response("The answer.", json("Purged", { ...example.purged, data: { purged: "one" } })),
+          ...errorResponses(qingyuErrors),
+        },
+      },
+    },
   };
 }
 

@@ -16,6 +16,7 @@ const schemas = {
   GenerateMessageEvent: answers.generateMessageEvent,
   GenerateDoneEvent: answers.generateDoneEvent,
   GenerateErrorEvent: answers.generateErrorEvent,
+  Purged: answers.purgedAnswer,
   QingyuError: answers.qingyuErrorAnswer,
   GenerateContentRequest: answers.serviceRequest,
   GenerateContentResponse: answers.serviceAnswer,

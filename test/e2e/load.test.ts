@@ -11,7 +11,7 @@ describe("the gateway under load", () => {
   });
 
   const start = async (primary: "openai" | "ai-service") => {
-    const setting = await startSetting(script, primary);
+    const setting = await startSetting(script, { primary });
     onTestFinished(() => setting.stop());
     return setting;
   };

@@ -6,7 +6,7 @@ import { startSetting } from "./setting.ts";
 const { path } = buildBundle({ minify: true });
 const outcomes: Outcome[] = [];
 for (const kind of ["openai", "ai-service"] as const) {
-  const setting = await startSetting(path, kind);
+  const setting = await startSetting(path, { primary: kind });
   outcomes.push(await mixed(setting, `mixed faults, ${kind} first`, 10_000));
   await setting.stop();
 }
@@ -18,7 +18,7 @@ const phases = [
   (setting: Awaited<ReturnType<typeof startSetting>>) => leaving(setting, 500),
 ];
 for (const phase of phases) {
-  const setting = await startSetting(path, "openai");
+  const setting = await startSetting(path, { primary: "openai" });
   outcomes.push(await phase(setting));
   await setting.stop();
 }

@@ -12,6 +12,8 @@ export const tenants = Array.from({ length: 8 }, (_, index) => `tenant-${index}`
 /** A gateway in workerd, two back ends behind it, and what it has logged. */
 export interface Setting {
   readonly port: number;
+  /** Of all isolates. */
+  readonly ports: readonly number[];
   readonly order: (provider: "primary" | "secondary", mode: Order["mode"]) => void;
   readonly report: () => Promise<Report>;
   /** Waits until a back end has been asked so often. */
@@ -20,8 +22,15 @@ export interface Setting {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts the built worker (`script`) with a chain of two, of which the first is of this kind. */
-export async function startSetting(script: string, primary: "openai" | "ai-service"): Promise<Setting> {
+export interface SettingOptions {
+  /** What the chain's first back end is. */
+  readonly primary: "openai" | "ai-service";
+  readonly isolates?: number;
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** Starts the built worker (`script`) with a chain of two. */
+export async function startSetting(script: string, { primary, isolates, settings }: SettingOptions): Promise<Setting> {
   const upstreams = fork(join(import.meta.dirname, "upstream.ts"), { execArgv: [] });
   const [{ url }] = await once(upstreams, "message");
   const providers = [
@@ -31,12 +40,14 @@ export async function startSetting(script: string, primary: "openai" | "ai-servi
   let log = "";
   const worker: Worker = await startWorker({
     script,
+    isolates,
     bindings: {
       AI_PROVIDERS: JSON.stringify(providers),
       GATEWAY_API_KEYS: tenants.map((tenant) => `${tenant}:${sha256Hex(keyOf(tenant))}`).join(","),
       QINGYU_DEADLINES_REQUEST_MS: "4000",
       QINGYU_DEADLINES_FIRST_TOKEN_MS: "1500",
       QINGYU_DEADLINES_IDLE_MS: "1000",
+      ...settings,
     },
     readyPath: "/health/live",
     onLog: (text) => {
@@ -45,6 +56,7 @@ export async function startSetting(script: string, primary: "openai" | "ai-servi
   });
   return {
     port: worker.port,
+    ports: worker.ports,
     order: (provider, mode) => void upstreams.send({ provider, mode } satisfies Order),
     report: () => reportOf(upstreams),
     async visited(provider, times) {

@@ -1,0 +1,103 @@
+import { request } from "node:http";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { buildBundle } from "../../bench/bundle.ts";
+import { keyOf } from "../load/caller.ts";
+import { type Setting, type SettingOptions, startSetting, tenants } from "../load/setting.ts";
+
+/*
+ * Requests that share one upstream call, in a workerd where each has a context of its own: there a promise of one request is
+ * not simply another one's to wait for, and what the runtime ends it ends without a word.
+ */
+
+let script: string;
+beforeAll(() => {
+  script = buildBundle({ minify: true }).path;
+});
+
+async function start(options: Partial<SettingOptions> = {}): Promise<Setting> {
+  const setting = await startSetting(script, { primary: "openai", ...options });
+  onTestFinished(() => setting.stop());
+  setting.order("primary", "slow");
+  return setting;
+}
+
+const [tenant = ""] = tenants;
+const headers = { "content-type": "application/json", authorization: `Bearer ${keyOf(tenant)}` };
+const bodyOf = (stream: boolean) =>
+  JSON.stringify({ user: tenant, stream, messages: [{ role: "user", content: "写" }] });
+
+async function ask(port: number, stream: boolean, more: Record<string, string>) {
+  const answer = await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
+    method: "POST",
+    headers: { ...headers, ...more },
+    body: bodyOf(stream),
+    signal: AbortSignal.timeout(10_000),
+  });
+  const text = await answer.text();
+  const said = [...text.matchAll(/"content":"([0-9a-f]+)"/g)].map(([, part]) => part).join("");
+  return { status: answer.status, said, cache: answer.headers.get("x-cache") };
+}
+
+const ways: readonly { what: string; more: Record<string, string> }[] = [
+  { what: "the same idempotency key", more: { "idempotency-key": "one", "cache-control": "no-store" } },
+  { what: "the cache", more: { "x-qingyu-delivery": "live" } },
+];
+
+describe.each(ways)("requests that share a call by $what", ({ more }) => {
+  it.each([false, true])("make one of it, a thousand of them: stream %s first", async (stream) => {
+    const { port, report } = await start();
+    const all = [stream, ...Array.from({ length: 999 }, (_, index) => index % 2 === 0)];
+    const answers = await Promise.all(all.map((each) => ask(port, each, more)));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(new Set(answers.map(({ said }) => said)).size).toBe(1);
+    expect(answers[0]?.said).toHaveLength(64);
+    expect((await report()).visits).toEqual({ primary: 1 });
+  });
+
+  it.each([false, true])("go on when the first caller's connection breaks: stream %s", async (stream) => {
+    const { port, visited, report } = await start();
+    const first = request({ port, path: "/v1/chat/completions", method: "POST", headers: { ...headers, ...more } });
+    first.on("error", () => {});
+    first.end(bodyOf(stream));
+    await visited("primary", 1);
+    const others = Promise.all(Array.from({ length: 20 }, (_, index) => ask(port, index % 2 === 0, more)));
+    // An answer to this means that they have arrived too.
+    await report();
+    first.socket?.resetAndDestroy();
+    const answers = await others;
+    expect(new Set(answers.map(({ status, said }) => `${status} ${said.length}`))).toEqual(new Set(["200 64"]));
+    // One where they were aboard before he left, and at most one more where they were not.
+    expect((await report()).visits.primary).toBeLessThanOrEqual(2);
+  });
+});
+
+describe("isolates that want the same", () => {
+  const isolates = 4;
+  const askAll = ({ ports }: Setting, stream: boolean) =>
+    Promise.all(
+      Array.from({ length: 200 }, (_, index) => ask(ports[index % isolates] ?? 0, stream !== (index % 3 === 0), {})),
+    );
+
+  it.each([false, true])("make one call where a Durable Object coordinates them: stream %s", async (stream) => {
+    const setting = await start({
+      isolates,
+      settings: { QINGYU_CACHE_COORDINATE: "true", CACHE_ENCRYPTION_KEY: "k".repeat(32) },
+    });
+    const answers = await askAll(setting, stream);
+    expect(new Set(answers.map(({ status, said }) => `${status} ${said.length}`))).toEqual(new Set(["200 64"]));
+    expect((await setting.report()).visits).toEqual({ primary: 1 });
+  });
+
+  it("make one call each where nobody coordinates them", async () => {
+    const setting = await start({ isolates });
+    await askAll(setting, false);
+    expect((await setting.report()).visits).toEqual({ primary: isolates });
+  });
+
+  it("ask for themselves where the one who led fails", async () => {
+    const setting = await start({ isolates, settings: { QINGYU_CACHE_COORDINATE: "true" } });
+    setting.order("primary", "down");
+    const answers = await askAll(setting, false);
+    expect(new Set(answers.map(({ status, said }) => `${status} ${said.length}`))).toEqual(new Set(["200 64"]));
+  });
+});
