@@ -7,19 +7,36 @@ const any = [
   "html:503",
   "html:502",
   "limited:retry-after-ms=40",
+  "limited:retry-after=1",
   "limited:retry-after=30",
   "limited:x-nothing=1",
   "html:200",
   "status:401",
+  // In the protocol's own words, and with the key that was sent.
+  "error:500:internal",
+  "error:503:unavailable",
+  "error:429:resource_exhausted",
+  "error:401:unauthenticated",
   "reset-body",
   "close-body",
   "silent-body",
   "empty",
   "garbage",
+  "slow:40",
 ];
-const streamed = ["reset-mid", "close-mid", "unfinished", "silent-mid", "garbage-mid", "slow:40"];
+const streamed = [
+  "reset-mid",
+  "close-mid",
+  // In the midst of a token, where HTTP cannot tell that there should be more.
+  "cut:80",
+  "unfinished",
+  "unfinished-opening",
+  "error-opening:unavailable",
+  "silent-mid",
+  "garbage-mid",
+];
 const openAiStreamed = ["garbled", "no-done", "no-done-reset", "error-mid:server_error", "done-only"];
-const framed = ["twice", "after-end", "error-mid:unavailable", "error-mid:internal"];
+const framed = ["garbled", "twice", "after-end", "error-mid:unavailable", "error-mid:internal"];
 
 /** The scenarios (test/upstreams/scenarios.ts) that can befall an answer in this dialect; some of them leave it whole. */
 export function faultsFor(dialect: Dialect): readonly string[] {

@@ -2,14 +2,14 @@
  * Two AI back ends for a load run, as child of the run: `/primary` and `/secondary`. Each visit is answered as the run's
  * seeded dice say: well, with the right answer to its question, or by one of the fault server's scenarios.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { fromBinary } from "@bufbuild/protobuf";
 import { GenerateContentRequestSchema } from "../../src/gen/qingyu/ai/ai_service_pb.ts";
 import type { Dialect } from "../upstreams/dialect.ts";
 import { dialectOf } from "../upstreams/dialects.ts";
 import { play } from "../upstreams/scenarios.ts";
-import { goodPieces } from "../upstreams/texts.ts";
+import { badPieces, goodPieces, shortText } from "../upstreams/texts.ts";
 import { wireOn } from "../upstreams/wire.ts";
 import { answerTo, type Question } from "./answers.ts";
 import { dice } from "./dice.ts";
@@ -18,7 +18,10 @@ import { faultsFor } from "./faults.ts";
 /** What the run may tell a back end to do. */
 export interface Order {
   readonly provider: string;
-  /** `up`: good answers only; `mixed`: a fifth of them faults; `down`: every connection is reset; `endless`: streams without end; `slow`: good answers that take their time. */
+  /**
+   * `up`: good answers only; `mixed`: a fifth of them faults; `down`: every connection is reset; `endless`: tokens without
+   * end; `mute`: some tokens, then silence; `slow`: good answers that take their time.
+   */
   readonly mode: keyof typeof scenarios | "mixed" | "down";
 }
 
@@ -29,8 +32,13 @@ export interface Report {
   readonly visits: Readonly<Record<string, number>>;
 }
 
-/** The fault server's scenarios for the modes without dice. */
-const scenarios = { up: "kept", endless: "endless-tokens", slow: "slow:100" } as const;
+/** The fault server's scenarios. Good answers come over connections that stay open, or with headers that nobody may see. */
+const scenarios = {
+  up: ["kept", "ok"],
+  endless: ["endless-tokens"],
+  mute: ["silent-mid"],
+  slow: ["slow:100"],
+} as const;
 
 const faultShare = 0.2;
 const modes = new Map<string, Order["mode"]>();
@@ -55,13 +63,23 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   for await (const piece of request) pieces.push(piece);
   const body = Buffer.concat(pieces);
   const path = `/${rest.join("/")}`;
-  const contentType = request.headers["content-type"] ?? "";
-  const dialect = answering(dialectOf(path, contentType, body), questionIn(provider, contentType, body));
+  const dialect = answering(
+    dialectOf(path, request.headers["content-type"] ?? "", body),
+    questionIn(provider, request.headers, body),
+  );
   const wire = wireOn(socket, { onEnd: () => {}, onStall: () => {} });
   const isFault = mode === "mixed" && roll() < faultShare;
-  const scenario = isFault ? roll.pick(faultsFor(dialect)) : scenarios[mode === "mixed" ? "up" : mode];
+  const choices: readonly string[] = isFault ? faultsFor(dialect) : scenarios[mode === "mixed" ? "up" : mode];
   const requestId = String(request.headers["x-request-id"]);
-  await play(scenario, { wire, dialect, path, visits: 1, requestId, response, thiefUrl: "http://127.0.0.1:1" });
+  await play(roll.pick(choices), {
+    wire,
+    dialect,
+    path,
+    visits: 1,
+    requestId,
+    response,
+    thiefUrl: "http://127.0.0.1:1",
+  });
 }
 
 /** An answer is over with its response, or with its connection where the response was not used. */
@@ -75,20 +93,26 @@ function onceOver(response: ServerResponse, socket: Socket, tell: () => void): v
   socket.once("close", over);
 }
 
-/** The dialect, with the right answer in the place of what the scenarios say when they say something good. */
+/** The dialect, with the right answer or the beginning of it in the place of what the scenarios say. */
 function answering(dialect: Dialect, question: Question): Dialect {
   const right = answerTo(question).match(/.{16}/g) ?? [];
-  return { ...dialect, say: (pieces, quirks) => dialect.say(pieces === goodPieces ? right : pieces, quirks) };
+  const instead = (pieces: readonly string[]) => {
+    if (pieces === goodPieces || pieces[0] === shortText) return right;
+    return pieces === badPieces ? right.slice(0, 2) : pieces;
+  };
+  return { ...dialect, say: (pieces, quirks) => dialect.say(instead(pieces), quirks) };
 }
 
-function questionIn(provider: string, contentType: string, body: Buffer): Question {
+/** The AI service is told the tenant by the gateway; to an OpenAI-type provider only the caller's `user` comes through. */
+function questionIn(provider: string, headers: IncomingHttpHeaders, body: Buffer): Question {
+  const contentType = headers["content-type"] ?? "";
   if (contentType === "application/json") {
     const asked: { user: string; messages: { content: string }[] } = JSON.parse(body.toString());
     return { provider, tenant: asked.user, prompt: asked.messages[0]?.content ?? "" };
   }
   const message = contentType.includes("connect+") ? body.subarray(5) : body;
-  const { userId, prompt } = fromBinary(GenerateContentRequestSchema, message);
-  return { provider, tenant: userId, prompt };
+  const { prompt } = fromBinary(GenerateContentRequestSchema, message);
+  return { provider, tenant: String(headers["x-qingyu-tenant"]), prompt };
 }
 
 server.listen(0, "127.0.0.1", () => {
