@@ -1,7 +1,10 @@
-import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { buildBundle } from "../../bench/bundle.ts";
-import { bothDown, leaving, mixed } from "../load/phases.ts";
-import { startSetting } from "../load/setting.ts";
+import type { Outcome } from "../load/outcome.ts";
+import { bothDown } from "../load/phases/both-down.ts";
+import { leaving } from "../load/phases/leaving.ts";
+import { mixed } from "../load/phases/mixed.ts";
+import { inSetting } from "../load/setting.ts";
 
 /** `npm run test:load` in small: the built worker in a workerd of its own, behind it two back ends that go wrong. */
 describe("the gateway under load", () => {
@@ -10,24 +13,26 @@ describe("the gateway under load", () => {
     script = buildBundle({ minify: true }).path;
   });
 
-  const start = async (primary: "openai" | "ai-service") => {
-    const setting = await startSetting(script, { primary });
-    onTestFinished(() => setting.stop());
-    return setting;
-  };
+  const broken = ({ promises }: Outcome) => promises.filter(({ isKept }) => !isKept);
 
   it.each(["openai", "ai-service"] as const)("loses, mixes up and cuts off nothing: %s first", async (primary) => {
-    const outcome = await mixed(await start(primary), "mixed", 400);
-    expect(outcome.broken).toEqual([]);
+    const outcome = await inSetting(script, primary, (setting) => mixed(setting, "mixed", 400));
+    expect(broken(outcome)).toEqual([]);
     expect(outcome.verdicts.right).toBeGreaterThan(200);
   });
 
   it("says so at once when nobody is left", async () => {
-    const { broken, verdicts } = await bothDown(await start("openai"), 200);
-    expect([broken, verdicts]).toEqual([[], { refused: 200 }]);
+    const outcome = await inSetting(script, "openai", (setting) => bothDown(setting, 200));
+    expect([broken(outcome), outcome.verdicts]).toEqual([[], { refused: 200 }]);
   });
 
-  it("leaves no upstream call behind when callers leave", async () => {
-    expect((await leaving(await start("openai"), 40)).broken).toEqual([]);
+  it.each([
+    ["endless", "close"],
+    ["mute", "reset"],
+  ] as const)("leaves no upstream call behind: %s streams, callers %s", async (upstreams, how) => {
+    const outcome = await inSetting(script, "openai", (setting) =>
+      leaving(setting, { callers: 20, upstreams, how, limitMs: 1_000 }),
+    );
+    expect(broken(outcome)).toEqual([]);
   });
 });

@@ -1,8 +1,8 @@
 import { request } from "node:http";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { buildBundle } from "../../bench/bundle.ts";
-import { keyOf } from "../load/caller.ts";
-import { type Setting, type SettingOptions, startSetting, tenants } from "../load/setting.ts";
+import { type Setting, type SettingOptions, startSetting } from "../load/setting.ts";
+import { keyOf, tenants } from "../load/tenants.ts";
 
 /*
  * Requests that share one upstream call, in a workerd where each has a context of its own: there a promise of one request is

@@ -3,12 +3,9 @@ import { createHmac } from "node:crypto";
 /** What both ends of a load run know, and the gateway does not. */
 const secret = "load-run";
 
-/** In every prompt; no log line may have it. */
-export const promptMark = "机密提示";
-
 export interface Question {
   readonly provider: string;
-  /** In the request's `user`, which travels upstream and is no part of the cache's key. */
+  /** Where it stands in the call is in upstream.ts; for OpenAI-type providers it is no part of the cache's key. */
   readonly tenant: string;
   readonly prompt: string;
 }

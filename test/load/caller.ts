@@ -1,9 +1,11 @@
 import { Agent, request } from "node:http";
+import { keyOf } from "./tenants.ts";
 
 export interface Asked {
   readonly tenant: string;
   readonly prompt: string;
-  readonly stream: boolean;
+  /** A stream may be held back until it is complete. */
+  readonly delivery: "plain" | "live" | "atomic";
   /** Whether the answer may come from the cache. */
   readonly mayBeCached: boolean;
 }
@@ -20,22 +22,25 @@ export interface Answered {
   readonly tookMs: number;
 }
 
+/** How a caller goes: `close` as a client does who has had enough, `reset` as one whose machine or proxy gives up. */
+export type Leaving = "close" | "reset";
+
 export interface Caller {
   /** Undefined where no answer came, or not all of it. */
   readonly ask: (asked: Asked) => Promise<Answered | undefined>;
-  /** Reads the first bytes and breaks the connection. */
-  readonly askAndLeave: (asked: Asked) => Promise<void>;
+  /** Reads the first token and ends the connection. False where there was none. */
+  readonly askAndLeave: (asked: Asked, leaving: Leaving) => Promise<boolean>;
   readonly close: () => void;
 }
 
-export const keyMark = "key-of-";
-/** The key of a tenant. */
-export const keyOf = (tenant: string) => keyMark + tenant;
+/** Far longer than the gateway may take: what has not ended by then is lost. */
+const patienceMs = 30_000;
 
 /** Callers of a gateway over so many connections. */
 export function caller(port: number, connections: number): Caller {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  const post = ({ tenant, prompt, stream, mayBeCached }: Asked) => {
+  const post = ({ tenant, prompt, delivery, mayBeCached }: Asked) => {
+    const stream = delivery !== "plain";
     const body = JSON.stringify({ user: tenant, messages: [{ role: "user", content: prompt }], stream });
     const sent = request({
       agent,
@@ -48,7 +53,9 @@ export function caller(port: number, connections: number): Caller {
         "content-length": Buffer.byteLength(body),
         authorization: `Bearer ${keyOf(tenant)}`,
         ...(!mayBeCached && { "cache-control": "no-store" }),
+        ...(delivery === "atomic" && { "x-qingyu-delivery": "atomic" }),
       },
+      signal: AbortSignal.timeout(patienceMs),
     });
     sent.end(body);
     return sent;
@@ -60,7 +67,7 @@ export function caller(port: number, connections: number): Caller {
         const sent = post(asked).on("error", () => resolve(undefined));
         sent.on("response", (response) => {
           const pieces: Buffer[] = [];
-          response.on("data", (piece: Buffer) => pieces.push(piece));
+          response.on("data", (piece: Buffer) => pieces.push(piece)).on("error", () => {});
           response.on("close", () => {
             const body = Buffer.concat(pieces).toString();
             resolve({
@@ -74,12 +81,19 @@ export function caller(port: number, connections: number): Caller {
           });
         });
       }),
-    askAndLeave: (asked) =>
+    askAndLeave: (asked, leaving) =>
       new Promise((resolve) => {
-        const sent = post(asked).on("error", () => resolve());
+        let body = "";
+        const hasToken = () => /"content":"[^"]/.test(body);
+        const sent = post(asked).on("error", () => resolve(hasToken()));
         sent.on("response", (response) => {
-          response.once("data", () => sent.socket?.resetAndDestroy());
-          response.on("close", () => resolve());
+          response.on("error", () => {}).on("close", () => resolve(hasToken()));
+          response.setEncoding("utf8").on("data", (text: string) => {
+            body += text;
+            if (!hasToken()) return;
+            if (leaving === "reset") sent.socket?.resetAndDestroy();
+            else sent.destroy();
+          });
         });
       }),
     close: () => agent.destroy(),

@@ -1,11 +1,11 @@
 import { createParser } from "eventsource-parser";
-import { marker } from "../upstreams/texts.ts";
 import { answerTo } from "./answers.ts";
 import type { Answered, Asked } from "./caller.ts";
+import { showsSecret } from "./secrets.ts";
 
 /**
  * `right`; `refused` and `broken off`: it failed, and says so, before and in mid-stream. Anything else breaks a promise:
- * no answer, another one than the right one, another tenant's, an end that is none, an upstream's secret.
+ * no answer, another one than the right one, another tenant's, an end that is none, something secret.
  */
 export type Verdict = "right" | "refused" | "broken off" | "lost" | "wrong" | "foreign" | "truncated" | "secret";
 
@@ -14,30 +14,45 @@ export const brokenPromises: readonly Verdict[] = ["lost", "wrong", "foreign", "
 /** What an answer is worth. `tenants` are all that could have been mistaken for the one who asked. */
 export function judge(asked: Asked, answered: Answered | undefined, tenants: readonly string[]): Verdict {
   if (!answered?.isComplete) return "lost";
-  if (answered.bytes.includes(marker)) return "secret";
-  if (answered.status !== 200) return isRefusal(answered) ? "refused" : "wrong";
-  const { content, end } = asked.stream ? readStream(answered.body) : readPlain(answered.body);
-  const provider = String(answered.headers["x-qingyu-provider"]);
-  const right = answerTo({ ...asked, provider });
-  if (tenants.some((tenant) => tenant !== asked.tenant && content === answerTo({ ...asked, tenant, provider }))) {
-    return "foreign";
+  if (showsSecret(answered.bytes)) return "secret";
+  try {
+    if (answered.status !== 200) return isRefusal(answered) ? "refused" : "wrong";
+    return judgeContent(asked, answered, tenants);
+  } catch {
+    // Not even JSON.
+    return "wrong";
   }
+}
+
+/** Also of an answer that failed, all that came must be a part of the right one. */
+function judgeContent(asked: Asked, { headers, body }: Answered, tenants: readonly string[]): Verdict {
+  const { content, end } = asked.delivery === "plain" ? readPlain(body) : readStream(body);
+  if (showsSecret(content)) return "secret";
+  const provider = String(headers["x-qingyu-provider"]);
+  const right = answerTo({ ...asked, provider });
+  if (!right.startsWith(content)) {
+    const isForeign = tenants.some((tenant) => answerTo({ ...asked, tenant, provider }).startsWith(content));
+    return isForeign ? "foreign" : "wrong";
+  }
+  if (end === "malformed") return "wrong";
   if (end === "failed") return "broken off";
-  if (end === "none") return "truncated";
-  if (content === right) return "right";
-  return right.startsWith(content) ? "truncated" : "wrong";
+  return end === "complete" && content === right ? "right" : "truncated";
 }
 
 /** Whether it is an error as OpenAI's clients know them, about a provider and not about the request. */
 function isRefusal({ status, headers, body }: Answered): boolean {
   const { error } = JSON.parse(body);
-  const isWhole = typeof error?.message === "string" && typeof error.code === "string";
-  return [429, 502, 503, 504].includes(status) && isWhole && error.request_id === headers["x-request-id"];
+  const says = ["message", "type", "code"].every((member) => typeof error?.[member] === "string");
+  const saysWhen = status === 502 || status === 504 || /^\d+$/.test(String(headers["retry-after"]));
+  return (
+    [429, 502, 503, 504].includes(status) && says && saysWhen && error.request_id === String(headers["x-request-id"])
+  );
 }
 
 interface Read {
   readonly content: string;
-  readonly end: "complete" | "failed" | "none";
+  /** `none`: it just stops. `malformed`: something comes after its end. */
+  readonly end: "complete" | "failed" | "none" | "malformed";
 }
 
 function readPlain(body: string): Read {
@@ -50,6 +65,10 @@ function readStream(body: string): Read {
   let end: Read["end"] = "none";
   const parser = createParser({
     onEvent({ data }) {
+      if (end !== "none") {
+        end = "malformed";
+        return;
+      }
       if (data === "[DONE]") {
         end = "complete";
         return;

@@ -2,12 +2,15 @@ import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
-import { startWorker, type Worker } from "../../bench/workerd.ts";
-import { marker } from "../upstreams/texts.ts";
-import { keyOf } from "./caller.ts";
+import { startWorker } from "../../bench/workerd.ts";
+import { keepLog, type Log, requestLines } from "./log.ts";
+import type { Outcome } from "./outcome.ts";
+import { showsSecret, upstreamKey } from "./secrets.ts";
+import { keyOf, tenants } from "./tenants.ts";
 import type { Order, Report } from "./upstream.ts";
 
-export const tenants = Array.from({ length: 8 }, (_, index) => `tenant-${index}`);
+/** How long a stream of the gateway may be silent between two tokens. */
+export const idleMs = 1_000;
 
 /** A gateway in workerd, two back ends behind it, and what it has logged. */
 export interface Setting {
@@ -18,7 +21,7 @@ export interface Setting {
   readonly report: () => Promise<Report>;
   /** Waits until a back end has been asked so often. */
   readonly visited: (provider: string, times: number) => Promise<void>;
-  readonly log: () => string;
+  readonly log: Log;
   readonly stop: () => Promise<void>;
 }
 
@@ -29,16 +32,39 @@ export interface SettingOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
+/** Runs a phase in a setting of its own, since breakers remember, and judges what was logged too. */
+export async function inSetting(
+  script: string,
+  primary: SettingOptions["primary"],
+  phase: (setting: Setting) => Promise<Outcome>,
+): Promise<Outcome> {
+  const setting = await startSetting(script, { primary });
+  try {
+    const outcome = await phase(setting);
+    const log = await setting.log.of(outcome.requests);
+    return {
+      ...outcome,
+      promises: [
+        ...outcome.promises,
+        { promise: "a log line for each", isKept: requestLines(log) >= outcome.requests },
+        { promise: "no secret in the log", isKept: !showsSecret(log) },
+      ],
+    };
+  } finally {
+    await setting.stop();
+  }
+}
+
 /** Starts the built worker (`script`) with a chain of two. */
 export async function startSetting(script: string, { primary, isolates, settings }: SettingOptions): Promise<Setting> {
   const upstreams = fork(join(import.meta.dirname, "upstream.ts"), { execArgv: [] });
   const [{ url }] = await once(upstreams, "message");
   const providers = [
-    { name: "primary", type: primary, baseUrl: `${url}/primary`, apiKey: `sk-${marker}` },
-    { name: "secondary", type: "openai", baseUrl: `${url}/secondary`, apiKey: `sk-${marker}` },
+    { name: "primary", type: primary, baseUrl: `${url}/primary`, apiKey: upstreamKey },
+    { name: "secondary", type: "openai", baseUrl: `${url}/secondary`, apiKey: upstreamKey },
   ];
-  let log = "";
-  const worker: Worker = await startWorker({
+  const log = keepLog();
+  const worker = await startWorker({
     script,
     isolates,
     bindings: {
@@ -46,13 +72,13 @@ export async function startSetting(script: string, { primary, isolates, settings
       GATEWAY_API_KEYS: tenants.map((tenant) => `${tenant}:${sha256Hex(keyOf(tenant))}`).join(","),
       QINGYU_DEADLINES_REQUEST_MS: "4000",
       QINGYU_DEADLINES_FIRST_TOKEN_MS: "1500",
-      QINGYU_DEADLINES_IDLE_MS: "1000",
+      QINGYU_DEADLINES_IDLE_MS: String(idleMs),
+      // A busy machine may not turn hits into misses.
+      QINGYU_CACHE_READ_TIMEOUT_MS: "1000",
       ...settings,
     },
     readyPath: "/health/live",
-    onLog: (text) => {
-      log += text;
-    },
+    onLog: log.add,
   });
   return {
     port: worker.port,
@@ -62,7 +88,7 @@ export async function startSetting(script: string, { primary, isolates, settings
     async visited(provider, times) {
       while (((await reportOf(upstreams)).visits[provider] ?? 0) < times);
     },
-    log: () => log,
+    log,
     async stop() {
       await worker.stop();
       upstreams.disconnect();
