@@ -72,6 +72,7 @@ export async function startWorker({
     startMs,
     cpuMicroseconds: () => cpuMicroseconds(workerd.pid ?? 0),
     async stop() {
+      process.off("exit", kill);
       const exited = once(workerd, "exit");
       kill();
       await exited;

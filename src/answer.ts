@@ -69,8 +69,10 @@ export function startCollecting(stream: Pick<GenerationStream, "provider" | "mod
   const drafts: ChoiceDraft[] = [];
   let model = stream.model;
   let usage: Usage | undefined;
+  let hasGap: true | undefined;
   return {
     add(chunk) {
+      hasGap = chunk.hasGap ?? hasGap;
       let draft = drafts[chunk.choice];
       if (!draft) {
         draft = { content: "" };
@@ -92,7 +94,14 @@ export function startCollecting(stream: Pick<GenerationStream, "provider" | "mod
       }
       const [first, ...rest] = choices;
       return (
-        first && { provider: stream.provider, model, createdAtMs: stream.createdAtMs, choices: [first, ...rest], usage }
+        first && {
+          provider: stream.provider,
+          model,
+          createdAtMs: stream.createdAtMs,
+          choices: [first, ...rest],
+          usage,
+          hasGap,
+        }
       );
     },
   };

@@ -72,6 +72,8 @@ export interface Generation {
   readonly createdAtMs: number;
   readonly choices: readonly [Choice, ...Choice[]];
   readonly usage?: Usage;
+  /** Something of it could not be understood and was left out, though the rest says that it is complete. */
+  readonly hasGap?: true;
 }
 
 /** A piece of a streamed answer. */
@@ -88,6 +90,8 @@ export interface GenerationChunk {
   readonly model?: string;
   /** Set on one chunk of the whole stream, usually the last. */
   readonly usage?: Usage;
+  /** Something before it could not be understood and was left out. */
+  readonly hasGap?: true;
 }
 
 /** A streamed answer. `chunks` ends normally only when the provider said that the answer is complete; else it throws. */

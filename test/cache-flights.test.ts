@@ -203,6 +203,7 @@ describe("nothing partial, filtered, empty or failed", () => {
     "deep",
     "redirect:302",
     "slow-cut:20",
+    "garbled",
   ];
 
   it("is ever stored, whatever the fault and whoever asks", async () => {

@@ -123,7 +123,7 @@ async function* readChunks(
   try {
     for await (const data of eventData(response, call, patienceMs)) {
       if (data === "[DONE]") break;
-      const pieces = piecesOf(data, choices, sent);
+      const pieces = piecesOf(data, choices, sent) ?? [{ choice: 0, delta: "", hasGap: true }];
       for (const piece of pieces) {
         if (piece.finishReason) finished.add(piece.choice);
         hasUsage ||= piece.usage !== undefined;
@@ -138,13 +138,14 @@ async function* readChunks(
   if (finished.size < choices) throw UpstreamFailure.wire("truncated");
 }
 
-function piecesOf(data: string, choices: number, sent: ReadonlySet<string>): GenerationChunk[] {
+/** Undefined where the event cannot be understood. Throws where it says that the answer has failed. */
+function piecesOf(data: string, choices: number, sent: ReadonlySet<string>): GenerationChunk[] | undefined {
   let value: JsonValue;
   try {
     value = parseJson(data);
   } catch {
-    return [];
+    return undefined;
   }
   if (isJsonObject(value) && value.error) throw streamedFailure(value, sent);
-  return chunksFrom(value, choices) ?? [];
+  return chunksFrom(value, choices);
 }
