@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app.ts";
 import { type Ask, type Face, gateway } from "./support/gateway.ts";
 import { provider, upstream } from "./support/upstream.ts";
 import { badPieces, goodPieces, goodText } from "./upstreams/texts.ts";
@@ -61,6 +62,13 @@ describe("identical requests in flight", () => {
     }
     expect(await ai.seen()).toHaveLength(1);
     expect((await ask()).headers.get("x-cache")).toBe("HIT");
+  });
+
+  it("do not ask a silent provider again and again", async () => {
+    const { ai, ask } = scene("silent", { QINGYU_DEADLINES_FIRST_TOKEN_MS: "300" });
+    const answers = await Promise.all([ask({ stream: true }), ask({ stream: true }), ask({ stream: true })]);
+    expect(answers.map(({ status }) => status)).toEqual([504, 504, 504]);
+    expect(await ai.seen()).toHaveLength(1);
   });
 
   it("are not joined by who wants nothing stored, or asks something else", async () => {
@@ -226,9 +234,62 @@ describe("nothing partial, filtered, empty or failed", () => {
           `${name} ${new TextDecoder().decode((await env.CACHE.get(name, "arrayBuffer")) ?? new ArrayBuffer())}`,
       ),
     );
-    // What the provider itself filtered in a complete answer is replayed under an idempotency key, and only there.
-    expect(kept.filter((entry) => !(entry.startsWith("idempotency:") && entry.includes('"content_filter"')))).toEqual(
-      [],
-    );
+    // What a caller was told as complete is replayed under his idempotency key, also where it is filtered or has a gap.
+    const isReplay = (entry: string) => /^idempotency:.*("content_filter"|"hasGap")/s.test(entry);
+    expect(kept.filter((entry) => !isReplay(entry))).toEqual([]);
+  });
+});
+
+describe("a Durable Object that misbehaves", () => {
+  const settings = { ...onlyOpenAi, QINGYU_CACHE_COORDINATE: "true" };
+  const body = () => ({ messages: [{ role: "user", content: crypto.randomUUID() }] });
+  const objects = (method: string, act: () => unknown) =>
+    new Proxy(env.COORDINATOR, {
+      get: (all, name) =>
+        name !== "get"
+          ? Reflect.get(all, name).bind(all)
+          : (id: DurableObjectId) =>
+              new Proxy(all.get(id), { get: (stub, called) => (called === method ? act : Reflect.get(stub, called)) }),
+    });
+
+  it.each<[string, string, () => unknown]>([
+    ["throws when it is asked", "claim", () => Promise.reject(new Error("object"))],
+    ["hangs when it is asked", "claim", () => new Promise(() => {})],
+    ["says wait and then nothing", "claim", () => Promise.resolve({ role: "wait" })],
+    ["hands out rubbish", "claim", () => Promise.resolve({ role: "done", answer: new Uint8Array(40) })],
+    ["throws when it is told", "settle", () => Promise.reject(new Error("object"))],
+  ])("that %s changes no answer", async (_, method, act) => {
+    const { network, seen } = fakeOpenAi();
+    const app = testApp({ network, settings, coordinators: objects(method, act) });
+    const sinceMs = Date.now();
+    for (const stream of [false, true]) {
+      const answer = await app.post("/v1/chat/completions", { ...body(), stream });
+      expect([answer.status, answer.text.includes("青")]).toEqual([200, true]);
+    }
+    expect(seen).toHaveLength(2);
+    expect(Date.now() - sinceMs).toBeLessThan(2_000);
+  });
+
+  it("keeps its answer for isolates that come late, and shows it to no other tenant", async () => {
+    const { network, seen } = fakeOpenAi();
+    const keys = await Promise.all(["one", "two"].map(async (name) => `${name}:${await sha256Hex(name)}`));
+    const both = { ...settings, GATEWAY_API_KEYS: keys.join(",") };
+    const asked = body();
+    // No KV that could help: only the object can know.
+    const kv = new Proxy(env.CACHE, {
+      get: (all, name) => (name === "get" ? async () => null : Reflect.get(all, name).bind(all)),
+    });
+    const ask = async (tenant: string) =>
+      await testApp({ network, kv, settings: both, coordinators: env.COORDINATOR }).post(
+        "/v1/chat/completions",
+        asked,
+        {
+          authorization: `Bearer ${tenant}`,
+        },
+      );
+    expect((await ask("one")).headers.get("x-cache")).toBe("MISS");
+    expect((await ask("one")).headers.get("x-cache")).toBe("COALESCED");
+    expect((await ask("two")).headers.get("x-cache")).toBe("MISS");
+    expect(seen).toHaveLength(2);
   });
 });

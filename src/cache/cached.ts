@@ -56,9 +56,7 @@ export function cached(upstream: Generate, { entries, coordinate, keyOf, lifetim
     const keep = (generation: Generation) => isStorable(generation) && entries.keep(digest, generation, call);
     const { answer, isJoined } = await coordinate(digest, call, (leading) => upstream(request, leading));
     if (isStream(answer)) return { ...answer, chunks: watched(answer, keep) };
-    if (isJoined) tell(visit, { status: "coalesced" });
-    const isKept = keep(answer);
-    if (call.record.cache) call.record.cache.stored = isKept;
+    tell(call, { stored: keep(answer), ...(isJoined && { status: "coalesced" }) });
     return answer;
   }
 
@@ -66,16 +64,16 @@ export function cached(upstream: Generate, { entries, coordinate, keyOf, lifetim
     const startedMs = Date.now();
     const generation = await entries.find(digest, call.tenant);
     const nowMs = Date.now();
-    if (call.record.cache) call.record.cache.readMs = nowMs - startedMs;
+    tell(call, { readMs: nowMs - startedMs });
     return generation && { generation, ageSeconds: Math.max(0, Math.floor((nowMs - generation.createdAtMs) / 1000)) };
   }
 
-  const tell = ({ call }: Visit, cache: Partial<CacheRecord>) => {
-    Object.assign(call.record.cache ?? {}, cache);
+  const tell = ({ record }: Call, cache: Partial<CacheRecord>) => {
+    Object.assign(record.cache ?? {}, cache);
   };
 
-  function handOut(visit: Visit, { generation, ageSeconds }: Found, status: "hit" | "stale"): Generation {
-    tell(visit, { status, ageSeconds, ttlSeconds: lifetimes.ttlSeconds - ageSeconds });
+  function handOut({ call }: Visit, { generation, ageSeconds }: Found, status: "hit" | "stale"): Generation {
+    tell(call, { status, ageSeconds, ttlSeconds: lifetimes.ttlSeconds - ageSeconds });
     return generation;
   }
 
@@ -95,7 +93,7 @@ export function cached(upstream: Generate, { entries, coordinate, keyOf, lifetim
   async function fetchShared(visit: Visit): Promise<Answer> {
     const { digest, call } = visit;
     const { answer, isJoined } = await flights.share(digest, call, (leading) => fetchAndKeep(visit, leading));
-    if (isJoined) tell(visit, { status: "coalesced" });
+    if (isJoined) tell(call, { status: "coalesced" });
     return answer;
   }
 
@@ -115,7 +113,7 @@ export function cached(upstream: Generate, { entries, coordinate, keyOf, lifetim
           if (use === "revalidate") revalidate(visit);
           return handOut(visit, found, "stale");
         }
-        tell(visit, { status: "miss", forwarded: use === "refused" ? "request" : "stale" });
+        tell(call, { status: "miss", forwarded: use === "refused" ? "request" : "stale" });
       }
     }
     if (asked.onlyIfCached) {
@@ -127,7 +125,7 @@ export function cached(upstream: Generate, { entries, coordinate, keyOf, lifetim
       if (!(error instanceof GatewayError && isProviders.has(error.kind) && mayUseOnError(asked))) throw error;
       const fallback = mayRead ? found : await find(visit);
       if (!fallback || !helpsOnError(fallback.ageSeconds, asked, lifetimes)) throw error;
-      tell(visit, { failedWith: error.code });
+      tell(call, { failedWith: error.code });
       return handOut(visit, fallback, "stale");
     }
   };

@@ -4,16 +4,13 @@ import type { Call } from "../upstream.ts";
 import { pause, settlesWithin } from "../waiting.ts";
 import type { Claim, Coordinator } from "./coordinator.ts";
 import { decodeEntry, encodeEntry, entryText } from "./entry.ts";
+import type { Shared } from "./flight.ts";
 import { isStorable } from "./policy.ts";
 import type { Seal } from "./seal.ts";
 import { watched } from "./watched.ts";
 
 /** Lets one of all isolates ask, where they want the same at the same time. */
-export type Coordinate = (
-  digest: string,
-  call: Call,
-  upstream: (call: Call) => Promise<Answer>,
-) => Promise<{ readonly answer: Answer; readonly isJoined: boolean }>;
+export type Coordinate = (digest: string, call: Call, upstream: (call: Call) => Promise<Answer>) => Promise<Shared>;
 
 export interface CoordinateOptions {
   readonly objects: DurableObjectNamespace<Coordinator>;

@@ -192,6 +192,13 @@ function takeOff(tag: string, call: Call, upstream: (call: Call) => Promise<Answ
     }
   }
 
+  /** Whether an error is about the leader, who left or had less time, and not about the request or the providers. */
+  function isOnlyTheLeaders(error: Error, passenger: Call): boolean {
+    if (!(error instanceof GatewayError)) return false;
+    const hasMoreTime = passenger.deadlineMs > call.deadlineMs + graceMs && Date.now() >= call.deadlineMs;
+    return error.kind === "cancelled" || (error.kind === "deadline_exceeded" && hasMoreTime);
+  }
+
   const flight: Flight = {
     tag,
     endsMs: () => endsMs,
@@ -208,8 +215,10 @@ function takeOff(tag: string, call: Call, upstream: (call: Call) => Promise<Answ
       if (passenger.signal.aborted) getOff();
       try {
         while (!state.answer && !state.hasLanded) await news(passenger, isLeader);
-        if (!state.answer)
-          throw isOnlyTheLeaders(state.error) ? new Stranded(state.error) : (state.error ?? brokenOff());
+        if (!state.answer) {
+          const error = state.error ?? brokenOff();
+          throw isOnlyTheLeaders(error, passenger) ? new Stranded(error) : error;
+        }
         if (!("choices" in state.answer)) {
           const stream = { ...state.answer, chunks: follow(passenger, isLeader, getOff) };
           if (passenger.stream && passenger.delivery === "live") return stream;
@@ -227,11 +236,6 @@ function takeOff(tag: string, call: Call, upstream: (call: Call) => Promise<Answ
   };
   call.waitUntil(fly());
   return flight;
-}
-
-/** Whether an error is about the caller who met it first, and not about the request or the providers. */
-function isOnlyTheLeaders(error: unknown): error is GatewayError {
-  return error instanceof GatewayError && (error.kind === "cancelled" || error.kind === "deadline_exceeded");
 }
 
 const timeUp = () =>

@@ -29,6 +29,7 @@ export interface TestAppOptions {
   readonly settings?: Record<string, unknown>;
   readonly network?: Hono;
   readonly kv?: KVNamespace;
+  readonly coordinators?: typeof env.COORDINATOR;
 }
 
 /** Settings that send everything to an OpenAI-type provider at `https://openai.test/v1`. */
@@ -38,13 +39,19 @@ export const onlyOpenAi = {
   AI_PROVIDERS: "openai",
 };
 
-export function testApp({ settings = onlyOpenAi, network = new Hono(), kv = env.CACHE }: TestAppOptions = {}): TestApp {
+export function testApp({
+  settings = onlyOpenAi,
+  network = new Hono(),
+  kv = env.CACHE,
+  coordinators,
+}: TestAppOptions = {}): TestApp {
   const loaded = loadConfig({ ENVIRONMENT: "development", ...settings });
   const app = loaded.config
     ? createApp({
         settings: loaded,
         gateway: createGateway(loaded.config, {
           kv,
+          coordinators,
           fetch: async (url, init) => network.fetch(new Request(url, init)),
         }),
       })
