@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Bundle } from "./bundle.ts";
 import { answerText, pacedModel, pacedPieces, requestBody } from "./payload.ts";
+import { startSimulated } from "./simulator.ts";
 import { startWorker, type Worker } from "./workerd.ts";
 
 /** The gateway's caller in all measurements: authentication is part of what is measured. */
@@ -31,7 +32,8 @@ export const variants = {
   aiService: { AI_PROVIDERS: "ai-service", QINGYU_CACHE_ENABLED: "false" },
 } as const;
 
-export type Workers = Readonly<Record<keyof typeof variants | "forward" | "jsonForward" | "kvReader", Worker>>;
+type Bare = "forward" | "jsonForward" | "kvForward" | "kvReader" | "simulatedKvReader";
+export type Workers = Readonly<Record<keyof typeof variants | Bare | "simulatedKvCached", Worker>>;
 
 /** Starts every worker that a case needs, one after the other, so that their start-up times can be compared. */
 export async function startWorkers({ path }: Bundle, mockPort: number): Promise<Workers> {
@@ -48,11 +50,25 @@ export async function startWorkers({ path }: Bundle, mockPort: number): Promise<
       readyPath: "/",
     });
   const kvReader = await bare("kv-reader.js");
-  await fetch(`http://127.0.0.1:${kvReader.port}`, { method: "PUT", body: JSON.stringify({ answerText }) });
+  const simulatedKvReader = await startSimulated({
+    script: join(import.meta.dirname, "workers/kv-reader.js"),
+    bindings: {},
+    readyPath: "/",
+  });
+  for (const { port } of [kvReader, simulatedKvReader]) {
+    await fetch(`http://127.0.0.1:${port}`, { method: "PUT", body: JSON.stringify({ answerText }) });
+  }
   return {
     forward: await bare("forward.js"),
     jsonForward: await bare("json-forward.js"),
+    kvForward: await bare("kv-forward.js"),
     kvReader,
+    simulatedKvReader,
+    simulatedKvCached: await startSimulated({
+      script: path,
+      bindings: { ...gatewaySettings(mockPort), ...variants.kvCached },
+      readyPath: "/health/live",
+    }),
     openai: await gateway("openai"),
     cached: await gateway("cached"),
     kvCached: await gateway("kvCached"),
@@ -74,11 +90,14 @@ export const cases: readonly Case[] = [
   { name: "bare forwarder", worker: "forward" },
   { name: "bare JSON forwarder", worker: "jsonForward", beside: "bare forwarder" },
   { name: "OpenAI, cache off", worker: "openai", beside: "bare forwarder" },
+  { name: "bare JSON forwarder with KV", worker: "kvForward", beside: "bare forwarder", isUnique: true },
   { name: "OpenAI, cache miss", worker: "cached", beside: "bare forwarder", isUnique: true },
   { name: "AI service, Connect", worker: "aiService", beside: "bare forwarder" },
   { name: "bare KV reader", worker: "kvReader" },
   { name: "cache hit, KV", worker: "kvCached", beside: "bare KV reader" },
   { name: "cache hit, memory", worker: "cached", beside: "bare KV reader" },
+  { name: "bare KV reader, simulator", worker: "simulatedKvReader" },
+  { name: "cache hit, KV, simulator", worker: "simulatedKvCached", beside: "bare KV reader, simulator" },
   { name: "bare stream", worker: "forward", stream: "at once" },
   { name: "OpenAI stream", worker: "openai", beside: "bare stream", stream: "at once" },
   { name: "AI service stream", worker: "aiService", beside: "bare stream", stream: "at once" },

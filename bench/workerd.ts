@@ -99,11 +99,13 @@ async function listeningPorts(
 }
 
 /** The project's own compatibility date and flags. */
-function compatibility(): string {
+export function compatibility(): { readonly date: string; readonly flags: string[] } {
   const toml = readFileSync(join(import.meta.dirname, "../wrangler.toml"), "utf8");
-  const date = /^compatibility_date = (".*")/m.exec(toml)?.[1];
-  const flags = /^compatibility_flags = (\[.*\])/m.exec(toml)?.[1];
-  return `compatibilityDate = ${date}, compatibilityFlags = ${flags}`;
+  const flags = /^compatibility_flags = \[(.*)\]/m.exec(toml)?.[1] ?? "";
+  return {
+    date: /^compatibility_date = "(.*)"/m.exec(toml)?.[1] ?? "",
+    flags: [...flags.matchAll(/"([^"]+)"/g)].map(([, flag = ""]) => flag),
+  };
 }
 
 /** Whether the script is the gateway's, with its Durable Objects, and no bare worker. */
@@ -112,6 +114,8 @@ function hasObjects(script: string): boolean {
 }
 
 function configFor(bindings: Readonly<Record<string, string>>, isolates: number, hasObjects: boolean): string {
+  const { date, flags } = compatibility();
+  const compatible = `compatibilityDate = "${date}", compatibilityFlags = ${JSON.stringify(flags)}`;
   const texts = Object.entries(bindings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
   const objects = '(name = "COORDINATOR", durableObjectNamespace = (className = "Coordinator", serviceName = "main"))';
   const all = [...texts, '(name = "CACHE", kvNamespace = "kv")', ...(hasObjects ? [objects] : [])].join(", ");
@@ -121,7 +125,7 @@ function configFor(bindings: Readonly<Record<string, string>>, isolates: number,
       modules = [(name = "main.js", esModule = embed "main.js")],
       bindings = [${all}],
       ${hasObjects && name === "main" ? 'durableObjectNamespaces = [(className = "Coordinator", uniqueKey = "coordinator")], durableObjectStorage = (inMemory = void),' : ""}
-      ${compatibility()},
+      ${compatible},
     ))`,
   );
   const sockets = names.map((name) => `(name = "${name}", address = "127.0.0.1:0", http = (), service = "${name}")`);
@@ -131,7 +135,7 @@ const config :Workerd.Config = (
     ${services.join(",\n    ")},
     (name = "kv", worker = (
       modules = [(name = "kv.js", esModule = embed "kv.js")],
-      ${compatibility()},
+      ${compatible},
     )),
     (name = "internet", network = (allow = ["local"])),
   ],
