@@ -48,7 +48,8 @@ export function createFlights(): Flights {
 
   function launch(key: string, call: Call, upstream: (call: Call) => Promise<Answer>, tag = key): Flight {
     // The runtime can end a leader without a word; what it left behind goes with its time.
-    for (const [name, flight] of flights) if (flight.endsMs() <= Date.now()) flights.delete(name);
+    const nowMs = Date.now();
+    for (const [name, flight] of flights) if (flight.endsMs() <= nowMs) flights.delete(name);
     const over = () => {
       if (flights.get(key) === flight) flights.delete(key);
     };
