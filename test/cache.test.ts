@@ -389,6 +389,33 @@ describe("what is kept", () => {
     expect([reads, seen.length]).toEqual([2 + 1 + 3, 4]);
   });
 
+  it.each([
+    ["kept", async () => null],
+    ["read from KV", undefined],
+  ] as const)("makes room in memory, the oldest first, when %s", async (name, get) => {
+    const { network } = fakeOpenAi(["长".repeat(1_000)]);
+    const prompts = ["first", "second"].map((each) => ask(`room ${name} ${each}`));
+    if (!get) for (const prompt of prompts) await testApp({ network }).post(path, prompt);
+    let reads = 0;
+    const kv = new Proxy(env.CACHE, {
+      get: (all, member) =>
+        member !== "get"
+          ? Reflect.get(all, member).bind(all)
+          : async (key: string) => {
+              if (key.startsWith("generation:")) reads++;
+              return get ? await get() : await all.get(key, "arrayBuffer");
+            },
+    });
+    // Room for one answer of 1,000 characters, and not for two.
+    const app = testApp({ network, kv, settings: { ...onlyOpenAi, QINGYU_CACHE_MEMORY_BYTES: "3000" } });
+    for (const prompt of prompts) await app.post(path, prompt);
+    expect(reads).toBe(2);
+    await app.post(path, prompts[1]);
+    expect(reads).toBe(2);
+    await app.post(path, prompts[0]);
+    expect(reads).toBe(3);
+  });
+
   it("is written once a second at most for one key", async () => {
     vi.useFakeTimers({ toFake: ["Date"] });
     let writes = 0;

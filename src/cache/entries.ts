@@ -30,6 +30,8 @@ export interface EntriesOptions {
   readonly readTimeoutMs: number;
 }
 
+/** Strings in memory are UTF-16. */
+const bytesPerUnit = 2;
 /** Not longer than KV itself may take to show that an entry is gone. */
 const rememberedForMs = 60_000;
 /** KV takes one write a second for a key. */
@@ -55,7 +57,7 @@ export function createEntries({
   async function write(digest: string, entry: Entry, text: string): Promise<void> {
     const key = await keyOf(digest, entry.tenant, readTimeoutMs);
     if (key === undefined) return;
-    memory.put(key, entry.generation, text.length);
+    memory.put(key, entry.generation, text.length * bytesPerUnit);
     if (recentWrites.get(key)) return;
     recentWrites.put(key, true, 1);
     await store.put(key, await seal.seal(await encodeEntry(text), entry.tenant, key), keptSeconds);
@@ -71,7 +73,7 @@ export function createEntries({
       const sealed = await store.get(key, limitMs - Date.now());
       const bytes = sealed ? await seal.open(sealed, tenant, key) : undefined;
       const entry = bytes && (await decodeEntry(bytes, tenant));
-      if (sealed && entry) memory.put(key, entry.generation, sealed.length);
+      if (entry) memory.put(key, entry.generation, entry.textUnits * bytesPerUnit);
       return entry?.generation;
     },
     keep(digest, generation, { tenant, requestId, waitUntil }) {

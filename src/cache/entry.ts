@@ -49,11 +49,17 @@ export function entryText(entry: Entry): string | undefined {
 /** An entry's text as it is stored. */
 export const encodeEntry = pack;
 
+export interface StoredEntry extends Entry {
+  /** How long its text is, in UTF-16 units. */
+  readonly textUnits: number;
+}
+
 /** The entry in stored bytes; undefined where it is corrupt, too large, of another schema version or of another tenant. */
-export async function decodeEntry(bytes: Uint8Array, tenant: string): Promise<Entry | undefined> {
+export async function decodeEntry(bytes: Uint8Array, tenant: string): Promise<StoredEntry | undefined> {
   const text = await unpack(bytes, maxEntryBytes);
-  const parsed = entrySchema.safeParse(text === undefined ? undefined : valueIn(text));
-  return parsed.success && parsed.data.tenant === tenant ? parsed.data : undefined;
+  if (text === undefined) return undefined;
+  const parsed = entrySchema.safeParse(valueIn(text));
+  return parsed.success && parsed.data.tenant === tenant ? { ...parsed.data, textUnits: text.length } : undefined;
 }
 
 function valueIn(text: string): unknown {

@@ -23,8 +23,8 @@ export interface IdempotencyOptions {
 
 /** How long a key stands for its answer. */
 const keptForSeconds = 86_400;
-/** All answers that an isolate remembers, as text. */
-const maxMemoryChars = 4 * 1024 * 1024;
+/** All answers that an isolate remembers, as text, in UTF-16 units. */
+const maxMemoryUnits = 4 * 1024 * 1024;
 
 /** What a key stands for. */
 interface Kept {
@@ -46,17 +46,17 @@ interface Claim {
  * Throws a `GatewayError` `conflict` where the key stands for another request, and what the upstream throws.
  */
 export function idempotent(upstream: Generate, { digest, store, seal, readTimeoutMs }: IdempotencyOptions): Generate {
-  const memory = createMemory<Kept>({ maxSize: maxMemoryChars, ttlMs: keptForSeconds * 1000 });
+  const memory = createMemory<Kept>({ maxSize: maxMemoryUnits, ttlMs: keptForSeconds * 1000 });
   const flights = createFlights();
 
-  async function stored({ name }: Claim, { tenant }: Call): Promise<Kept | undefined> {
+  async function stored({ name }: Claim, { tenant }: Call): Promise<(Kept & { textUnits: number }) | undefined> {
     const key = storeKey(name);
     const sealed = await store?.get(key, readTimeoutMs);
     const bytes = sealed ? await seal.open(sealed, tenant, key) : undefined;
     const entry = bytes && (await decodeEntry(bytes.subarray(fingerprintBytes), tenant));
     if (!entry) return undefined;
     const fingerprint = new TextDecoder().decode(bytes.subarray(0, fingerprintBytes));
-    return { fingerprint, generation: entry.generation };
+    return { fingerprint, generation: entry.generation, textUnits: entry.textUnits };
   }
 
   async function put({ name, fingerprint }: Claim, text: string, tenant: string, into: Store): Promise<void> {
@@ -78,7 +78,7 @@ export function idempotent(upstream: Generate, { digest, store, seal, readTimeou
     const known = await stored(claim, call);
     if (known) {
       const generation = replay(known, claim, call);
-      memory.put(claim.name, known, generation.choices[0].content.length);
+      memory.put(claim.name, known, known.textUnits);
       return generation;
     }
     const answer = await upstream(request, call);
