@@ -42,6 +42,25 @@ describe.concurrent("a stream that is held back until it is complete", () => {
     expect(await first.seen()).toHaveLength(1);
   });
 
+  it("falls back where something of it could not be understood, which may have been text", async () => {
+    const { ask } = failing("openai", "garbled");
+    const answer = await ask(atomic);
+    expect([answer.status, answer.content, answer.attempts]).toEqual([200, goodText, "first:malformed, second:ok"]);
+  });
+
+  it.each(["html:503", "error:400:content_filter"])(
+    "is handed out with its gap where nobody else answers: %s",
+    async (other) => {
+      const { ask } = failing("openai", "garbled", other);
+      const answer = await ask(atomic);
+      expect([answer.status, answer.content, answer.headers.get("x-qingyu-provider")]).toEqual([
+        200,
+        goodText,
+        "first",
+      ]);
+    },
+  );
+
   it.each(faces)("ends as any stream does: %s", async (face) => {
     const { ask } = failing("openai", "ok");
     const live = await ask({ face, stream: true });

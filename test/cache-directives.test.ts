@@ -56,6 +56,7 @@ const cases = [
   { age: 10, asked: "max-age=10", said: "old", status: /hit; ttl=3590$/ },
   { age: 10, asked: "max-age=9", said: "new", status: /fwd=request; stored$/ },
   { age: 10, asked: 'MAX-AGE = "9"', said: "new", status: /fwd=request; stored$/ },
+  { age: 10, asked: 'max-age="60"', said: "old", status: /hit/ },
   { age: 0, asked: "max-age=0", said: "old", status: /hit; ttl=3600$/ },
   { age: 10, asked: "max-age=nonsense", said: "new", status: /fwd=request/ },
   { age: 10, asked: "only-if-cached", said: "old", status: /hit/ },

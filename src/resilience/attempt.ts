@@ -83,8 +83,9 @@ export async function attempt(options: AttemptOptions): Promise<Answer> {
     }
     if (isEmpty(answer)) throw UpstreamFailure.wire("empty");
     limit.release();
-    permit.succeed();
-    record.outcome = "ok";
+    if (answer.hasGap) permit.fail();
+    else permit.succeed();
+    record.outcome = answer.hasGap ? "malformed" : "ok";
     return answer;
   } catch (error) {
     throw fail(error, turn);

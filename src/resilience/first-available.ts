@@ -1,3 +1,4 @@
+import { isStream } from "../answer.ts";
 import { GatewayError, UpstreamFailure } from "../errors.ts";
 import type { Answer, GenerationRequest } from "../generation.ts";
 import { fewestTokens } from "../token-count.ts";
@@ -32,6 +33,8 @@ interface Walk {
   readonly left: Member[];
   /** What the first provider that was asked said: the caller hears of it when all fail. */
   first?: UpstreamFailure;
+  /** A complete answer of which something could not be understood: better than none, and worse than another provider's. */
+  lastResort?: Answer;
   hasToken: boolean;
   /** A retry was worth it, but there have been too many. */
   isOverBudget: boolean;
@@ -55,7 +58,7 @@ export function firstAvailable(members: readonly Member[], chain: ChainOptions):
     const walk: Walk = { request, left: [...able], hasToken: false, isOverBudget: false };
     chain.retries.earn();
     chain.hedge?.budget.earn();
-    const answer = await askAll(walk, call, chain);
+    const answer = (await askAll(walk, call, chain)) ?? walk.lastResort;
     if (answer) return answer;
     if (walk.first) throw toGatewayError(walk.first, walk.isOverBudget ? { shouldRetry: false } : {});
     if (call.deadlineMs <= Date.now()) throw toGatewayError(UpstreamFailure.wire("timeout"));
@@ -121,7 +124,7 @@ async function askMember(
     }
     let delayMs: number | undefined;
     try {
-      return await attempt({
+      const answer = await attempt({
         provider,
         permit,
         request: walk.request,
@@ -136,9 +139,16 @@ async function askMember(
           walk.hasToken = true;
         },
       });
+      if (isStream(answer) || !answer.hasGap) return answer;
+      walk.lastResort ??= answer;
+      return undefined;
     } catch (error) {
       if (!(error instanceof UpstreamFailure)) throw error;
-      if (isForCaller(error, walk)) throw toGatewayError(walk.first ?? error);
+      if (isForCaller(error, walk)) {
+        if (!walk.lastResort) throw toGatewayError(walk.first ?? error);
+        walk.left.length = 0;
+        return undefined;
+      }
       walk.first ??= error;
       if (delayMs === undefined) return undefined;
       await pause(delayMs, call.signal);
