@@ -196,6 +196,20 @@ describe("with an encryption key", () => {
     expect(new TextDecoder("latin1").decode(value)).not.toContain("PLANTED");
   });
 
+  it("reads no value that was put under another key", async () => {
+    const { network, seen } = fakeOpenAi();
+    const known = new Set((await env.CACHE.list()).keys.map(({ name }) => name));
+    for (const prompt of ["moved from", "moved to"]) await testApp({ network, settings }).post(path, ask(prompt));
+    const [from, to] = (await env.CACHE.list()).keys.map(({ name }) => name).filter((name) => !known.has(name));
+    const value = await env.CACHE.get(from ?? "", "arrayBuffer");
+    await env.CACHE.put(to ?? "", value ?? "");
+    const shown = [];
+    for (const prompt of ["moved from", "moved to"]) {
+      shown.push((await testApp({ network, settings }).post(path, ask(prompt))).headers.get("x-cache"));
+    }
+    expect([shown.toSorted(), seen.length]).toEqual([["HIT", "MISS"], 3]);
+  });
+
   it.each([
     ["another key", { CACHE_ENCRYPTION_KEY: "fedcba9876543210fedcba9876543210" }],
     ["no key any more", { CACHE_ENCRYPTION_KEY: "" }],
@@ -219,28 +233,35 @@ function faultyKv(get: Get, put: () => Promise<void> = async () => {}): KVNamesp
   });
 }
 
-/** Gives this for every entry. */
+/** Gives this for every entry; what it gives may depend on the digest in the key. */
 const holding =
   (value: unknown): Get =>
-  async (key) =>
-    key.startsWith("generation:") ? await value : null;
+  async (key) => {
+    if (!key.startsWith("generation:")) return null;
+    return await (typeof value === "function" ? value(key.split(":").at(-1)) : value);
+  };
 
 describe("a broken KV", () => {
   const never = <T>() => new Promise<T>(() => {});
-  const text = (version: number, tenant: string, createdAtMs = Date.now()) =>
+  const text = (version: number, tenant: string, digest: string, createdAtMs = Date.now(), content = "stale") =>
     JSON.stringify({
       version,
       tenant,
+      digest,
       generation: {
         provider: "openai",
         model: "m",
         createdAtMs,
-        choices: [{ content: "stale", finishReason: "stop" }],
+        choices: [{ content, finishReason: "stop" }],
       },
     });
-  const packed = async (...of: Parameters<typeof text>) => (await pack(text(...of))).buffer;
-  const damaged = async (damage: (bytes: Uint8Array) => Uint8Array) =>
-    damage(new Uint8Array(await packed(2, "development"))).buffer;
+  type More = { version?: number; tenant?: string; createdAtMs?: number; content?: string };
+  const packed =
+    ({ version = 2, tenant = "development", createdAtMs, content }: More = {}) =>
+    async (digest: string) =>
+      (await pack(text(version, tenant, digest, createdAtMs, content))).buffer;
+  const damaged = (damage: (bytes: Uint8Array) => Uint8Array) => async (digest: string) =>
+    damage(new Uint8Array(await packed()(digest))).buffer;
   const bomb = async () => {
     const zipped = new Blob(["{".repeat(64 * 1024 * 1024)]).stream().pipeThrough(new CompressionStream("gzip"));
     return await new Response(
@@ -264,13 +285,15 @@ describe("a broken KV", () => {
     ["holds half an entry", holding(damaged((bytes) => bytes.slice(0, -20)))],
     ["holds an entry with a flipped bit", holding(damaged((bytes) => bytes.with(-9, (bytes.at(-9) ?? 0) ^ 1)))],
     ["holds an entry with another checksum", holding(damaged((bytes) => bytes.with(1, (bytes.at(1) ?? 0) ^ 1)))],
-    ["holds another version", holding(packed(1, "development"))],
-    ["holds another tenant's entry", holding(packed(2, "other"))],
+    ["holds another version", holding(packed({ version: 1 }))],
+    ["holds another tenant's entry", holding(packed({ tenant: "other" }))],
+    ["holds the answer to another request", holding(() => packed()("another"))],
+    ["holds an entry that becomes too large", holding(packed({ content: `stale${"x".repeat(5_000_000)}` }))],
     ["holds a huge value", holding(pack("x".repeat(8 * 1024 * 1024)).then(({ buffer }) => buffer))],
     ["holds what becomes huge", holding(bomb())],
     [
       "does not know the tenant's epoch",
-      async (key) => (key.startsWith("epoch:") ? new TextEncoder().encode("x").buffer : await packed(2, "development")),
+      async (key) => (key.startsWith("epoch:") ? new TextEncoder().encode("x").buffer : await packed()("x")),
     ],
   ])("that %s changes no answer and delays none", async (name, get, put) => {
     const { network } = fakeOpenAi();
@@ -308,7 +331,7 @@ describe("a broken KV", () => {
   });
 
   it("reads an entry that is as it should be", async () => {
-    const app = testApp({ kv: faultyKv(holding(packed(2, "development"))) });
+    const app = testApp({ kv: faultyKv(holding(packed())) });
     const answer = await app.post(path, ask("foreign"));
     expect([answer.headers.get("x-cache"), answer.json()]).toMatchObject([
       "HIT",
@@ -317,7 +340,7 @@ describe("a broken KV", () => {
   });
 
   it("does not use an entry after its time, however long KV keeps it", async () => {
-    const old = packed(2, "development", Date.now() - 3_600_000);
+    const old = packed({ createdAtMs: Date.now() - 3_600_000 });
     const { network, seen } = fakeOpenAi();
     const answer = await testApp({ network, kv: faultyKv(holding(old)) }).post(path, ask("old"));
     expect([answer.headers.get("x-cache"), seen.length]).toEqual(["MISS", 1]);

@@ -34,7 +34,7 @@ export function coordinatedBy({ objects, seal, claimTimeoutMs }: CoordinateOptio
     const object = objects.get(objects.idFromName(digest));
     const opened = async (sealed: Uint8Array | undefined): Promise<Generation | undefined> => {
       const bytes = sealed && (await seal.open(sealed, call.tenant, digest));
-      return bytes && (await decodeEntry(bytes, call.tenant))?.generation;
+      return bytes && (await decodeEntry(bytes, { tenant: call.tenant, digest }))?.generation;
     };
 
     const claim = await inTime<Claim>(Promise.resolve(object.claim(call.deadlineMs)), claimTimeoutMs);
@@ -47,7 +47,8 @@ export function coordinatedBy({ objects, seal, claimTimeoutMs }: CoordinateOptio
 
     const settle = (generation?: Generation) => {
       const settled = async () => {
-        const text = generation && isStorable(generation) ? entryText({ tenant: call.tenant, generation }) : undefined;
+        const text =
+          generation && isStorable(generation) ? entryText({ tenant: call.tenant, digest, generation }) : undefined;
         const bytes = text === undefined ? undefined : await encodeEntry(text);
         await object.settle(bytes && (await seal.seal(bytes, call.tenant, digest)));
       };

@@ -54,8 +54,8 @@ export function createEntries({
     return epoch === undefined ? undefined : `generation:v${schemaVersion}:${epoch}:${digest}`;
   }
 
-  async function write(digest: string, entry: Entry, text: string): Promise<void> {
-    const key = await keyOf(digest, entry.tenant, readTimeoutMs);
+  async function write(entry: Entry, text: string): Promise<void> {
+    const key = await keyOf(entry.digest, entry.tenant, readTimeoutMs);
     if (key === undefined) return;
     memory.put(key, entry.generation, text.length * bytesPerUnit);
     if (recentWrites.get(key)) return;
@@ -72,15 +72,15 @@ export function createEntries({
       if (remembered) return remembered;
       const sealed = await store.get(key, limitMs - Date.now());
       const bytes = sealed ? await seal.open(sealed, tenant, key) : undefined;
-      const entry = bytes && (await decodeEntry(bytes, tenant));
+      const entry = bytes && (await decodeEntry(bytes, { tenant, digest }));
       if (entry) memory.put(key, entry.generation, entry.textUnits * bytesPerUnit);
       return entry?.generation;
     },
     keep(digest, generation, { tenant, requestId, waitUntil }) {
-      const entry: Entry = { tenant, generation };
+      const entry: Entry = { tenant, digest, generation };
       const text = entryText(entry);
       if (text === undefined) return false;
-      waitUntil(write(digest, entry, text).catch(() => logWarning("cache_write_failed", { requestId })));
+      waitUntil(write(entry, text).catch(() => logWarning("cache_write_failed", { requestId })));
       return true;
     },
     async drop(digest, tenant) {

@@ -3,9 +3,11 @@ import { finishReasons, type Generation } from "../generation.ts";
 import { pack, unpack } from "./bytes.ts";
 import { schemaVersion } from "./key.ts";
 
-/** What is kept under a key: a complete answer, whose it is, and when it was made. */
+/** What is kept: a complete answer, whose it is, and what it is an answer to. */
 export interface Entry {
   readonly tenant: string;
+  /** Of the request, as in the store's key. */
+  readonly digest: string;
   readonly generation: Generation;
 }
 
@@ -23,6 +25,7 @@ const choiceSchema = z.object({
 const entrySchema = z.object({
   version: z.literal(schemaVersion),
   tenant: z.string(),
+  digest: z.string(),
   generation: z.object({
     provider: z.string(),
     model: z.string(),
@@ -54,12 +57,16 @@ export interface StoredEntry extends Entry {
   readonly textUnits: number;
 }
 
-/** The entry in stored bytes; undefined where it is corrupt, too large, of another schema version or of another tenant. */
-export async function decodeEntry(bytes: Uint8Array, tenant: string): Promise<StoredEntry | undefined> {
+/** The entry in stored bytes; undefined where it is corrupt, too large, of another schema version, tenant or request. */
+export async function decodeEntry(
+  bytes: Uint8Array,
+  of: Pick<Entry, "tenant" | "digest">,
+): Promise<StoredEntry | undefined> {
   const text = await unpack(bytes, maxEntryBytes);
   if (text === undefined) return undefined;
   const parsed = entrySchema.safeParse(valueIn(text));
-  return parsed.success && parsed.data.tenant === tenant ? { ...parsed.data, textUnits: text.length } : undefined;
+  if (!parsed.success || parsed.data.tenant !== of.tenant || parsed.data.digest !== of.digest) return undefined;
+  return { ...parsed.data, textUnits: text.length };
 }
 
 function valueIn(text: string): unknown {

@@ -53,7 +53,7 @@ export function idempotent(upstream: Generate, { digest, store, seal, readTimeou
     const key = storeKey(name);
     const sealed = await store?.get(key, readTimeoutMs);
     const bytes = sealed ? await seal.open(sealed, tenant, key) : undefined;
-    const entry = bytes && (await decodeEntry(bytes.subarray(fingerprintBytes), tenant));
+    const entry = bytes && (await decodeEntry(bytes.subarray(fingerprintBytes), { tenant, digest: name }));
     if (!entry) return undefined;
     const fingerprint = new TextDecoder().decode(bytes.subarray(0, fingerprintBytes));
     return { fingerprint, generation: entry.generation, textUnits: entry.textUnits };
@@ -66,7 +66,7 @@ export function idempotent(upstream: Generate, { digest, store, seal, readTimeou
   }
 
   function keep(claim: Claim, generation: Generation, { tenant, cacheControl, requestId, waitUntil }: Call): void {
-    const text = entryText({ tenant, generation });
+    const text = entryText({ tenant, digest: claim.name, generation });
     if (text === undefined) return;
     memory.put(claim.name, { fingerprint: claim.fingerprint, generation }, text.length);
     if (!store || directivesFrom(cacheControl).noStore) return;
