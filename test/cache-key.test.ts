@@ -29,7 +29,7 @@ const chat = fc
         top_p: temperature.map((value) => value / 2),
         stop: fc.array(word, { minLength: 1, maxLength: 3 }),
         seed: fc.integer(),
-        logit_bias: fc.dictionary(fc.constantFrom("1", "2", "3"), fc.integer({ min: -5, max: 5 }), { minKeys: 1 }),
+        logit_bias: fc.dictionary(fc.constantFrom("a", "b", "c"), fc.integer({ min: -5, max: 5 }), { minKeys: 2 }),
       },
       rarely,
     ),
