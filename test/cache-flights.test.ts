@@ -146,6 +146,19 @@ describe("a caller who leaves a shared call", () => {
     expect(await ai.seen()).toHaveLength(1);
   });
 
+  it("is written down as what it was", async () => {
+    const { ai, ask } = scene("silent");
+    const caller = new AbortController();
+    const answer = ask({ signal: caller.signal });
+    await ai.seen("open");
+    caller.abort();
+    const { log, status } = await answer;
+    expect([status, JSON.parse(log.at(-1) ?? "")]).toMatchObject([
+      499,
+      { error: "cancelled", attempts: [{ provider: "ai", outcome: "canceled" }] },
+    ]);
+  });
+
   it("leaves the key to whoever comes next", async () => {
     const { ai, ask, open } = scene("turns:silent|ok");
     const caller = new AbortController();

@@ -1,7 +1,7 @@
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";
-import { describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pack } from "../src/cache/bytes.ts";
 import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app.ts";
 
@@ -242,6 +242,9 @@ const holding =
   };
 
 describe("a broken KV", () => {
+  beforeEach(() => void vi.spyOn(console, "log").mockImplementation(() => {}));
+  afterEach(() => void vi.restoreAllMocks());
+
   const never = <T>() => new Promise<T>(() => {});
   const text = (version: number, tenant: string, digest: string, createdAtMs = Date.now(), content = "stale") =>
     JSON.stringify({

@@ -231,11 +231,14 @@ function takeOff(tag: string, call: Call, upstream: (call: Call) => Promise<Answ
         return state.answer;
       } catch (error) {
         getOff();
+        // What came of the call stands in the leader's record once it has ended.
+        if (isLeader && aboard === 0) await flown;
         throw error;
       }
     },
   };
-  call.waitUntil(fly());
+  const flown = fly();
+  call.waitUntil(flown);
   return flight;
 }
 

@@ -1,7 +1,6 @@
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";
-import { vi } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { createGateway } from "../../src/gateway.ts";
@@ -59,14 +58,13 @@ export function testApp({
 
   const send = async (path: string, init?: RequestInit): Promise<Sent> => {
     const log: string[] = [];
-    const spies = (["log", "warn", "error"] as const).map((level) =>
-      vi.spyOn(console, level).mockImplementation((line) => void log.push(String(line))),
-    );
+    const { log: logLine, warn, error } = console;
+    for (const level of ["log", "warn", "error"] as const) console[level] = (line) => void log.push(String(line));
     const context = createExecutionContext();
     const response = await app.fetch(new Request(new URL(path, "http://gateway.test"), init), env, context);
     const text = await response.text();
     await waitOnExecutionContext(context);
-    for (const spy of spies) spy.mockRestore();
+    Object.assign(console, { log: logLine, warn, error });
     return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text), log };
   };
   return {
