@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import OpenAI from "openai";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { completion, onlyOpenAi, testApp } from "./support/app.ts";
 import { at } from "./support/gateway.ts";
@@ -180,5 +181,52 @@ describe("a stale answer where every provider fails", () => {
     refuses = true;
     vi.setSystemTime(Date.now() + (hour + 5) * 1000);
     expect((await app.post("/v1/chat/completions", body)).status).toBe(400);
+  });
+});
+
+describe("every face", () => {
+  const bodies = {
+    "/v1/chat/completions": (text: string) => ({ messages: [{ role: "user", content: text }] }),
+    "/api/v1/ai/generate": (text: string) => ({ projectId: "p", prompt: text }),
+    "/qingyu.ai.AIService/GenerateContent": (text: string) => ({ projectId: "p", prompt: text }),
+  };
+
+  it.each(Object.entries(bodies))("is steered alike: %s", async (path, body) => {
+    const network = new Hono().post("/v1/chat/completions", (c) => c.json(completion("old")));
+    const app = testApp({ network });
+    const cacheOf = async (cacheControl: string) => {
+      const { status, headers, text } = await app.post(path, body(path), { "cache-control": cacheControl });
+      return [status, headers.get("x-cache"), text.includes("old")];
+    };
+    expect(await cacheOf("only-if-cached")).toEqual([504, "MISS", false]);
+    expect(await cacheOf("no-store")).toEqual([200, "BYPASS", true]);
+    expect(await cacheOf("only-if-cached")).toEqual([504, "MISS", false]);
+    expect(await cacheOf("")).toEqual([200, "MISS", true]);
+    expect(await cacheOf("only-if-cached")).toEqual([200, "HIT", true]);
+  });
+
+  it("is steered by the official SDK's own options", async () => {
+    const network = new Hono().post("/v1/chat/completions", (c) => c.json(completion("old")));
+    const app = testApp({ network });
+    const client = new OpenAI({
+      apiKey: "any",
+      baseURL: "http://gateway.test/v1",
+      maxRetries: 0,
+      fetch: async (url, init) => {
+        const { status, headers, text } = await app.send(String(url), init);
+        return new Response(text, { status, headers });
+      },
+    });
+    const ask = async (cacheControl: string) => {
+      const body = { model: "any", messages: [{ role: "user" as const, content: "SDK" }] };
+      const options = { headers: { "cache-control": cacheControl } };
+      return (await client.chat.completions.create(body, options).asResponse()).headers.get("x-cache");
+    };
+    await expect(ask("only-if-cached")).rejects.toMatchObject({ status: 504, code: "cache_miss" });
+    expect([await ask("max-age=60"), await ask("max-age=60"), await ask("no-cache")]).toEqual([
+      "MISS",
+      "HIT",
+      "BYPASS",
+    ]);
   });
 });
