@@ -2,6 +2,7 @@ import { collect, isStream } from "../answer.ts";
 import { GatewayError } from "../errors.ts";
 import type { Answer, Generation, GenerationChunk, GenerationStream } from "../generation.ts";
 import type { Call } from "../upstream.ts";
+import { createTape } from "./tape.ts";
 
 /*
  * On Workers whatever one request has begun can end with it, without a word to the others: its I/O belongs to it alone, and
@@ -97,13 +98,13 @@ interface Flight {
 interface State {
   /** A whole answer, or a stream's head. */
   answer?: Generation | Omit<GenerationStream, "chunks">;
-  readonly chunks: GenerationChunk[];
   hasLanded: boolean;
   error?: Error;
 }
 
 function takeOff(tag: string, call: Call, upstream: (call: Call) => Promise<Answer>, onOver: () => void): Flight {
-  const state: State = { chunks: [], hasLanded: false };
+  const state: State = { hasLanded: false };
+  const tape = createTape();
   const waiting = new Set<() => void>();
   const changed = () => {
     for (const wake of [...waiting]) wake();
@@ -129,7 +130,7 @@ function takeOff(tag: string, call: Call, upstream: (call: Call) => Promise<Answ
           isWanted = Promise.withResolvers();
           const { done, value } = await chunks.next();
           if (done) break;
-          state.chunks.push(value);
+          tape.push(value);
           changed();
         }
       }
@@ -172,11 +173,11 @@ function takeOff(tag: string, call: Call, upstream: (call: Call) => Promise<Answ
   }
 
   async function* follow(passenger: Call, isLeader: boolean, onEnd: () => void): AsyncGenerator<GenerationChunk> {
+    const reader = tape.reader();
     try {
-      for (let next = 0; ; ) {
-        const chunk = state.chunks[next];
+      for (;;) {
+        const chunk = reader.read();
         if (chunk) {
-          next++;
           yield chunk;
         } else if (state.hasLanded) {
           if (state.error) throw state.error;
@@ -189,6 +190,7 @@ function takeOff(tag: string, call: Call, upstream: (call: Call) => Promise<Answ
     } catch (error) {
       throw error instanceof Stranded ? error.cause : error;
     } finally {
+      reader.close();
       onEnd();
     }
   }

@@ -1,0 +1,85 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createTape, type TapeReader } from "../src/cache/tape.ts";
+import type { GenerationChunk } from "../src/generation.ts";
+
+/** What chunks say, with the text of each choice put together between other things. */
+function meaning(chunks: readonly GenerationChunk[]): unknown[] {
+  const said: [choice: number, text: string, rest: unknown][] = [];
+  for (const { choice, delta, ...rest } of chunks) {
+    const isText = Object.keys(rest).length === 0;
+    const last = said.at(-1);
+    if (isText && last && last[0] === choice && last[2] === undefined) last[1] += delta;
+    else said.push([choice, delta, isText ? undefined : rest]);
+  }
+  return said;
+}
+
+const chunk = fc.oneof(
+  { weight: 20, arbitrary: fc.record({ choice: fc.constant(0), delta: fc.string({ unit: "binary", maxLength: 3 }) }) },
+  { weight: 2, arbitrary: fc.record({ choice: fc.constant(1), delta: fc.constant("other") }) },
+  { weight: 1, arbitrary: fc.constant({ choice: 0, delta: "", finishReason: "stop" as const }) },
+  { weight: 1, arbitrary: fc.constant({ choice: 0, delta: "t", extra: { tool_calls: [] } }) },
+);
+const step = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ push: fc.array(chunk, { maxLength: 200 }) }) },
+  { weight: 3, arbitrary: fc.record({ read: fc.nat(5), times: fc.nat(400) }) },
+  { weight: 1, arbitrary: fc.constant("join" as const) },
+  { weight: 1, arbitrary: fc.record({ leave: fc.nat(5) }) },
+);
+
+describe("a tape", () => {
+  it("gives each reader all of it in order, whoever else reads, joins or leaves meanwhile", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const tape = createTape();
+        const pushed: GenerationChunk[] = [];
+        const readers: { reader: TapeReader; got: GenerationChunk[] }[] = [];
+        const join = () => readers.push({ reader: tape.reader(), got: [] });
+        const read = ({ reader, got }: (typeof readers)[number], times: number) => {
+          for (let left = times; left > 0; left--) {
+            const next = reader.read();
+            if (!next) return;
+            got.push(next);
+          }
+        };
+        join();
+        for (const each of steps) {
+          if (each === "join") join();
+          else if ("push" in each) {
+            for (const next of each.push) {
+              tape.push(next);
+              pushed.push(next);
+            }
+          } else if ("read" in each) {
+            const reader = readers[each.read % readers.length];
+            if (reader) read(reader, each.times);
+          } else {
+            readers.splice(each.leave % readers.length, 1)[0]?.reader.close();
+            if (readers.length === 0) join();
+          }
+        }
+        join();
+        for (const each of readers) {
+          read(each, Number.POSITIVE_INFINITY);
+          expect(meaning(each.got)).toEqual(meaning(pushed));
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("keeps few chunks of what everybody has read, however many there were", () => {
+    const tape = createTape();
+    const first = tape.reader();
+    for (let index = 0; index < 10_000; index++) {
+      tape.push({ choice: 0, delta: "字" });
+      first.read();
+    }
+    const late = tape.reader();
+    const got: GenerationChunk[] = [];
+    for (let next = late.read(); next; next = late.read()) got.push(next);
+    expect(got.length).toBeLessThan(800);
+    expect(got.map(({ delta }) => delta).join("")).toBe("字".repeat(10_000));
+  });
+});
