@@ -22,8 +22,9 @@ const chunk = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ choice: 0, delta: "t", extra: { tool_calls: [] } }) },
 );
 const step = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ push: fc.array(chunk, { maxLength: 200 }) }) },
+  { weight: 3, arbitrary: fc.record({ push: fc.array(chunk, { minLength: 50, maxLength: 300, size: "max" }) }) },
   { weight: 3, arbitrary: fc.record({ read: fc.nat(5), times: fc.nat(400) }) },
+  { weight: 3, arbitrary: fc.constant("all read" as const) },
   { weight: 1, arbitrary: fc.constant("join" as const) },
   { weight: 1, arbitrary: fc.record({ leave: fc.nat(5) }) },
 );
@@ -31,7 +32,7 @@ const step = fc.oneof(
 describe("a tape", () => {
   it("gives each reader all of it in order, whoever else reads, joins or leaves meanwhile", () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 10, maxLength: 30, size: "max" }), (steps) => {
         const tape = createTape();
         const pushed: GenerationChunk[] = [];
         const readers: { reader: TapeReader; got: GenerationChunk[] }[] = [];
@@ -46,6 +47,7 @@ describe("a tape", () => {
         join();
         for (const each of steps) {
           if (each === "join") join();
+          else if (each === "all read") for (const reader of readers) read(reader, Number.POSITIVE_INFINITY);
           else if ("push" in each) {
             for (const next of each.push) {
               tape.push(next);
@@ -65,7 +67,7 @@ describe("a tape", () => {
           expect(meaning(each.got)).toEqual(meaning(pushed));
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
   });
 
