@@ -13,10 +13,16 @@ export function failureOf(error: unknown): UpstreamFailure {
   if (connectError.cause instanceof UpstreamFailure) return connectError.cause;
   const isPeerError = connectError.isWireError || !connectError.metadata.keys().next().done;
   if (!isPeerError) return wireFailure(connectError);
-  return UpstreamFailure.peer(reasonsByConnectCode[connectError.code], {
+  return UpstreamFailure.peer(finerReason(connectError) ?? reasonsByConnectCode[connectError.code], {
     retryAfterMs: retryAfterMs(connectError.metadata, Date.now()),
     cause: connectError,
   });
+}
+
+/** The word that our own AI service puts before a message whose code alone would lead elsewhere (its errors.py). */
+function finerReason({ code, rawMessage }: ConnectError): PeerReason | undefined {
+  const [word] = rawMessage.split(":", 1);
+  return finerReasons[code]?.find((reason) => reason === word);
 }
 
 function wireFailure(error: ConnectError): UpstreamFailure {
@@ -37,6 +43,11 @@ function isTorn({ cause, rawMessage }: ConnectError): boolean {
 
 /** How Connect words an answer that ended too early; the words only choose between two names of the same consequence. */
 const missingEnd = /incomplete envelope|missing (EndStreamResponse|trailer)|promised \d+ bytes/;
+
+const finerReasons: Partial<Readonly<Record<Code, readonly PeerReason[]>>> = {
+  [Code.InvalidArgument]: ["context_length_exceeded", "content_filter"],
+  [Code.ResourceExhausted]: ["quota_exhausted"],
+};
 
 /** What Connect's codes mean when the provider says them. */
 export const reasonsByConnectCode: Readonly<Record<Code, PeerReason>> = {

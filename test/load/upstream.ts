@@ -76,6 +76,7 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
     dialect,
     path,
     visits: 1,
+    body,
     requestId,
     response,
     thiefUrl: "http://127.0.0.1:1",

@@ -12,6 +12,8 @@ export interface Stage {
   readonly path: string;
   /** How many have come for this test so far, this one included. */
   readonly visits: number;
+  /** What was sent. */
+  readonly body: Uint8Array;
   readonly requestId: string;
   /** The same connection for those answers that leave it open. */
   readonly response: ServerResponse;
@@ -88,6 +90,11 @@ const scenarios: Readonly<Record<string, Play>> = {
   turns: (stage, argument) => {
     const turns = argument.split("|");
     return play(turns[Math.min(stage.visits, turns.length) - 1] ?? "", stage);
+  },
+  /** The scenario that the last message of an OpenAI request names, so that one address can play them all. */
+  asked: (stage) => {
+    const { messages }: { messages: { content: string }[] } = JSON.parse(new TextDecoder().decode(stage.body));
+    return play(messages.at(-1)?.content ?? "", stage);
   },
   /** A good answer to the request with this id; without one, to the request that was asked. */
   async echo({ wire, dialect, requestId }, answeredId) {

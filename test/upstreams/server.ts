@@ -38,7 +38,7 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const dialect = dialectOf(path, request.headers["content-type"] ?? "", body);
   const requestId = String(request.headers["x-request-id"]);
   const thiefUrl = `${addressOf(thief)}/${id}`;
-  await play(scenario, { wire, dialect, path, visits, requestId, response, thiefUrl });
+  await play(scenario, { wire, dialect, path, visits, body, requestId, response, thiefUrl });
 }
 
 function note(request: IncomingMessage, id: string, path: string, body: Buffer) {

@@ -12,7 +12,7 @@ class Reason(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     MODEL_NOT_FOUND = "model_not_found"
     RATE_LIMITED = "rate_limited"
-    QUOTA_EXCEEDED = "quota_exceeded"
+    QUOTA_EXHAUSTED = "quota_exhausted"
     MODEL_UNAVAILABLE = "model_unavailable"
     MODEL_CREDENTIAL = "model_credential"
     MODEL_TIMEOUT = "model_timeout"

@@ -19,7 +19,7 @@ def status_failure(status: int, code: str, retry_after: str | None) -> ServiceEr
     if code in _FILTER_CODES:
         return ServiceError(Reason.CONTENT_FILTER, "The language model's provider refused the prompt.")
     if code == "insufficient_quota" or status == 402:
-        return ServiceError(Reason.QUOTA_EXCEEDED, "The account at the language model's provider is used up.")
+        return ServiceError(Reason.QUOTA_EXHAUSTED, "The account at the language model's provider is used up.")
     if status == 429:
         seconds = float(retry_after) if retry_after and retry_after.isdecimal() else None
         return ServiceError(Reason.RATE_LIMITED, "The provider limits our rate.", retry_after_s=seconds)
