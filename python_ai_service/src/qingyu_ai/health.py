@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from qingyu_ai.errors import ServiceError
 
-_CHECK_TIMEOUT_S = 3.0
+_CHECK_TIMEOUT_S = 1.5
 _FRESH_S = 5.0
 
 
@@ -20,7 +20,7 @@ class Report:
 
 
 class Health:
-    """Asks each configured part, at most every five seconds, all at once and for at most three.
+    """Asks each configured part, at most every five seconds, all at once and for at most 1.5.
 
     Args:
         checks: Part to a check that raises `ServiceError` where the part does not work.

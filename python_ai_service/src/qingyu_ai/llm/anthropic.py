@@ -1,5 +1,6 @@
 """Anthropic's models."""
 
+import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,9 @@ from qingyu_ai.llm.provider_errors import status_failure
 
 _SILENCE_S = 120.0
 _DEFAULT_MAX_TOKENS = 4096
+# Claude's models up to Opus 4.6, Sonnet 4.6 and Haiku 4.5 take a temperature or a top_p; all newer ones refuse both.
+_SAMPLING = re.compile(r"claude-(\d|instant|(opus|sonnet|haiku)-4(-[0-6](?!\d)|-\d{8}|$))")
+_MAX_TEMPERATURE = 1.0
 _FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -42,7 +46,11 @@ class AnthropicModel:
         self._default_model = default_model
 
     async def stream(self, task: Task) -> AsyncGenerator[Piece]:
-        """See `LanguageModel`. A seed and penalties, which Anthropic does not have, are refused."""
+        """See `LanguageModel`.
+
+        A seed and penalties, which Anthropic does not have, are refused. A temperature, which the gateway always sends,
+        is left out where the model has none.
+        """
         finish_reason = model = ""
         prompt_tokens = completion_tokens = 0
         with anthropic_failures():
@@ -74,19 +82,26 @@ class AnthropicModel:
         system = "\n\n".join(message.content for message in messages if message.role == "system")
         if task.json:
             system = f"{system}\n\nAnswer with one JSON object and nothing else.".strip()
+        model = task.model or self._default_model
         said = {
             "system": system or None,
-            "temperature": task.temperature,
-            "top_p": task.top_p if task.temperature is None else None,
             "stop_sequences": list(task.stop) or None,
+            "extra_body": _sampling(task) if _SAMPLING.match(model) else None,
         }
         return {
-            "model": task.model or self._default_model,
+            "model": model,
             "messages": _turns(messages),
             "max_tokens": task.max_tokens or _DEFAULT_MAX_TOKENS,
             "stream": True,
             **{name: value for name, value in said.items() if value is not None},
         }
+
+
+def _sampling(task: Task) -> dict[str, float] | None:
+    """One of the two at most; the client no longer has parameters for them."""
+    if task.temperature is not None:
+        return {"temperature": min(_MAX_TEMPERATURE, task.temperature)}
+    return None if task.top_p is None else {"top_p": task.top_p}
 
 
 def _turns(messages: tuple[Message, ...]) -> list[dict[str, str]]:

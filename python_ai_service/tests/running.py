@@ -1,0 +1,128 @@
+"""The service as a process of its own."""
+
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from connectrpc.protocol import ProtocolType
+
+from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIServiceClient
+
+START_TIMEOUT_S = 30
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+class Running:
+    """A started service; its output is read as it comes."""
+
+    def __init__(self, settings: dict[str, str], folder: Path) -> None:
+        self.settings = {
+            "ENVIRONMENT": "development",
+            "SERVICE_PORT": str(free_port()),
+            "GRPC_PORT": str(free_port()),
+            "MILVUS_URI": str(folder / "knowledge.db"),
+            **settings,
+        }
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "qingyu_ai"],
+            cwd=folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._heard: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Nothing of the machine's own settings."""
+        return {"PATH": os.environ["PATH"], **self.settings}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.settings['GRPC_PORT']}"
+
+    @property
+    def http_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings['SERVICE_PORT']}"
+
+    @property
+    def log(self) -> str:
+        return "".join(self.lines)
+
+    def client(self, protocol: ProtocolType = ProtocolType.CONNECT) -> AIServiceClient:
+        return AIServiceClient(self.url, protocol=protocol)
+
+    def wait_for(self, text: str) -> None:
+        """Until a line with the text is logged. Raises where the process ends first."""
+        if any(text in line for line in self.lines):
+            return
+        while (line := self._heard.get(timeout=START_TIMEOUT_S)) is not None:
+            if text in line:
+                return
+        raise AssertionError(f"ended without {text!r}: {self.log}")
+
+    def wait(self, timeout_s: float = 15) -> int:
+        """The exit code, with all output read."""
+        code = self.process.wait(timeout_s)
+        self._reader.join()
+        return code
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            self._heard.put(line)
+        self._heard.put(None)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another command of the service, with the same settings."""
+        return subprocess.run(
+            [sys.executable, "-m", "qingyu_ai", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT_S,
+            check=False,
+        )
+
+
+@contextmanager
+def starting(**settings: str) -> Iterator[Running]:
+    """A service that may not come up; killed at the end."""
+    with TemporaryDirectory(prefix="qingyu-") as folder:
+        service = Running(settings, Path(folder))
+        try:
+            yield service
+        finally:
+            service.process.kill()
+            service.process.wait()
+
+
+@contextmanager
+def running(**settings: str) -> Iterator[Running]:
+    """A service that listens; ended with SIGTERM."""
+    with starting(**settings) as service:
+        service.wait_for('"listening"')
+        yield service
+        service.process.terminate()
+        service.wait()

@@ -1,0 +1,370 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from connectrpc.protocol import ProtocolType
+
+from qingyu_ai.app import open_app
+from qingyu_ai.errors import Reason, ServiceError
+from qingyu_ai.gen.qingyu.ai.ai_service_pb import ChatMessage, GenerateContentRequest, GenerateOptions
+from qingyu_ai.generation import Completion, LanguageModel, Message, Task, complete
+from qingyu_ai.llm.anthropic import AnthropicModel, anthropic_client
+from qingyu_ai.llm.embedded import EmbeddedWriter
+from qingyu_ai.llm.openai import OpenAIModel, openai_client
+from qingyu_ai.llm.routed import RoutedModel
+from qingyu_ai.rpc.guard import CODES
+from qingyu_ai.rpc.requests import generation_task
+from qingyu_ai.settings import Settings
+from tests.providers import Handler, Provider, events, fails, openai_says, provider, silent
+from tests.running import running
+
+pytestmark = pytest.mark.anyio
+SAID = (Message("user", "雨"),)
+
+
+@asynccontextmanager
+async def openai_at(model: Provider) -> AsyncIterator[OpenAIModel]:
+    async with openai_client("key", f"{model.url}/v1") as client:
+        yield OpenAIModel(client, "default-model")
+
+
+@asynccontextmanager
+async def anthropic_at(model: Provider) -> AsyncIterator[AnthropicModel]:
+    async with anthropic_client("key", model.url) as client:
+        yield AnthropicModel(client, "claude-default")
+
+
+async def write(
+    of: Callable[[Provider], AbstractAsyncContextManager[LanguageModel]], model: Provider, task: Task
+) -> Completion:
+    async with of(model) as language_model:
+        return await complete(language_model, task)
+
+
+def anthropic_says(text: str, stop_reason: str = "end_turn") -> Callable[[Handler], None]:
+    start = {"id": "m", "type": "message", "role": "assistant", "model": "claude-x", "content": []}
+    items: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {**start, "usage": {"input_tokens": 5, "output_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": stop_reason}, "usage": {"output_tokens": 9}},
+        {"type": "message_stop"},
+    ]
+    return lambda handler: handler.send(200, "text/event-stream", events(*items, named=True))
+
+
+async def test_openai_is_asked_for_what_was_said_and_nothing_else() -> None:
+    with provider(openai_says("好")) as model:
+        await write(openai_at, model, Task(messages=SAID))
+        assert model.bodies[0] == {
+            "model": "default-model",
+            "messages": [{"role": "user", "content": "雨"}],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        everything = Task(
+            messages=(Message("system", "s"), Message("user", "u", "name"), Message("assistant", "a")),
+            knowledge="known",
+            model="gpt-5-mini",
+            max_tokens=9,
+            temperature=0.5,
+            top_p=0.25,
+            seed=3,
+            presence_penalty=-1.0,
+            frequency_penalty=1.0,
+            stop=("x",),
+            json=True,
+        )
+        completion = await write(openai_at, model, everything)
+        assert model.bodies[1] == {
+            "model": "gpt-5-mini",
+            "messages": [
+                {"role": "system", "content": "s"},
+                {"role": "system", "content": "known"},
+                {"role": "user", "content": "u", "name": "name"},
+                {"role": "assistant", "content": "a"},
+            ],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "max_completion_tokens": 9,
+            "temperature": 0.5,
+            "top_p": 0.25,
+            "seed": 3,
+            "presence_penalty": -1.0,
+            "frequency_penalty": 1.0,
+            "stop": ["x"],
+            "response_format": {"type": "json_object"},
+        }
+        assert model.headers[0]["authorization"] == "Bearer key"
+        assert (completion.content, completion.model, completion.finish_reason) == ("好", "the-model", "stop")
+        assert completion.usage
+        assert (completion.usage.prompt_tokens, completion.usage.total_tokens) == (11, 18)
+
+
+async def test_anthropic_is_asked_in_its_own_shape() -> None:
+    with provider(anthropic_says("好", "max_tokens")) as model:
+        task = Task(
+            messages=(Message("system", "s"), Message("user", "u")),
+            knowledge="known",
+            max_tokens=9,
+            stop=("x",),
+            json=True,
+        )
+        completion = await write(anthropic_at, model, task)
+        assert model.bodies[0] == {
+            "model": "claude-default",
+            "system": "s\n\nknown\n\nAnswer with one JSON object and nothing else.",
+            "messages": [{"role": "user", "content": "u"}],
+            "max_tokens": 9,
+            "stop_sequences": ["x"],
+            "stream": True,
+        }
+        assert (completion.content, completion.model, completion.finish_reason) == ("好", "claude-x", "length")
+        assert completion.usage
+        assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (5, 9)
+
+
+@pytest.mark.parametrize(
+    ("model_name", "said", "sent"),
+    [
+        ("claude-sonnet-4-6", {"temperature": 0.5, "top_p": 0.5}, {"temperature": 0.5}),
+        ("claude-sonnet-4-6", {"temperature": 1.5}, {"temperature": 1.0}),
+        ("claude-sonnet-4-6", {"top_p": 0.5}, {"top_p": 0.5}),
+        ("claude-opus-5", {"temperature": 0.5, "top_p": 0.5}, {}),
+    ],
+)
+async def test_how_anthropics_models_are_sampled(
+    model_name: str, said: dict[str, float], sent: dict[str, float]
+) -> None:
+    with provider(anthropic_says("x")) as model:
+        await write(anthropic_at, model, Task(messages=SAID, model=model_name, **said))  # type: ignore[arg-type]
+        assert {name: model.bodies[0][name] for name in ("temperature", "top_p") if name in model.bodies[0]} == sent
+
+
+@pytest.mark.parametrize(
+    ("stop_reason", "finish_reason"),
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("tool_use", "tool_calls"),
+        ("refusal", "content_filter"),
+        ("model_context_window_exceeded", "length"),
+    ],
+)
+async def test_how_anthropic_says_that_it_ended(stop_reason: str, finish_reason: str) -> None:
+    with provider(anthropic_says("好", stop_reason)) as model:
+        assert (await write(anthropic_at, model, Task(messages=SAID))).finish_reason == finish_reason
+
+
+def closes(handler: Handler) -> None:
+    handler.connection.close()
+    handler.close_connection = True
+
+
+def says(body: bytes, content_type: str = "text/event-stream") -> Callable[[Handler], None]:
+    return lambda handler: handler.send(200, content_type, body)
+
+
+FAILURES: list[tuple[Callable[[Handler], None], Reason]] = [
+    (fails(400), Reason.INVALID_REQUEST),
+    (fails(422), Reason.INVALID_REQUEST),
+    (fails(401), Reason.MODEL_CREDENTIAL),
+    (fails(403), Reason.MODEL_CREDENTIAL),
+    (fails(402), Reason.QUOTA_EXHAUSTED),
+    (fails(404), Reason.MODEL_NOT_FOUND),
+    (fails(408), Reason.MODEL_TIMEOUT),
+    (fails(413), Reason.CONTEXT_LENGTH_EXCEEDED),
+    (fails(429), Reason.RATE_LIMITED),
+    (fails(500), Reason.MODEL_UNAVAILABLE),
+    (fails(503), Reason.MODEL_UNAVAILABLE),
+    (fails(504), Reason.MODEL_TIMEOUT),
+    (fails(529), Reason.MODEL_UNAVAILABLE),
+    (closes, Reason.MODEL_UNAVAILABLE),
+    (says(b"data: {\n\n"), Reason.MODEL_BAD_ANSWER),
+    (says(b"<html>", "text/html"), Reason.MODEL_BAD_ANSWER),
+]
+
+
+@pytest.mark.parametrize("of", [openai_at, anthropic_at])
+@pytest.mark.parametrize(("answer", "reason"), FAILURES)
+async def test_each_failure_has_its_reason_and_no_text_of_the_provider(
+    of: Callable[[Provider], AbstractAsyncContextManager[LanguageModel]],
+    answer: Callable[[Handler], None],
+    reason: Reason,
+) -> None:
+    with provider(answer) as model:
+        with pytest.raises(ServiceError) as raised:
+            await write(of, model, Task(messages=SAID))
+        assert raised.value.reason == reason
+        assert "SECRET" not in str(raised.value)
+        # Whoever called decides whether to ask again.
+        assert len(model.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (fails(400, "context_length_exceeded"), Reason.CONTEXT_LENGTH_EXCEEDED),
+        (fails(400, "content_filter"), Reason.CONTENT_FILTER),
+        (fails(429, "insufficient_quota"), Reason.QUOTA_EXHAUSTED),
+        (openai_says("坏", None), Reason.MODEL_BAD_ANSWER),
+        (openai_says("坏", None, done=False), Reason.MODEL_BAD_ANSWER),
+        (openai_says(""), Reason.MODEL_BAD_ANSWER),
+        (openai_says("  \n"), Reason.MODEL_BAD_ANSWER),
+        (openai_says("", "content_filter"), Reason.CONTENT_FILTER),
+        (says(events({"error": {"message": "SECRET", "code": "x"}})), Reason.MODEL_BAD_ANSWER),
+    ],
+)
+async def test_openais_own_failures(answer: Callable[[Handler], None], reason: Reason) -> None:
+    with provider(answer) as model, pytest.raises(ServiceError) as raised:
+        await write(openai_at, model, Task(messages=SAID))
+    assert raised.value.reason == reason
+
+
+async def test_a_model_that_cannot_be_reached_is_unavailable() -> None:
+    with provider(openai_says("x")) as model:
+        pass
+    with pytest.raises(ServiceError) as raised:
+        await write(openai_at, model, Task(messages=SAID))
+    assert raised.value.reason == Reason.MODEL_UNAVAILABLE
+
+
+@pytest.mark.parametrize("name", ["seed", "presence_penalty", "frequency_penalty"])
+async def test_what_anthropic_does_not_have_is_refused_by_name(name: str) -> None:
+    with provider(anthropic_says("x")) as model, pytest.raises(ServiceError, match=name):
+        await write(anthropic_at, model, Task(messages=SAID, **{name: 1}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("default", "asked", "who", "model"),
+    [
+        ("openai", "", "openai", "default-model"),
+        ("openai", "qwen-max", "openai", "qwen-max"),
+        ("openai", "claude-9", "anthropic", "claude-9"),
+        ("anthropic", "", "anthropic", "claude-default"),
+        ("anthropic", "gpt-x", "openai", "gpt-x"),
+        # What the gateway sends for callers who name no model.
+        ("anthropic", "unnamed", "anthropic", "claude-default"),
+    ],
+)
+async def test_a_models_name_chooses_its_vendor(default: str, asked: str, who: str, model: str) -> None:
+    with provider(openai_says("x")) as openai, provider(anthropic_says("x")) as anthropic:
+        async with openai_at(openai) as one, anthropic_at(anthropic) as other:
+            models: dict[str, LanguageModel] = {"openai": one, "anthropic": other, "embedded": EmbeddedWriter()}
+            await complete(RoutedModel(models, default, "unnamed"), Task(messages=SAID, model=asked))
+        bodies = {"openai": openai.bodies, "anthropic": anthropic.bodies}
+        assert [(name, body["model"]) for name, asked in bodies.items() for body in asked] == [(who, model)]
+
+
+async def test_another_vendors_model_becomes_the_default_where_that_vendor_is_not_configured() -> None:
+    with provider(openai_says("x")) as openai:
+        async with openai_at(openai) as one:
+            await complete(RoutedModel({"openai": one}, "openai", ""), Task(messages=SAID, model="claude-9"))
+        assert openai.bodies[0]["model"] == "default-model"
+
+
+@pytest.mark.parametrize(
+    ("settings", "content"),
+    [({}, "embedded"), ({"openai_api_key": "k"}, "the-model"), ({"anthropic_api_key": "k"}, "claude-x")],
+)
+async def test_who_writes_follows_from_the_keys(settings: dict[str, str], content: str, tmp_path: Path) -> None:
+    with provider(openai_says("x")) as openai, provider(anthropic_says("x")) as anthropic:
+        made = Settings(
+            openai_base_url=f"{openai.url}/v1",
+            anthropic_base_url=anthropic.url,
+            milvus_uri=str(tmp_path / "k.db"),
+            **settings,  # type: ignore[arg-type]
+        )
+        async with open_app(made) as app:
+            assert (await complete(app.service._model, Task(messages=SAID))).model == content
+
+
+@pytest.mark.parametrize("protocol", [ProtocolType.CONNECT, ProtocolType.GRPC_WEB])
+async def test_failures_reach_the_caller_as_code_and_reason(protocol: ProtocolType) -> None:
+    answers = [answer for answer, _ in FAILURES]
+    with provider(*answers, *answers) as model:
+        with running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1") as service:
+            async with service.client(protocol) as client:
+                for _, reason in FAILURES:
+                    with pytest.raises(ConnectError) as raised:
+                        await client.generate_content(GenerateContentRequest(prompt="PROMPT"))
+                    assert raised.value.code == CODES[reason]
+                    assert raised.value.message.startswith(f"{reason}: ")
+                for _, reason in FAILURES:
+                    with pytest.raises(ConnectError) as raised:
+                        async for _ in client.stream_generate_content(GenerateContentRequest(prompt="PROMPT")):
+                            pass
+                    assert raised.value.code == CODES[reason]
+        assert "SECRET" not in service.log
+        assert "PROMPT" not in service.log
+        lines = [json.loads(line) for line in service.lines if '"code"' in line]
+        assert [line["reason"] for line in lines] == [str(reason) for _, reason in FAILURES] * 2
+
+
+async def test_a_retry_after_is_handed_on() -> None:
+    with provider(fails(429, retry_after="7")) as model:
+        with running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1") as service:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(service.settings["GRPC_PORT"]))
+            writer.write(
+                b"POST /qingyu.ai.AIService/GenerateContent HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+                b'content-type: application/json\r\ncontent-length: 14\r\n\r\n{"prompt":"x"}'
+            )
+            answer = await reader.read()
+            writer.close()
+    assert answer.startswith(b"HTTP/1.1 429")
+    assert b"retry-after: 7\r\n" in answer
+
+
+@pytest.mark.parametrize("protocol", [ProtocolType.CONNECT, ProtocolType.GRPC_WEB])
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_caller_who_leaves_ends_the_models_work(protocol: ProtocolType, is_stream: bool) -> None:
+    with provider(silent) as model, running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1") as service:
+
+        async def ask() -> None:
+            async with service.client(protocol) as client:
+                if not is_stream:
+                    await client.generate_content(GenerateContentRequest(prompt="x"))
+                async for _ in client.stream_generate_content(GenerateContentRequest(prompt="x")):
+                    pass
+
+        call = asyncio.create_task(ask())
+        assert await asyncio.to_thread(model.asked.wait, 5)
+        call.cancel()
+        assert await asyncio.to_thread(model.left.wait, 5)
+        service.wait_for('"code": "canceled"')
+        with pytest.raises((ConnectError, asyncio.CancelledError)):
+            await call
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (GenerateContentRequest(), "prompt"),
+        (GenerateContentRequest(prompt=" \n"), "prompt"),
+        (GenerateContentRequest(messages=[ChatMessage(role="wizard", content="x")]), r"messages\[0\].role"),
+        (GenerateContentRequest(messages=[ChatMessage(role="user")]), "messages"),
+        (GenerateContentRequest(prompt="x", options=GenerateOptions(max_tokens=-1)), "options.max_tokens"),
+        (GenerateContentRequest(prompt="x", options=GenerateOptions(temperature=9)), "options.temperature"),
+        (GenerateContentRequest(prompt="x", options=GenerateOptions(temperature=float("nan"))), "options.temperature"),
+        (GenerateContentRequest(prompt="x", options=GenerateOptions(top_p=2)), "options.top_p"),
+        (GenerateContentRequest(prompt="x", options=GenerateOptions(presence_penalty=3)), "options.presence_penalty"),
+        (GenerateContentRequest(prompt="x", options=GenerateOptions(response_format="xml")), "options.response_format"),
+    ],
+)
+async def test_wrong_requests_are_refused_by_the_fields_name(request_: GenerateContentRequest, field: str) -> None:
+    with pytest.raises(ServiceError, match=f"^{field}: |^{field} ") as raised:
+        generation_task(request_, "")
+    assert CODES[raised.value.reason] == Code.INVALID_ARGUMENT
+
+
+def test_a_float_of_32_bits_is_the_number_that_was_written() -> None:
+    sent = GenerateContentRequest(prompt="x", options=GenerateOptions(temperature=0.7, top_p=0.1)).to_binary()
+    task = generation_task(GenerateContentRequest.from_binary(sent), "")
+    assert (task.temperature, task.top_p) == (0.7, 0.1)

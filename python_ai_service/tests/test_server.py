@@ -1,0 +1,125 @@
+import asyncio
+import json
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from connectrpc.errors import ConnectError
+from connectrpc.protocol import ProtocolType
+
+from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIServiceClient
+from qingyu_ai.gen.qingyu.ai.ai_service_pb import GenerateContentRequest, HealthCheckRequest
+from qingyu_ai.http_api import http_api
+from qingyu_ai.server import _ask
+from tests.providers import openai_says, provider, silent
+from tests.running import free_port, running, starting
+
+pytestmark = pytest.mark.anyio
+
+
+def get(url: str) -> tuple[int, dict[str, object]]:
+    try:
+        with urllib.request.urlopen(url) as answer:  # noqa: S310
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def accepts(port: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(port))) == 0
+
+
+@pytest.mark.parametrize("setting", ["SERVICE_PORT", "GRPC_PORT", "PLAIN_GRPC_PORT"])
+@pytest.mark.parametrize("is_listening", [True, False])
+def test_a_taken_port_ends_the_process_with_one_line_and_nothing_listens(setting: str, is_listening: bool) -> None:
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", 0))
+        if is_listening:
+            taker.listen()
+        port = str(taker.getsockname()[1])
+        with starting(**{"PLAIN_GRPC_PORT": str(free_port()), setting: port}) as service:
+            assert service.wait() == 1
+            assert len(service.lines) == 1
+            assert service.lines[0].startswith(f"Port {port} ({setting}) of 127.0.0.1 ")
+            ports = [service.settings[name] for name in ("SERVICE_PORT", "GRPC_PORT", "PLAIN_GRPC_PORT")]
+            assert not any(accepts(other) for other in ports if other != port)
+
+
+def test_health_is_told_in_the_platforms_shape() -> None:
+    with running() as service:
+        checks = {"rpc": "ok", "language_model": "ok", "knowledge": "ok"}
+        assert get(f"{service.http_url}/api/v1/health") == (200, {"status": "healthy", "checks": checks})
+        assert get(f"{service.http_url}/api/v1/health/ready") == (
+            200,
+            {"ready": True, "status": "healthy", "checks": checks},
+        )
+        assert get(f"{service.http_url}/api/v1/health/live") == (200, {"status": "alive"})
+
+
+async def test_it_is_not_ready_where_the_rpc_port_does_not_answer() -> None:
+    async with AIServiceClient(f"http://127.0.0.1:{free_port()}") as client:
+        app = http_api(lambda: _ask(client))
+        sent: list[dict[str, object]] = []
+
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: object) -> None:
+            assert isinstance(message, dict)
+            sent.append(message)
+
+        for path, status in (("/api/v1/health/ready", 503), ("/api/v1/health", 200), ("/api/v1/health/live", 200)):
+            sent.clear()
+            scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+            await app(scope, receive, send)
+            assert sent[0]["status"] == status
+            if path != "/api/v1/health/live":
+                assert b'"unhealthy"' in bytes(sent[1]["body"])  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+async def test_what_is_under_way_ends_before_the_process_does(stop: signal.Signals) -> None:
+    with running() as service:
+        async with service.client() as client:
+            text = ""
+            async for chunk in client.stream_generate_content(GenerateContentRequest(prompt="雨")):
+                if not text:
+                    service.process.send_signal(stop)
+                text += chunk.delta
+                finish = chunk.finish_reason
+            assert finish == "stop"
+            assert len(text) > 50
+        assert service.wait() == 0
+        assert '"stopped"' in service.log
+        assert not accepts(service.settings["GRPC_PORT"])
+
+
+async def test_what_does_not_end_is_ended_within_ten_seconds() -> None:
+    with provider(silent) as model, running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1") as service:
+        async with service.client() as client:
+            started = time.monotonic()
+            call = asyncio.create_task(client.generate_content(GenerateContentRequest(prompt="x")))
+            assert await asyncio.to_thread(model.asked.wait, 5)
+            service.process.send_signal(signal.SIGTERM)
+            with pytest.raises(ConnectError):
+                await call
+        assert service.wait() == 0
+        assert time.monotonic() - started < 10 + 1
+        assert model.left.wait(1)
+
+
+async def test_outside_development_only_the_token_opens() -> None:
+    with running(ENVIRONMENT="production", PYTHON_AI_TOKEN="right") as service, provider(openai_says("x")):
+        async with service.client(ProtocolType.GRPC_WEB) as client:
+            request = GenerateContentRequest(prompt="x")
+            for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "right"}):
+                with pytest.raises(ConnectError, match="unauthenticated: The bearer token is wrong"):
+                    await client.generate_content(request, headers=headers)
+            answer = await client.generate_content(request, headers={"authorization": "Bearer right"})
+            assert answer.content
+            assert (await client.health_check(HealthCheckRequest())).status == "healthy"
+        assert "right" not in service.log
