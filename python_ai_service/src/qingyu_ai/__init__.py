@@ -1,0 +1,1 @@
+"""The Python AI service behind the Qingyu AI Gateway."""

@@ -1,0 +1,120 @@
+"""Puts the service together from its settings."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from qingyu_ai.creative.author import Author
+from qingyu_ai.creative.embedded_author import EmbeddedAuthor
+from qingyu_ai.creative.model_author import ModelAuthor
+from qingyu_ai.embedding.cached import CachedEmbedder
+from qingyu_ai.embedding.embedded import EmbeddedEmbedder
+from qingyu_ai.embedding.embedder import Embedder
+from qingyu_ai.embedding.openai import OpenAIEmbedder
+from qingyu_ai.generation import LanguageModel
+from qingyu_ai.health import Health
+from qingyu_ai.knowledge.knowledge import Knowledge
+from qingyu_ai.knowledge.store import KnowledgeStore
+from qingyu_ai.llm.anthropic import AnthropicModel, anthropic_client
+from qingyu_ai.llm.embedded import EmbeddedWriter
+from qingyu_ai.llm.openai import OpenAIModel, openai_client
+from qingyu_ai.llm.routed import RoutedModel
+from qingyu_ai.rpc.service import Service
+from qingyu_ai.settings import Settings
+
+_REDIS_TIMEOUT_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What is open while the service runs."""
+
+    service: Service
+    knowledge: Knowledge
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[App]:
+    """Everything that the service is made of; closed at the end.
+
+    Raises `ImportError` and `OSError` where a local embedding model cannot be loaded. Milvus, Redis and providers may
+    come later: what needs them fails until then.
+    """
+    async with AsyncExitStack() as stack:
+        model = await _language_model(settings, stack)
+        checks: dict[str, Callable[[], Awaitable[object]]] = {"language_model": model.check}
+        embedder = await _embedder(settings, stack, checks)
+        store = KnowledgeStore(settings.knowledge_uri, settings.milvus_collection_name, embedder.model)
+        stack.push_async_callback(store.close)
+        checks["knowledge"] = store.check
+        knowledge = Knowledge(store, embedder, settings.rag_top_k)
+        service = Service(
+            model=model,
+            author=_author(settings, model),
+            embedder=embedder,
+            knowledge=knowledge,
+            health=Health(checks, needed="language_model"),
+            default_tenant=default_tenant(settings),
+        )
+        yield App(service, knowledge)
+
+
+def default_tenant(settings: Settings) -> str:
+    """Whose knowledge a caller who names no tenant asks: in development that of the gateway's open door."""
+    return "development" if settings.is_development else ""
+
+
+async def _language_model(settings: Settings, stack: AsyncExitStack) -> LanguageModel:
+    models: dict[str, LanguageModel] = {"embedded": EmbeddedWriter()}
+    if settings.openai_api_key:
+        openai = openai_client(settings.openai_api_key.get_secret_value(), settings.openai_base_url)
+        await stack.enter_async_context(openai)
+        models["openai"] = OpenAIModel(openai, settings.openai_model)
+    if settings.anthropic_api_key:
+        anthropic = anthropic_client(settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url)
+        await stack.enter_async_context(anthropic)
+        models["anthropic"] = AnthropicModel(anthropic, settings.anthropic_model)
+    return RoutedModel(models, settings.llm_provider, unnamed=settings.openai_model)
+
+
+def _author(settings: Settings, model: LanguageModel) -> Author:
+    return EmbeddedAuthor() if settings.llm_provider == "embedded" else ModelAuthor(model)
+
+
+async def _embedder(
+    settings: Settings, stack: AsyncExitStack, checks: dict[str, Callable[[], Awaitable[object]]]
+) -> Embedder:
+    embedder: Embedder
+    match settings.embedding_provider:
+        case "embedded":
+            embedder = EmbeddedEmbedder()
+        case "local":
+            from qingyu_ai.embedding.local import LocalEmbedder
+
+            embedder = LocalEmbedder(settings.embedding_model_name)
+        case "openai":
+            key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
+            client = openai_client(key, settings.openai_base_url)
+            await stack.enter_async_context(client)
+            embedder = OpenAIEmbedder(client, settings.embedding_model_name)
+    if settings.redis_host is None:
+        return embedder
+    redis = Redis(
+        host=settings.redis_host,
+        port=settings.redis_port,
+        socket_timeout=_REDIS_TIMEOUT_S,
+        socket_connect_timeout=_REDIS_TIMEOUT_S,
+    )
+    stack.push_async_callback(redis.aclose)
+
+    async def ping() -> None:
+        try:
+            await redis.ping()
+        except RedisError as error:
+            raise ConnectionError("redis") from error
+
+    checks["redis"] = ping
+    return CachedEmbedder(embedder, redis, settings.redis_key_prefix, settings.embedding_cache_ttl)

@@ -1,0 +1,1 @@
+"""Outline, characters, plot, their review, and the workflow that joins them."""

@@ -1,0 +1,1 @@
+"""Texts to vectors, and a cache before them."""

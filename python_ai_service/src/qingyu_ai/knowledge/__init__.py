@@ -1,0 +1,1 @@
+"""What a project knows: indexing, search and the context of a writing task."""

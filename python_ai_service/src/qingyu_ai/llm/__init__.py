@@ -1,0 +1,1 @@
+"""Language models: the official clients of OpenAI and Anthropic, and a writer without a model."""

@@ -1,0 +1,83 @@
+"""A writer without a model: deterministic text that continues a prompt in its language.
+
+It writes the same as the Node stand-in of `npm run dev` (dev/embedded-writer.ts); a contract test compares the two.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+
+from qingyu_ai.generation import Piece, Task, Usage
+from qingyu_ai.tokens import HAN, pieces_of
+
+MODEL_NAME = "embedded"
+_SECONDS_PER_PIECE = 0.015
+_SENTENCES_PER_ANSWER = 8
+
+_CHINESE = (
+    "夜色渐深，檐角的风铃轻轻作响。",
+    "他停下脚步，望向远处隐约的灯火。",
+    "“你终于来了。”那人低声说道。",
+    "雨丝落在青石板上，溅起细碎的光。",
+    "她握紧手中的信，心里却异常平静。",
+    "山道尽头，一片青色的羽毛缓缓飘落。",
+    "没有人记得这座城从何时起沉默。",
+    "酒已凉透，故事却才刚刚开始。",
+    "他忽然明白，真正的答案一直在身边。",
+    "天边泛起微光，新的一天就要到来。",
+)
+_ENGLISH = (
+    "The lamps along the river burned low. ",
+    "She folded the letter and said nothing. ",
+    "Somewhere behind them a door closed softly. ",
+    '"You are late," said the old man, without turning round. ',
+    "Rain had begun to fall on the empty square. ",
+    "He remembered the road, but not why he had taken it. ",
+    "A single blue feather lay on the sill. ",
+    "Nobody in the town would speak of that winter. ",
+    "The answer had been in front of them all along. ",
+    "By morning the snow had covered every track. ",
+)
+
+
+class EmbeddedWriter:
+    """The language model that is always there."""
+
+    async def stream(self, task: Task) -> AsyncGenerator[Piece]:
+        """Writes a few sentences at a natural pace; begins with the first passage of the project where there is one."""
+        prompt = "\n".join(message.content for message in task.messages)
+        text = _quote(task.knowledge) + _continue(prompt)
+        for word in filter(None, task.stop):
+            text = text.partition(word)[0]
+        pieces = pieces_of(text.rstrip())
+        is_cut = 0 < task.max_tokens < len(pieces)
+        written = pieces[: task.max_tokens] if is_cut else pieces
+        for piece in written:
+            yield Piece(piece, MODEL_NAME)
+            await asyncio.sleep(_SECONDS_PER_PIECE)
+        usage = Usage(len(pieces_of(task.knowledge)) + len(pieces_of(prompt)), len(written))
+        yield Piece(finish_reason="length" if is_cut else "stop", usage=usage)
+
+    async def check(self) -> None:
+        """Never fails."""
+
+
+def _continue(prompt: str) -> str:
+    sentences = _CHINESE if re.search(f"[{HAN}]", prompt) else _ENGLISH
+    seed = fnv1a(prompt)
+    return "".join(sentences[(seed + turn * 7) % len(sentences)] for turn in range(_SENTENCES_PER_ANSWER))
+
+
+def _quote(knowledge: str) -> str:
+    """The first passage, so that without a model too a person sees that the knowledge base was asked."""
+    passage = knowledge.partition("\n\n")[2].partition("\n\n")[0].strip()
+    return f"{passage}\n\n" if passage else ""
+
+
+def fnv1a(text: str) -> int:
+    """FNV-1a over UTF-16 code units, 32 bits, as JavaScript counts them."""
+    encoded = text.encode("utf-16-le", "surrogatepass")
+    value = 0x811C9DC5
+    for index in range(0, len(encoded), 2):
+        value = ((value ^ int.from_bytes(encoded[index : index + 2], "little")) * 0x01000193) & 0xFFFFFFFF
+    return value

@@ -1,0 +1,1 @@
+"""The AIService contract over Connect, gRPC-Web and plain gRPC."""

@@ -1,0 +1,288 @@
+"""The AIService of the contract: each method reads its request, asks the domain and writes the answer."""
+
+import json
+import time
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from qingyu_ai.creative.author import Author, Brief
+from qingyu_ai.creative.story import assemble
+from qingyu_ai.creative.workflow import run_workflow
+from qingyu_ai.embedding.embedder import Embedder
+from qingyu_ai.errors import ServiceError, invalid
+from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIService
+from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
+    AgentExecutionRequest,
+    AgentExecutionResponse,
+    CharactersData,
+    CharactersRequest,
+    CharactersResponse,
+    ContextRequest,
+    ContextResponse,
+    CreativeWorkflowRequest,
+    CreativeWorkflowResponse,
+    Embedding,
+    EmbedRequest,
+    EmbedResponse,
+    GenerateContentChunk,
+    GenerateContentRequest,
+    GenerateContentResponse,
+    HealthCheckRequest,
+    HealthCheckResponse,
+    OutlineData,
+    OutlineRequest,
+    OutlineResponse,
+    PlotRequest,
+    PlotResponse,
+    RAGQueryRequest,
+    RAGQueryResponse,
+    RAGResult,
+    StoryContextRequest,
+    StoryContextResponse,
+    StoryContextStats,
+    TokenUsage,
+)
+from qingyu_ai.generation import LanguageModel, Message, Task, Usage, complete, empty_answer
+from qingyu_ai.health import Health
+from qingyu_ai.knowledge.context import gather_context
+from qingyu_ai.knowledge.knowledge import Knowledge
+from qingyu_ai.knowledge.store import Hit, Scope
+from qingyu_ai.rpc.guard import Context
+from qingyu_ai.rpc.requests import (
+    MAX_TOP_K,
+    brief_of,
+    conversation,
+    embedding_texts,
+    generation_task,
+    reflections,
+    required,
+    scope_of,
+    search_filters,
+    story_task,
+)
+
+_DEFAULT_REFLECTIONS = 3
+
+
+class Service(AIService):
+    """See the comments in `proto/`. Methods raise `ServiceError`s; the guard turns them into the contract's codes.
+
+    Args:
+        model: Who writes text.
+        author: Who writes structures.
+        embedder: Who embeds.
+        knowledge: What projects know.
+        health: How the parts are.
+        default_tenant: Whose knowledge a caller without `x-qingyu-tenant` asks.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: LanguageModel,
+        author: Author,
+        embedder: Embedder,
+        knowledge: Knowledge,
+        health: Health,
+        default_tenant: str,
+    ) -> None:
+        self._model = model
+        self._author = author
+        self._embedder = embedder
+        self._knowledge = knowledge
+        self._health = health
+        self._default_tenant = default_tenant
+
+    async def generate_content(self, request: GenerateContentRequest, ctx: Context) -> GenerateContentResponse:
+        completion = await complete(self._model, await self._task(request, ctx))
+        return GenerateContentResponse(
+            content=completion.content,
+            tokens_used=_total(completion.usage),
+            model=completion.model,
+            generated_at=int(time.time()),
+            finish_reason=completion.finish_reason,
+            usage=_usage(completion.usage),
+        )
+
+    async def stream_generate_content(
+        self, request: GenerateContentRequest, ctx: Context
+    ) -> AsyncGenerator[GenerateContentChunk]:
+        has_text = False
+        async with aclosing(self._model.stream(await self._task(request, ctx))) as pieces:
+            async for piece in pieces:
+                has_text = has_text or bool(piece.text.strip())
+                if piece.finish_reason and not has_text:
+                    raise empty_answer(piece.finish_reason)
+                yield GenerateContentChunk(
+                    delta=piece.text, model=piece.model, finish_reason=piece.finish_reason, usage=_usage(piece.usage)
+                )
+
+    async def embed_text(self, request: EmbedRequest, ctx: Context) -> EmbedResponse:
+        vectors = await self._embedder.embed(embedding_texts(request), request.model)
+        return EmbedResponse(embeddings=[Embedding(vector=vector, dimension=len(vector)) for vector in vectors])
+
+    async def query_knowledge(self, request: RAGQueryRequest, ctx: Context) -> RAGQueryResponse:
+        scope = self._scope(ctx, required("project_id", request.project_id))
+        if not 0 <= request.top_k <= MAX_TOP_K:
+            raise invalid(f"top_k: must be from 0 to {MAX_TOP_K}")
+        hits = await self._knowledge.search(
+            scope, required("query", request.query), request.top_k, search_filters(request.filters)
+        )
+        return RAGQueryResponse(results=[_result(hit) for hit in hits], total=len(hits))
+
+    async def get_context(self, request: ContextRequest, ctx: Context) -> ContextResponse:
+        scope = self._scope(ctx, required("project_id", request.project_id))
+        context, tokens = await gather_context(self._knowledge.store, scope, request.chapter_id, request.task_type)
+        return ContextResponse(task_type=request.task_type, context=context, token_count=tokens)
+
+    async def execute_agent(self, request: AgentExecutionRequest, ctx: Context) -> AgentExecutionResponse:
+        given = request.parameters
+        asked = required("parameters.task", given.get("task") or given.get("prompt") or given.get("message") or "")
+        match request.workflow_type:
+            case "creative" | "a2a_pipeline":
+                workflow = await run_workflow(
+                    self._author,
+                    await self._brief(ctx, request.project_id, asked, {}),
+                    max_reflections=_DEFAULT_REFLECTIONS,
+                    human_review=False,
+                )
+                result, tokens = workflow.to_json(), workflow.tokens_used
+            case "outline_generation":
+                outline = await self._author.outline(await self._brief(ctx, request.project_id, asked, {}))
+                result, tokens = outline.data.to_json(), outline.tokens
+            case "chat" | "writing":
+                passages = await self._passages(ctx, request.project_id, asked)
+                completion = await complete(self._model, Task(messages=(Message("user", asked),), knowledge=passages))
+                result = json.dumps({"content": completion.content, "model": completion.model}, ensure_ascii=False)
+                tokens = _total(completion.usage)
+            case _:
+                raise invalid("workflow_type: is none of creative, a2a_pipeline, outline_generation, chat, writing")
+        return AgentExecutionResponse(
+            execution_id=str(uuid.uuid4()), status="completed", result=result, tokens_used=tokens
+        )
+
+    async def generate_outline(self, request: OutlineRequest, ctx: Context) -> OutlineResponse:
+        started = time.perf_counter()
+        brief = await self._brief(
+            ctx, request.project_id, request.task, request.workspace_context, request.correction_prompt
+        )
+        outline = await self._author.outline(brief)
+        return OutlineResponse(outline=outline.data, execution_time=time.perf_counter() - started)
+
+    async def generate_characters(self, request: CharactersRequest, ctx: Context) -> CharactersResponse:
+        started = time.perf_counter()
+        brief = await self._brief(
+            ctx, request.project_id, request.task, request.workspace_context, request.correction_prompt
+        )
+        characters = await self._author.characters(brief, request.outline or OutlineData())
+        return CharactersResponse(characters=characters.data, execution_time=time.perf_counter() - started)
+
+    async def generate_plot(self, request: PlotRequest, ctx: Context) -> PlotResponse:
+        started = time.perf_counter()
+        brief = await self._brief(
+            ctx, request.project_id, request.task, request.workspace_context, request.correction_prompt
+        )
+        plot = await self._author.plot(brief, request.outline or OutlineData(), request.characters or CharactersData())
+        return PlotResponse(plot=plot.data, execution_time=time.perf_counter() - started)
+
+    async def execute_creative_workflow(
+        self, request: CreativeWorkflowRequest, ctx: Context
+    ) -> CreativeWorkflowResponse:
+        return await run_workflow(
+            self._author,
+            await self._brief(ctx, request.project_id, request.task, request.workspace_context),
+            max_reflections=reflections(request.max_reflections),
+            human_review=request.enable_human_review,
+        )
+
+    async def story_write(self, request: StoryContextRequest, ctx: Context) -> StoryContextResponse:
+        asked = "\n".join([request.selected_text, request.instruction]).strip()
+        is_assembled = bool(request.assembled_prompt)
+        story = assemble(
+            mode=request.mode,
+            instruction=request.instruction,
+            selected_text=request.selected_text,
+            assembled_prompt=request.assembled_prompt,
+            outline="" if is_assembled else await self._outline(ctx, request.project_id),
+            knowledge="" if is_assembled else await self._passages(ctx, request.project_id, asked),
+        )
+        completion = await complete(self._model, story_task(story.messages, request.options))
+        return StoryContextResponse(
+            content=completion.content,
+            tokens_used=_total(completion.usage),
+            model=completion.model,
+            generated_at=int(time.time()),
+            context_stats=StoryContextStats(
+                stage_tokens=story.stage_tokens,
+                outline_tokens=story.outline_tokens,
+                rag_tokens=story.rag_tokens,
+                total_tokens=story.stage_tokens + story.outline_tokens + story.rag_tokens,
+            ),
+        )
+
+    async def health_check(self, request: HealthCheckRequest, ctx: Context) -> HealthCheckResponse:
+        report = await self._health.report()
+        return HealthCheckResponse(status=report.status, checks=report.checks)
+
+    def _scope(self, ctx: Context, project_id: str) -> Scope:
+        return scope_of(ctx, project_id, self._default_tenant)
+
+    async def _task(self, request: GenerateContentRequest, ctx: Context) -> Task:
+        said = [message.content for message in conversation(request) if message.role == "user"]
+        passages = await self._passages(ctx, request.project_id, said[-1] if said else "")
+        return generation_task(request, passages)
+
+    async def _brief(
+        self, ctx: Context, project_id: str, task: str, workspace: dict[str, str], correction: str = ""
+    ) -> Brief:
+        return brief_of(task, workspace, await self._passages(ctx, project_id, task), correction)
+
+    async def _passages(self, ctx: Context, project_id: str, prompt: str) -> str:
+        """What the project knows about a prompt; nothing without a project or a prompt."""
+        if not project_id or not prompt.strip():
+            return ""
+        return await self._knowledge.passages(self._scope(ctx, project_id), prompt)
+
+    async def _outline(self, ctx: Context, project_id: str) -> str:
+        """The project's outline as text; writing goes on without it."""
+        if not project_id:
+            return ""
+        try:
+            nodes = await self._knowledge.store.documents(self._scope(ctx, project_id), "outline")
+        except ServiceError:
+            return ""
+        in_order = sorted(nodes, key=lambda node: node.order)
+        return "\n".join(f"{node.title}: {node.summary}" for node in in_order)
+
+
+def _total(usage: Usage | None) -> int:
+    return usage.total_tokens if usage else 0
+
+
+def _usage(usage: Usage | None) -> TokenUsage | None:
+    if usage is None:
+        return None
+    return TokenUsage(
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        total_tokens=usage.total_tokens,
+    )
+
+
+def _result(hit: Hit) -> RAGResult:
+    document = hit.document
+    said = {
+        "document_id": document.id,
+        "title": document.title,
+        "chapter_id": document.chapter_id,
+        "order": str(document.order or ""),
+        "passage": str(hit.chunk),
+    }
+    return RAGResult(
+        id=hit.id,
+        content=hit.text,
+        score=hit.score,
+        doc_type=document.doc_type,
+        metadata={name: value for name, value in said.items() if value},
+    )
