@@ -1,4 +1,4 @@
-"""deploy/envoy before a real plain gRPC server: a real Envoy, real sockets, gRPC-Web frames as the gateway sends them."""
+"""deploy/envoy before a real plain gRPC server: a real Envoy, real sockets, gRPC-Web frames as the gateway sends."""
 
 import asyncio
 import http.client
@@ -77,7 +77,9 @@ class PlainGrpcService:
             "GeneratePlot": self._never_answer,
         }
         stream = {"StreamGenerateContent": self._stream, "StreamThatBreaks": self._break}
-        handlers = {name: grpc.unary_unary_rpc_method_handler(handler) for name, handler in unary.items()}
+        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            name: grpc.unary_unary_rpc_method_handler(handler) for name, handler in unary.items()
+        }
         handlers |= {name: grpc.unary_stream_rpc_method_handler(handler) for name, handler in stream.items()}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         self.port = server.add_insecure_port("127.0.0.1:0")
@@ -342,7 +344,10 @@ def test_a_deadline_that_passes_ends_the_call_on_both_sides(stack: Stack, caller
 
 def test_a_caller_who_leaves_ends_the_call(stack: Stack, caller: Caller) -> None:
     stack.service.cancelled.clear()
-    with socket.create_connection(("127.0.0.1", caller.port), timeout=PATIENCE_SECONDS) as connection, ExitStack() as end:
+    with (
+        socket.create_connection(("127.0.0.1", caller.port), timeout=PATIENCE_SECONDS) as connection,
+        ExitStack() as end,
+    ):
         wire = end.enter_context(caller.tls.wrap_socket(connection)) if caller.tls else connection
         head = f"POST /{SERVICE}/GeneratePlot HTTP/1.1\r\nhost: x\r\ncontent-type: application/grpc-web+proto\r\n"
         wire.sendall(f"{head}content-length: 5\r\n\r\n".encode() + bytes(5))
