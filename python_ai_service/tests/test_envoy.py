@@ -47,6 +47,7 @@ class PlainGrpcService:
         self.calls: list[str] = []
         self.metadata: dict[str, str] = {}
         self.seconds_left: float | None = None
+        self.began = threading.Event()
         self.cancelled = threading.Event()
         self._first_chunk_was_read = asyncio.Event()
         self._loop = asyncio.new_event_loop()
@@ -99,6 +100,8 @@ class PlainGrpcService:
         raise AssertionError
 
     async def _never_answer(self, _: bytes, __: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
+        self.cancelled.clear()
+        self.began.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -337,13 +340,14 @@ def test_the_deadline_reaches_the_service(stack: Stack, caller: Caller) -> None:
 
 
 def test_a_deadline_that_passes_ends_the_call_on_both_sides(stack: Stack, caller: Caller) -> None:
-    stack.service.cancelled.clear()
+    stack.service.began.clear()
     assert caller.call("GeneratePlot", timeout="300m").code == 4
+    assert stack.service.began.is_set()
     assert stack.service.cancelled.wait(PATIENCE_SECONDS)
 
 
 def test_a_caller_who_leaves_ends_the_call(stack: Stack, caller: Caller) -> None:
-    stack.service.cancelled.clear()
+    stack.service.began.clear()
     with (
         socket.create_connection(("127.0.0.1", caller.port), timeout=PATIENCE_SECONDS) as connection,
         ExitStack() as end,
@@ -351,7 +355,8 @@ def test_a_caller_who_leaves_ends_the_call(stack: Stack, caller: Caller) -> None
         wire = end.enter_context(caller.tls.wrap_socket(connection)) if caller.tls else connection
         head = f"POST /{SERVICE}/GeneratePlot HTTP/1.1\r\nhost: x\r\ncontent-type: application/grpc-web+proto\r\n"
         wire.sendall(f"{head}content-length: 5\r\n\r\n".encode() + bytes(5))
-        assert not stack.service.cancelled.wait(0.3)
+        assert stack.service.began.wait(PATIENCE_SECONDS)
+        assert not stack.service.cancelled.is_set()
     assert stack.service.cancelled.wait(PATIENCE_SECONDS)
 
 
