@@ -14,6 +14,8 @@ export default defineConfig({
         test: { name: "worker", include: ["test/*.test.ts"] },
       },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"] } },
+      // Needs the Python service's environment: `npm run test:python`.
+      { test: { name: "python", include: ["test/python/*.test.ts"] } },
     ],
   },
 });

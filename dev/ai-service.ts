@@ -54,7 +54,7 @@ function portOf(address: AddressInfo | string | null): number {
 function routes(router: ConnectRouter, token: string | undefined): void {
   router.service(AIService, {
     async generateContent(request, context) {
-      authorize(context, token);
+      admit(context, token);
       const { pieces, ...rest } = write(taskOf(request));
       for (const _ of pieces) await breathe(context);
       return {
@@ -64,7 +64,7 @@ function routes(router: ConnectRouter, token: string | undefined): void {
       };
     },
     async *streamGenerateContent(request, context) {
-      authorize(context, token);
+      admit(context, token);
       const writing = write(taskOf(request));
       for (const delta of writing.pieces) {
         yield { delta, model };
@@ -74,7 +74,8 @@ function routes(router: ConnectRouter, token: string | undefined): void {
       yield { finishReason, usage };
     },
     embedText(request, context) {
-      authorize(context, token);
+      admit(context, token);
+      if (request.texts.length === 0) throw new ConnectError("texts: must not be empty", Code.InvalidArgument);
       return {
         embeddings: request.texts.map((text) => ({
           vector: embed(text, embeddingDimension),
@@ -86,7 +87,10 @@ function routes(router: ConnectRouter, token: string | undefined): void {
   });
 }
 
-function authorize(context: HandlerContext, token: string | undefined): void {
+/** Checks the token, and echoes the request id, by which the gateway knows its answers. */
+function admit(context: HandlerContext, token: string | undefined): void {
+  const requestId = context.requestHeader.get("x-request-id");
+  if (requestId !== null) context.responseHeader.set("x-request-id", requestId);
   if (token !== undefined && context.requestHeader.get("authorization") !== `Bearer ${token}`) {
     throw new ConnectError("the bearer token is wrong", Code.Unauthenticated);
   }

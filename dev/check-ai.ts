@@ -1,4 +1,5 @@
 /** `npm run check:ai [-- URL] [--timeout-ms N]`: whether an AI service answers as the gateway needs it, over both protocols. */
+import { existsSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
 import { parseArgs } from "node:util";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
@@ -6,6 +7,7 @@ import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/conn
 import { AIService } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { cappedFetch, rootCause } from "./capped-fetch.ts";
 
+if (existsSync(".env")) process.loadEnvFile(".env");
 const { values, positionals } = readArguments();
 const url = (positionals[0] ?? process.env.PYTHON_AI_SERVICE_URL ?? "http://127.0.0.1:50052").replace(/\/+$/, "");
 const timeoutMs = Number(values["timeout-ms"]);

@@ -1,14 +1,14 @@
 /** Writes what the documents say from the code; with `--check`, only says which of them is stale. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { failuresTable } from "./failures-text.ts";
-import { withTable } from "./markdown.ts";
-import { exampleFile, settingsTable } from "./settings-text.ts";
+import { envMark, withPart } from "./markdown.ts";
+import { exampleText, settingsTable } from "./settings-text.ts";
 
 const read = (file: string) => readFileSync(file, "utf8");
 const fresh = new Map([
-  [".dev.vars.example", exampleFile()],
-  ["README.md", withTable(read("README.md"), "settings", settingsTable())],
-  ["docs/reliability.md", withTable(read("docs/reliability.md"), "failures", failuresTable())],
+  [".env.example", withPart(read(".env.example"), "gateway", exampleText(), envMark)],
+  ["README.md", withPart(read("README.md"), "settings", settingsTable())],
+  ["docs/reliability.md", withPart(read("docs/reliability.md"), "failures", failuresTable())],
 ]);
 for (const [file, text] of fresh) {
   if (!process.argv.includes("--check")) writeFileSync(file, text);

@@ -12,13 +12,13 @@ function defaultOf(path: SettingPath): string {
   return value ?? unset ?? "none";
 }
 
-/** `.dev.vars.example`: every setting, commented out, with what it does and its default. */
-export function exampleFile(): string {
+/** The gateway's part of `.env.example`: every setting, commented out, with what it does and its default. */
+export function exampleText(): string {
   const entries = settingPaths.map((path) => {
     const { about, expected, default: value } = settings[path];
     return `# ${about}\n# ${expected}; default: ${defaultOf(path)}\n# ${nameOf(path)}=${value ?? ""}\n`;
   });
-  return `# Settings for local development: copy to .dev.vars and uncomment what you need.\n# Made by 'npm run generate' from src/config/settings.ts.\n\n${entries.join("\n")}`;
+  return entries.join("\n");
 }
 
 /** The README's table of settings. */

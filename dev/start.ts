@@ -1,12 +1,17 @@
-/** `npm run dev [-- --ai-service URL] [--port N]`: the gateway under `wrangler dev` and, where none runs, a stand-in for the AI service. */
+/**
+ * `npm run dev [-- --ai-service URL] [--port N]`: the gateway under `wrangler dev` and, where none runs, a stand-in for the AI
+ * service. `npm run dev:python` is `--python`: the Python service in the stand-in's place.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs, parseEnv } from "node:util";
-import { type RunningAiService, startAiService } from "./ai-service.ts";
+import { startAiService } from "./ai-service.ts";
 import { isTaken } from "./ports.ts";
+import { PythonError } from "./python-environment.ts";
+import { startPythonService } from "./python-service.ts";
 
 const defaultPort = 8787;
 const aiServicePort = 50052;
@@ -18,21 +23,26 @@ interface Options {
   readonly port: number;
   /** As given on the command line. */
   readonly aiServiceUrl?: string;
+  readonly python: boolean;
 }
 
 try {
   await run(readOptions());
 } catch (error) {
-  console.error(error instanceof UserError ? error.message : error);
+  console.error(error instanceof UserError || error instanceof PythonError ? error.message : error);
   process.exitCode = 1;
 }
 
 function readOptions(): Options {
-  let values: { port?: string; "ai-service"?: string };
+  let values: { port?: string; "ai-service"?: string; python?: boolean };
   try {
-    ({ values } = parseArgs({ options: { port: { type: "string" }, "ai-service": { type: "string" } } }));
+    ({ values } = parseArgs({
+      options: { port: { type: "string" }, "ai-service": { type: "string" }, python: { type: "boolean" } },
+    }));
   } catch (error) {
-    throw new UserError(`${error instanceof Error ? error.message : error} Known: --port N, --ai-service URL.`);
+    throw new UserError(
+      `${error instanceof Error ? error.message : error} Known: --port N, --ai-service URL, --python.`,
+    );
   }
   const port = Number(values.port ?? defaultPort);
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
@@ -41,16 +51,18 @@ function readOptions(): Options {
   if (aiServiceUrl !== undefined && !/^https?:$/.test(URL.parse(aiServiceUrl)?.protocol ?? "")) {
     throw new UserError("--ai-service takes an http or https URL, for example http://127.0.0.1:50052.");
   }
-  return { port, aiServiceUrl };
+  const python = values.python ?? false;
+  if (python && aiServiceUrl !== undefined) throw new UserError("--python and --ai-service exclude each other.");
+  return { port, aiServiceUrl, python };
 }
 
-async function run({ port, aiServiceUrl }: Options): Promise<void> {
+async function run({ port, aiServiceUrl, python }: Options): Promise<void> {
   if (await isTaken(port)) {
     throw new UserError(
       `Port ${port} of 127.0.0.1 is taken. Stop what listens there, or choose another: npm run dev -- --port N`,
     );
   }
-  const aiService = await chooseAiService(aiServiceUrl);
+  const aiService = python ? await choosePythonService() : await chooseAiService(aiServiceUrl);
   const wrangler = startWrangler(port, aiService.variables);
   const exit = once(wrangler, "exit");
   let wasAsked = false;
@@ -67,7 +79,7 @@ async function run({ port, aiServiceUrl }: Options): Promise<void> {
       announce(`http://127.0.0.1:${port}`, aiService.description);
     await exit;
   } finally {
-    await aiService.standIn?.close();
+    await aiService.started?.close();
   }
   if (!wasAsked) throw new UserError("The gateway stopped by itself; wrangler said why above.");
 }
@@ -76,25 +88,37 @@ interface AiServiceChoice {
   readonly description: string;
   /** What the gateway must be told, as wrangler's `--var` takes it. */
   readonly variables: readonly string[];
-  readonly standIn?: RunningAiService;
+  /** What this process has started itself. */
+  readonly started?: { readonly close: () => Promise<void> };
 }
 
-/** The one that was asked for, else the one of `.dev.vars`, else what listens on the port, else a stand-in there. */
+/** The one that was asked for, else the one of `.dev.vars` or `.env`, else what listens on the port, else a stand-in there. */
 async function chooseAiService(asked: string | undefined): Promise<AiServiceChoice> {
   if (asked !== undefined) {
     return { description: `${asked} (--ai-service)`, variables: [`QINGYU_AI_PYTHON_SERVICE_URL:${asked}`] };
   }
-  const ownVariables = existsSync(".dev.vars") ? parseEnv(readFileSync(".dev.vars", "utf8")) : {};
+  // Where there is a .dev.vars, wrangler does not read .env.
+  const file = [".dev.vars", ".env"].find(existsSync);
+  const ownVariables = file === undefined ? {} : parseEnv(readFileSync(file, "utf8"));
   const ownName = Object.keys(ownVariables).find(
     (name) => /^(QINGYU_AI_)?PYTHON_(AI_)?(SERVICE_)?(URL|HOST|GRPC_PORT)$/.test(name) && ownVariables[name],
   );
-  if (ownName) return { description: `as ${ownName} in .dev.vars says`, variables: [] };
+  if (ownName) return { description: `as ${ownName} in ${file} says`, variables: [] };
   const variables = [`PYTHON_AI_SERVICE_URL:http://127.0.0.1:${aiServicePort}`];
   if (await isTaken(aiServicePort)) {
     return { description: `http://127.0.0.1:${aiServicePort} (what already listens there)`, variables };
   }
   const standIn = await startAiService({ port: aiServicePort });
-  return { description: `${standIn.url} (the embedded stand-in)`, variables, standIn };
+  return { description: `${standIn.url} (the embedded stand-in)`, variables, started: standIn };
+}
+
+async function choosePythonService(): Promise<AiServiceChoice> {
+  const service = await startPythonService();
+  return {
+    description: `${service.url} (the Python service)`,
+    variables: [`PYTHON_AI_SERVICE_URL:${service.url}`],
+    started: service,
+  };
 }
 
 function startWrangler(port: number, variables: readonly string[]): ChildProcess {
@@ -142,6 +166,6 @@ Ready.
 Try it:
   curl ${url}/v1/chat/completions -H 'content-type: application/json' -d '{"messages":[{"role":"user","content":"夜雨落在青石巷，"}]}'
 
-For the real services, put PYTHON_AI_SERVICE_URL and OPENAI_API_KEY into .dev.vars (see .dev.vars.example). Ctrl-C stops everything.
+For the real services, put PYTHON_AI_SERVICE_URL and OPENAI_API_KEY into .env (see .env.example). Ctrl-C stops everything.
 `);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { failuresTable } from "../dev/failures-text.ts";
-import { withTable } from "../dev/markdown.ts";
+import { withPart } from "../dev/markdown.ts";
 import reliability from "../docs/reliability.md?raw";
 import { type Face, gateway } from "./support/gateway.ts";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
@@ -283,6 +283,6 @@ describe.concurrent("a failure of all providers", () => {
 
 describe("docs/reliability.md", () => {
   it("says what leads where as the code does it", () => {
-    expect(reliability).toBe(withTable(reliability, "failures", failuresTable()));
+    expect(reliability).toBe(withPart(reliability, "failures", failuresTable()));
   });
 });

@@ -1,7 +1,7 @@
 import type { ApiKey, ConfigProblem } from "./config.ts";
 import { baseUrl, decimal, listOf, oneOf, origin, type Parser, secret, text, whole, yesOrNo } from "./parsers.ts";
 
-/** One setting, once: reading it, its problems, `.dev.vars.example` and the README's table all come from here. */
+/** One setting, once: reading it, its problems, `.env.example` and the README's table all come from here. */
 export interface Setting<T> extends Parser<T> {
   /** Shared environment names, the strongest first; `QINGYU_<PATH>` stands above them all. */
   readonly names: readonly string[];

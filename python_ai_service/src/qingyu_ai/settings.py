@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         "BAAI/bge-large-zh-v1.5", description="The model of the providers openai and local."
     )
     milvus_host: str | None = Field(None, description="Host of a Milvus server.")
-    milvus_port: Port = Field(19530, ge=1, le=65535, description="Its port.")
+    milvus_port: Port = Field(19530, ge=1, le=65535, description="Port of that Milvus server.")
     milvus_uri: str | None = Field(
         None,
         description="A Milvus server's URL, or a local file for Milvus Lite; unset: the host, else `data/milvus.db`.",
@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         "qingyu_knowledge", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$", description="The knowledge base's collection."
     )
     redis_host: str | None = Field(None, description="Host of a Redis that caches embeddings; unset: no cache.")
-    redis_port: Port = Field(6379, ge=1, le=65535, description="Its port.")
+    redis_port: Port = Field(6379, ge=1, le=65535, description="Port of that Redis.")
     redis_key_prefix: str = Field("qingyu:", description="What every key in Redis begins with.")
     embedding_cache_ttl: int = Field(604800, ge=1, description="Seconds that an embedding is cached.")
     rag_top_k: int = Field(

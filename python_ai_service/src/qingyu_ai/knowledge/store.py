@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from pymilvus import AsyncMilvusClient, DataType, MilvusClient, MilvusException
 
 from qingyu_ai.embedding.embedder import Vector
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.knowledge.document import Document
+from qingyu_ai.knowledge.milvus import AsyncMilvusClient, DataType, MilvusClient, MilvusException
 
 _log = logging.getLogger(__name__)
 # They log whole stack traces with the filter of a search; what went wrong is in the exception too.

@@ -1,0 +1,82 @@
+"""Writes what the documents say from the settings; with `--check`, only says which of them is stale."""
+
+import re
+import sys
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from qingyu_ai.settings import Settings
+
+SERVICE = Path(__file__).parent.parent
+EXAMPLE = SERVICE.parent / ".env.example"
+README = SERVICE / "README.md"
+_PART = "# ---- python-service:{} ----\n"
+_NAME = re.compile(r"^# ([A-Z][A-Z0-9_]*)=", re.MULTILINE)
+
+
+def names(text: str) -> list[str]:
+    """The settings that a `.env` file shows, commented out."""
+    return _NAME.findall(text)
+
+
+def example_text(others: set[str]) -> str:
+    """The service's part of `.env.example`: its settings but for those that others show already."""
+    entries = [
+        f"# {field.description}\n# default: {_default(field)}\n# {name.upper()}={_value(field)}\n"
+        for name, field in Settings.model_fields.items()
+        if name.upper() not in others
+    ]
+    return "\n".join(entries)
+
+
+def settings_table() -> str:
+    """The README's table of settings."""
+    rows = [
+        f"| `{name.upper()}` | {_default(field)}{' (secret)' if _is_secret(field) else ''} | {field.description} |\n"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "| setting | default | meaning |\n|---|---|---|\n" + "".join(rows)
+
+
+def fresh() -> dict[Path, str]:
+    """The documents as they should be."""
+    example = EXAMPLE.read_text(encoding="utf-8")
+    before, _, rest = example.partition(_PART.format("start"))
+    _, _, after = rest.partition(_PART.format("end"))
+    part = example_text(set(names(before + after)))
+    start, end = "<!-- settings:start -->\n", "<!-- settings:end -->\n"
+    readme = README.read_text(encoding="utf-8")
+    head, tail = readme.partition(start)[0], readme.partition(end)[2]
+    return {
+        EXAMPLE: f"{before}{_PART.format('start')}\n{part}\n{_PART.format('end')}{after}",
+        README: f"{head}{start}\n{settings_table()}\n{end}{tail}",
+    }
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return SecretStr in getattr(field.annotation, "__args__", ())
+
+
+def _value(field: FieldInfo) -> str:
+    return "" if field.default is None else str(field.default)
+
+
+def _default(field: FieldInfo) -> str:
+    return _value(field) or "none"
+
+
+def main() -> int:
+    """Writes or checks; 1 where a document is stale."""
+    stale = [(path, text) for path, text in fresh().items() if path.read_text(encoding="utf-8") != text]
+    for path, text in stale:
+        if "--check" in sys.argv:
+            print(f"{path.name} is stale: run 'npm run generate:python'", file=sys.stderr)  # noqa: T201
+        else:
+            path.write_text(text, encoding="utf-8")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
