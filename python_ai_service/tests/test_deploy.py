@@ -18,8 +18,10 @@ ROOT = Path(__file__).parents[2]
 REQUIRED = ["GATEWAY_API_KEYS", "MINIO_ROOT_PASSWORD", "MINIO_ROOT_USER", "PYTHON_AI_TOKEN"]
 
 SERVICE_SETTINGS = {name.upper() for name in Settings.model_fields}
+EXAMPLE = (ROOT / ".env.example").read_text()
+NAMED = re.compile(r"^# ([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 # Made by `npm run generate` from the gateway's settings.
-GATEWAY_SETTINGS = set(re.findall(r"^# ([A-Z][A-Z0-9_]*)=", (ROOT / ".dev.vars.example").read_text(), re.MULTILINE))
+GATEWAY_SETTINGS = set(NAMED.findall(EXAMPLE.split("gateway:start")[1].split("gateway:end")[0]))
 KNOWN_SETTINGS = {
     "gateway": GATEWAY_SETTINGS,
     "python-ai-service": SERVICE_SETTINGS,
@@ -142,6 +144,11 @@ def settings_from(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return load_settings()
+
+
+def test_what_may_be_set_is_in_the_example() -> None:
+    used = set(re.findall(r"\$\{([A-Z0-9_]+)", (ROOT / "compose.yaml").read_text()))
+    assert used <= set(NAMED.findall(EXAMPLE))
 
 
 def test_development_is_asked_for(services: dict[str, Object]) -> None:
