@@ -1,0 +1,352 @@
+"""compose.yaml, the Dockerfiles and deploy/kubernetes, judged without an engine or a cluster.
+
+The schema of the Compose specification comes from the package check-jsonschema, Kubernetes' from kubernetes-validate.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import yaml
+
+from qingyu_ai.settings import Settings, SettingsError, load_settings
+
+ROOT = Path(__file__).parents[2]
+REQUIRED = ["GATEWAY_API_KEYS", "MINIO_ROOT_PASSWORD", "MINIO_ROOT_USER", "PYTHON_AI_TOKEN"]
+
+SERVICE_SETTINGS = {name.upper() for name in Settings.model_fields}
+EXAMPLE = (ROOT / ".env.example").read_text()
+NAMED = re.compile(r"^# ([A-Z][A-Z0-9_]*)=", re.MULTILINE)
+# Made by `npm run generate` from the gateway's settings.
+GATEWAY_SETTINGS = set(NAMED.findall(EXAMPLE.split("gateway:start")[1].split("gateway:end")[0]))
+KNOWN_SETTINGS = {
+    "gateway": GATEWAY_SETTINGS,
+    "python-ai-service": SERVICE_SETTINGS,
+    "redis": set[str](),
+    "milvus": {"ETCD_ENDPOINTS", "MINIO_ADDRESS", "MINIO_ACCESS_KEY_ID", "MINIO_SECRET_ACCESS_KEY", "MQ_TYPE"},
+    "etcd": {
+        *("ETCD_AUTO_COMPACTION_MODE", "ETCD_AUTO_COMPACTION_RETENTION"),
+        *("ETCD_QUOTA_BACKEND_BYTES", "ETCD_SNAPSHOT_COUNT"),
+    },
+    "minio": {"MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD", "MINIO_BROWSER"},
+}
+SECRET = re.compile(r"PASSWORD|TOKEN|API_KEY|KEYS$|SECRET|_KEY$|ROOT_USER|ACCESS_KEY|ENCRYPTION")
+
+Object = dict[str, Any]
+Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+
+
+class MissingVariableError(Exception):
+    """A variable that compose.yaml requires has no value."""
+
+
+def interpolated(value: Json, variables: dict[str, str]) -> Json:
+    """The value as Compose would put it together, of the three forms that compose.yaml uses.
+
+    `${NAME}` must have a value, `${NAME:-default}` stands for the default and `${NAME:?message}` is an error where the
+    variable is unset or blank, as in https://github.com/compose-spec/compose-spec/blob/main/12-interpolation.md.
+    """
+    if isinstance(value, dict):
+        return {key: interpolated(part, variables) for key, part in value.items()}
+    if isinstance(value, list):
+        return [interpolated(part, variables) for part in value]
+    if not isinstance(value, str):
+        return value
+
+    def replace(match: re.Match[str]) -> str:
+        name, operator, rest = match["name"], match["operator"], match["rest"]
+        if variables.get(name):
+            return variables[name]
+        if operator == ":-":
+            return str(rest)
+        raise MissingVariableError(f"{name}: {rest}")
+
+    replaced = re.sub(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)((?P<operator>:[-?])(?P<rest>[^${}]*))?\}", replace, value)
+    assert "$" not in replaced, f"a form that this test does not know: {value}"
+    return replaced
+
+
+WRITTEN: Object = yaml.safe_load((ROOT / "compose.yaml").read_text())
+
+
+def services_with(variables: dict[str, str]) -> dict[str, Object]:
+    found = interpolated(WRITTEN["services"], variables)
+    assert isinstance(found, dict)
+    return {name: service for name, service in found.items() if isinstance(service, dict)}
+
+
+def variables_of(file: Path) -> dict[str, str]:
+    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+DEVELOPMENT = variables_of(ROOT / "deploy/dev.env")
+
+
+@pytest.fixture
+def services() -> dict[str, Object]:
+    """The services with deploy/dev.env."""
+    return services_with(DEVELOPMENT)
+
+
+def test_compose_takes_it() -> None:
+    run_module("check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(ROOT / "compose.yaml"))
+
+
+def run_module(*arguments: str) -> None:
+    result = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_what_is_named_exists(services: dict[str, Object]) -> None:
+    for name, service in services.items():
+        assert set(service["networks"]) <= WRITTEN["networks"].keys(), name
+        assert {volume.split(":")[0] for volume in service.get("volumes", [])} <= WRITTEN["volumes"].keys(), name
+        assert service.get("depends_on", {}).keys() <= services.keys(), name
+
+
+def test_the_services_are_those_that_are_judged_here(services: dict[str, Object]) -> None:
+    assert services.keys() == KNOWN_SETTINGS.keys()
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("blank", [True, False])
+def test_a_credential_has_no_default(name: str, blank: bool) -> None:
+    variables = DEVELOPMENT | {name: ""}
+    if not blank:
+        del variables[name]
+    with pytest.raises(MissingVariableError, match=f"^{name}: set it in .env$"):
+        services_with(variables)
+
+
+def test_only_credentials_are_required() -> None:
+    services = services_with(dict.fromkeys(REQUIRED, "given"))
+    for name in ("gateway", "python-ai-service"):
+        assert services[name]["environment"]["ENVIRONMENT"] == "production"
+
+
+@pytest.mark.parametrize("variables", [DEVELOPMENT, dict.fromkeys(REQUIRED, "given")])
+def test_the_service_can_use_its_settings(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_from(services_with(variables)["python-ai-service"]["environment"], monkeypatch)
+    assert settings.service_host == "0.0.0.0"  # noqa: S104 - in a container
+    assert settings.knowledge_uri == "http://milvus:19530"
+    assert settings.openai_api_key is None
+
+
+def settings_from(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The service's settings where its environment has these variables and no others of its names."""
+    monkeypatch.chdir("/")
+    for name in SERVICE_SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def test_what_may_be_set_is_in_the_example() -> None:
+    used = set(re.findall(r"\$\{([A-Z0-9_]+)", (ROOT / "compose.yaml").read_text()))
+    assert used <= set(NAMED.findall(EXAMPLE))
+
+
+def test_development_is_asked_for(services: dict[str, Object]) -> None:
+    for name in ("gateway", "python-ai-service"):
+        assert services[name]["environment"]["ENVIRONMENT"] == "development"
+
+
+def test_the_two_share_what_they_must(services: dict[str, Object]) -> None:
+    gateway, service = (services[name]["environment"] for name in ("gateway", "python-ai-service"))
+    assert gateway["PYTHON_AI_TOKEN"] == service["PYTHON_AI_TOKEN"] == DEVELOPMENT["PYTHON_AI_TOKEN"]
+    assert gateway["PYTHON_AI_SERVICE_URL"] == f"http://python-ai-service:{service['GRPC_PORT']}"
+
+
+def test_the_stores_are_where_the_service_looks(services: dict[str, Object]) -> None:
+    service, milvus = services["python-ai-service"]["environment"], services["milvus"]["environment"]
+    assert {service["MILVUS_HOST"], service["REDIS_HOST"]} <= services.keys()
+    assert {milvus["ETCD_ENDPOINTS"].split(":")[0], milvus["MINIO_ADDRESS"].split(":")[0]} <= services.keys()
+    minio = services["minio"]["environment"]
+    assert milvus["MINIO_ACCESS_KEY_ID"] == minio["MINIO_ROOT_USER"]
+    assert milvus["MINIO_SECRET_ACCESS_KEY"] == minio["MINIO_ROOT_PASSWORD"]
+
+
+def test_who_talks_to_whom_shares_a_network(services: dict[str, Object]) -> None:
+    for name, service in services.items():
+        for other in service.get("depends_on", {}):
+            assert set(service["networks"]) & set(services[other]["networks"]), f"{name} -> {other}"
+    assert not set(services["gateway"]["networks"]) & set(services["milvus"]["networks"])
+
+
+def test_every_service_has_a_health_check_and_waits_for_healthy_ones(services: dict[str, Object]) -> None:
+    for name, service in services.items():
+        check = service["healthcheck"]
+        assert check["test"][0] in {"CMD", "CMD-SHELL"}, name
+        assert not check.get("disable"), name
+        for other, condition in service.get("depends_on", {}).items():
+            assert condition["condition"] == "service_healthy", f"{name} -> {other}"
+            assert "healthcheck" in services[other], f"{name} -> {other}"
+
+
+@pytest.mark.parametrize("name", KNOWN_SETTINGS)
+def test_every_setting_is_known(services: dict[str, Object], name: str) -> None:
+    assert services[name].get("environment", {}).keys() <= KNOWN_SETTINGS[name]
+
+
+def test_no_secret_is_written_down() -> None:
+    """A secret is nothing but a name, required or blank by default."""
+    seen = 0
+    for service in WRITTEN["services"].values():
+        for name, value in service.get("environment", {}).items():
+            if SECRET.search(name):
+                assert re.fullmatch(r"\$\{[A-Z_]+(:-|:\?set it in \.env)\}", value), name
+                seen += 1
+    assert seen >= len(REQUIRED)
+    text = (ROOT / "compose.yaml").read_text()
+    assert not [value for name, value in DEVELOPMENT.items() if SECRET.search(name) and value in text]
+    assert "minioadmin" not in text
+
+
+def test_the_development_file_says_that_it_is_one() -> None:
+    text = (ROOT / "deploy/dev.env").read_text()
+    assert text.startswith("# For development on one machine only: every credential below is public.")
+    assert DEVELOPMENT["ENVIRONMENT"] == "development"
+    assert DEVELOPMENT.keys() >= set(REQUIRED)
+
+
+def test_only_the_gateway_is_reachable_and_from_this_host_only(services: dict[str, Object]) -> None:
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert published.keys() == {"gateway"}
+    assert published["gateway"] == ["127.0.0.1:8787:8787"]
+    assert not [name for name, service in services.items() if service.get("network_mode") or service.get("privileged")]
+
+
+def test_images_are_pinned_or_built_here(services: dict[str, Object]) -> None:
+    for name, service in services.items():
+        if "build" in service:
+            build = {"context": service["build"]} if isinstance(service["build"], str) else service["build"]
+            assert (ROOT / build["context"] / build.get("dockerfile", "Dockerfile")).is_file(), name
+        else:
+            assert re.search(r":(v?\d+\.\d+\.\d+|RELEASE\.\d{4}-)", service["image"]), name
+
+
+def test_every_service_comes_back_and_gains_no_privileges(services: dict[str, Object]) -> None:
+    for name, service in services.items():
+        assert service["restart"] == "unless-stopped", name
+        assert "no-new-privileges:true" in service["security_opt"], name
+    for name in ("gateway", "python-ai-service", "redis", "etcd"):
+        assert services[name]["read_only"], name
+        assert services[name]["cap_drop"] == ["ALL"], name
+
+
+def test_data_is_kept_in_named_volumes(services: dict[str, Object]) -> None:
+    for name in ("redis", "milvus", "etcd", "minio"):
+        [volume] = services[name]["volumes"]
+        assert volume.split(":")[0] in WRITTEN["volumes"], name
+
+
+@pytest.mark.parametrize("dockerfile", ["python_ai_service/Dockerfile", "deploy/gateway/Dockerfile"])
+def test_a_container_is_not_root_and_takes_only_what_it_names(dockerfile: str) -> None:
+    steps = re.findall(r"^([A-Z]+) (.+)", (ROOT / dockerfile).read_text().replace("\\\n", " "), re.MULTILINE)
+    users = [value for step, value in steps if step == "USER"]
+    assert users
+    assert users[-1].split(":")[0] not in {"root", "0"}
+    assert re.search(r":\d+(\.\d+)?-slim$", dict(steps)["FROM"])
+    # What is copied exists in the build's context, and its list of what to leave out does not leave it out.
+    at_root = dockerfile.startswith("deploy")
+    context = ROOT if at_root else ROOT / "python_ai_service"
+    ignored = ROOT / f"{dockerfile}.dockerignore" if at_root else context / ".dockerignore"
+    rules = [line for line in ignored.read_text().splitlines() if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    for source in (source for step, value in steps if step == "COPY" for source in value.split()[:-1]):
+        assert f"!{source}" in rules, source
+        assert (context / source).exists(), source
+
+
+KUBERNETES = {
+    part["kind"]: part
+    for file in sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
+    for part in yaml.safe_load_all(file.read_text())
+}
+
+
+def test_kubernetes_takes_it() -> None:
+    files = sorted(str(file) for file in (ROOT / "deploy/kubernetes").glob("*.yaml"))
+    run_module("kubernetes_validate", "--kubernetes-version", "1.34", "--strict", *files)
+
+
+@pytest.fixture
+def pod() -> Object:
+    found: Object = KUBERNETES["Deployment"]["spec"]["template"]
+    return found
+
+
+@pytest.fixture
+def container(pod: Object) -> Object:
+    [found] = pod["spec"]["containers"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_kinds() -> None:
+    assert KUBERNETES.keys() == {"ConfigMap", "Deployment", "Secret", "Service"}
+    assert {part["metadata"]["name"] for part in KUBERNETES.values()} == {"python-ai-service"}
+
+
+def test_selectors_match_the_pods_labels(pod: Object) -> None:
+    labels = pod["metadata"]["labels"].items()
+    assert KUBERNETES["Deployment"]["spec"]["selector"]["matchLabels"].items() <= labels
+    assert KUBERNETES["Service"]["spec"]["selector"].items() <= labels
+
+
+def test_ports_match(container: Object) -> None:
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    settings = KUBERNETES["ConfigMap"]["data"]
+    assert ports == {"http": int(settings["SERVICE_PORT"]), "rpc": int(settings["GRPC_PORT"])}
+    assert {port["targetPort"]: port["port"] for port in KUBERNETES["Service"]["spec"]["ports"]} == ports
+
+
+def test_probes_ask_the_http_side(container: Object) -> None:
+    asked = {name: container[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    live, ready = "/api/v1/health/live", "/api/v1/health/ready"
+    assert [probe["path"] for probe in asked.values()] == [live, live, ready]
+    assert {probe["port"] for probe in asked.values()} == {"http"}
+
+
+def test_the_pod_may_finish_what_it_began(pod: Object) -> None:
+    assert pod["spec"]["terminationGracePeriodSeconds"] > 10
+
+
+def test_the_pod_has_no_privileges(pod: Object, container: Object) -> None:
+    assert pod["spec"]["securityContext"]["runAsNonRoot"]
+    assert not pod["spec"]["automountServiceAccountToken"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    user = pod["spec"]["securityContext"]["runAsUser"]
+    assert f"USER {user}:{user}" in (ROOT / "python_ai_service/Dockerfile").read_text()
+
+
+def test_no_service_of_the_cluster_changes_a_setting(pod: Object) -> None:
+    """A Service named redis would set REDIS_PORT=tcp://... in the pod."""
+    assert pod["spec"]["enableServiceLinks"] is False
+
+
+def test_the_pods_settings_are_known_and_its_secrets_apart(container: Object) -> None:
+    plain, secret = KUBERNETES["ConfigMap"]["data"], KUBERNETES["Secret"]["stringData"]
+    assert plain.keys() | secret.keys() <= SERVICE_SETTINGS
+    assert not [name for name in plain if SECRET.search(name)]
+    assert all(SECRET.search(name) for name in secret)
+    assert container["envFrom"] == [
+        {"configMapRef": {"name": KUBERNETES["ConfigMap"]["metadata"]["name"]}},
+        {"secretRef": {"name": KUBERNETES["Secret"]["metadata"]["name"]}},
+    ]
+
+
+def test_the_pod_does_not_start_until_its_secret_is_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, secret = KUBERNETES["ConfigMap"]["data"], KUBERNETES["Secret"]["stringData"]
+    with pytest.raises(SettingsError, match="PYTHON_AI_TOKEN"):
+        settings_from(plain | secret, monkeypatch)
+    assert settings_from(plain | secret | {"PYTHON_AI_TOKEN": "given"}, monkeypatch).redis_port == 6379
