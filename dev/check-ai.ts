@@ -103,14 +103,14 @@ async function explain(error: unknown): Promise<string> {
     return `TLS: the certificate is not trusted (${systemCode})`;
   if (/SSL|EPROTO/.test(systemCode)) return "TLS: the port does not speak TLS; try http://";
   if (code === Code.DeadlineExceeded) return `no answer within ${timeoutMs} ms`;
+  if (code === Code.Unauthenticated || code === Code.PermissionDenied)
+    return "the service wants a token: set PYTHON_AI_TOKEN";
   if (await speaksHttp2(url)) {
     return "plain gRPC only: a Worker cannot speak it. Let the service offer Connect or gRPC-Web, or put Envoy's grpc_web filter before it";
   }
   if (/HTTP_REQUEST|HTTPParserError|UND_ERR_SOCKET|ECONNRESET|HPE_/.test(systemCode)) {
     return `no HTTP/1.1 answer (${systemCode}); a TLS port? try https://`;
   }
-  if (code === Code.Unauthenticated || code === Code.PermissionDenied)
-    return "the service wants a token: set PYTHON_AI_TOKEN";
   if (code === Code.Unimplemented)
     return "it speaks HTTP but does not offer this RPC; is this the AI service's RPC port?";
   if (/content type|HTTP \d+|too large/.test(`${rawMessage} ${message}`))
