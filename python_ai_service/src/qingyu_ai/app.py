@@ -5,6 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from qingyu_ai.creative.author import Author
@@ -24,8 +26,6 @@ from qingyu_ai.llm.openai import OpenAIModel, openai_client
 from qingyu_ai.llm.routed import RoutedModel
 from qingyu_ai.rpc.service import Service
 from qingyu_ai.settings import Settings
-
-_REDIS_TIMEOUT_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +102,7 @@ async def _embedder(
             embedder = OpenAIEmbedder(client, settings.embedding_model_name)
     if settings.redis_host is None:
         return embedder
-    redis = Redis(
-        host=settings.redis_host,
-        port=settings.redis_port,
-        socket_timeout=_REDIS_TIMEOUT_S,
-        socket_connect_timeout=_REDIS_TIMEOUT_S,
-    )
+    redis = Redis(host=settings.redis_host, port=settings.redis_port, retry=Retry(NoBackoff(), 0))
     stack.push_async_callback(redis.aclose)
 
     async def ping() -> None:

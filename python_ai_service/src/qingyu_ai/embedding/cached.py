@@ -1,5 +1,6 @@
 """A cache of embeddings in Redis."""
 
+import asyncio
 import hashlib
 import logging
 from array import array
@@ -11,6 +12,7 @@ from redis.exceptions import RedisError
 from qingyu_ai.embedding.embedder import Embedder, Vector
 
 _log = logging.getLogger(__name__)
+_TIMEOUT_S = 0.25
 
 
 class CachedEmbedder:
@@ -20,7 +22,7 @@ class CachedEmbedder:
 
     Args:
         embedder: Who embeds.
-        redis: A client with short time limits.
+        redis: A client that does not retry.
         key_prefix: What every key begins with.
         ttl_s: Seconds that a vector is kept; as 32-bit floats.
     """
@@ -52,7 +54,8 @@ class CachedEmbedder:
 
     async def _read(self, keys: list[str]) -> dict[str, Vector]:
         try:
-            values = await self._redis.mget(keys)
+            async with asyncio.timeout(_TIMEOUT_S):
+                values = await self._redis.mget(keys)
         except (RedisError, OSError) as error:
             _log.warning("redis read failed: %s", type(error).__name__)
             return {}
@@ -61,7 +64,7 @@ class CachedEmbedder:
 
     async def _write(self, vectors: dict[str, Vector]) -> None:
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
+            async with asyncio.timeout(_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipeline:
                 for key, vector in vectors.items():
                     pipeline.set(key, array("f", vector).tobytes(), ex=self._ttl_s)
                 await pipeline.execute()

@@ -19,8 +19,12 @@ class LocalEmbedder:
     """
 
     def __init__(self, model: str) -> None:
-        from sentence_transformers import SentenceTransformer
-
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise ImportError(
+                "EMBEDDING_PROVIDER=local needs the extra of that name: pip install sentence-transformers"
+            ) from error
         self.model = model
         self._transformer: SentenceTransformer = SentenceTransformer(model)
 

@@ -29,6 +29,6 @@ class OpenAIEmbedder:
                 answer = await self._client.embeddings.create(
                     model=model or self.model, input=batch, encoding_format="float"
                 )
-                in_order = sorted(answer.data, key=lambda item: item.index)
+                in_order = sorted(answer.data or [], key=lambda item: item.index)
                 vectors += checked([item.embedding for item in in_order], len(batch))
         return checked(vectors, len(texts))
