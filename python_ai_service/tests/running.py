@@ -26,8 +26,8 @@ def free_port() -> int:
         return port
 
 
-class Running:
-    """A started service; its output is read as it comes."""
+class Place:
+    """A folder with settings of its own, in which commands of the service run."""
 
     def __init__(self, settings: dict[str, str], folder: Path) -> None:
         self.settings = {
@@ -38,6 +38,30 @@ class Running:
             **settings,
         }
         self.folder = folder
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Nothing of the machine's own settings."""
+        return {"PATH": os.environ["PATH"], **self.settings}
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another command of the service, with the same settings."""
+        return subprocess.run(
+            [sys.executable, "-m", "qingyu_ai", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT_S,
+            check=False,
+        )
+
+
+class Running(Place):
+    """A started service; its output is read as it comes."""
+
+    def __init__(self, settings: dict[str, str], folder: Path) -> None:
+        super().__init__(settings, folder)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "qingyu_ai"],
             cwd=folder,
@@ -50,11 +74,6 @@ class Running:
         self._heard: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Nothing of the machine's own settings."""
-        return {"PATH": os.environ["PATH"], **self.settings}
 
     @property
     def url(self) -> str:
@@ -92,18 +111,6 @@ class Running:
             self.lines.append(line)
             self._heard.put(line)
         self._heard.put(None)
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Another command of the service, with the same settings."""
-        return subprocess.run(
-            [sys.executable, "-m", "qingyu_ai", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=START_TIMEOUT_S,
-            check=False,
-        )
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import EmbedRequest, HealthCheckRequest
 from qingyu_ai.llm.openai import openai_client
 from tests.providers import Handler, Provider, fails, provider
-from tests.running import free_port, running, starting
+from tests.running import Running, free_port, running, starting
 
 pytestmark = pytest.mark.anyio
 
@@ -178,11 +178,12 @@ async def test_a_redis_that_is_silent_costs_little_time() -> None:
         (EmbedRequest(texts=["x"] * 2049), "texts"),
     ],
 )
-async def test_wrong_requests_are_refused_by_the_fields_name(request_: EmbedRequest, field: str) -> None:
-    with running() as service:
-        async with service.client() as client:
-            with pytest.raises(ConnectError, match=f"invalid_request: {field}: ") as raised:
-                await client.embed_text(request_)
+async def test_wrong_requests_are_refused_by_the_fields_name(
+    request_: EmbedRequest, field: str, service: Running
+) -> None:
+    async with service.client() as client:
+        with pytest.raises(ConnectError, match=f"invalid_request: {field}: ") as raised:
+            await client.embed_text(request_)
     assert raised.value.code == Code.INVALID_ARGUMENT
 
 

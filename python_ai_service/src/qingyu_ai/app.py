@@ -1,4 +1,7 @@
-"""Puts the service together from its settings."""
+"""Puts the service together from its settings.
+
+What only some settings need is imported where they ask for it: the providers' clients alone take more than a second.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,14 +18,11 @@ from qingyu_ai.creative.model_author import ModelAuthor
 from qingyu_ai.embedding.cached import CachedEmbedder
 from qingyu_ai.embedding.embedded import EmbeddedEmbedder
 from qingyu_ai.embedding.embedder import Embedder
-from qingyu_ai.embedding.openai import OpenAIEmbedder
 from qingyu_ai.generation import LanguageModel
 from qingyu_ai.health import Health
 from qingyu_ai.knowledge.knowledge import Knowledge
 from qingyu_ai.knowledge.store import KnowledgeStore
-from qingyu_ai.llm.anthropic import AnthropicModel, anthropic_client
 from qingyu_ai.llm.embedded import EmbeddedWriter
-from qingyu_ai.llm.openai import OpenAIModel, openai_client
 from qingyu_ai.llm.routed import RoutedModel
 from qingyu_ai.rpc.service import Service
 from qingyu_ai.settings import Settings
@@ -70,10 +70,14 @@ def default_tenant(settings: Settings) -> str:
 async def _language_model(settings: Settings, stack: AsyncExitStack) -> LanguageModel:
     models: dict[str, LanguageModel] = {"embedded": EmbeddedWriter()}
     if settings.openai_api_key:
+        from qingyu_ai.llm.openai import OpenAIModel, openai_client
+
         openai = openai_client(settings.openai_api_key.get_secret_value(), settings.openai_base_url)
         await stack.enter_async_context(openai)
         models["openai"] = OpenAIModel(openai, settings.openai_model)
     if settings.anthropic_api_key:
+        from qingyu_ai.llm.anthropic import AnthropicModel, anthropic_client
+
         anthropic = anthropic_client(settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url)
         await stack.enter_async_context(anthropic)
         models["anthropic"] = AnthropicModel(anthropic, settings.anthropic_model)
@@ -96,6 +100,9 @@ async def _embedder(
 
             embedder = LocalEmbedder(settings.embedding_model_name)
         case "openai":
+            from qingyu_ai.embedding.openai import OpenAIEmbedder
+            from qingyu_ai.llm.openai import openai_client
+
             key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
             client = openai_client(key, settings.openai_base_url)
             await stack.enter_async_context(client)

@@ -56,7 +56,7 @@ def _read(completion: Completion, shape: type[M], problems_of: Callable[[M], lis
     fenced = _FENCED.match(completion.content)
     try:
         data = shape.from_json(fenced[1] if fenced else completion.content, ignore_unknown_fields=True)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         return None, [f"It is not of the schema: {error}"]
     problems = problems_of(data)
     return (None, problems) if problems else (data, [])

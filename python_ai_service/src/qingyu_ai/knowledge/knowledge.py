@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Sequence
 
 from qingyu_ai.embedding.embedder import Embedder
@@ -15,7 +16,8 @@ from qingyu_ai.tokens import cut_to_tokens, estimate_tokens
 _log = logging.getLogger(__name__)
 
 PASSAGES_BUDGET_TOKENS = 2000
-_PASSAGES_TIMEOUT_S = 3.0
+_PASSAGES_TIMEOUT_S = 2.0
+_LEFT_ALONE_S = 10.0
 # The end of a prompt says what is wanted now.
 _QUERY_CHARS = 2000
 _SUMMARY_CHARS = 200
@@ -35,6 +37,7 @@ class Knowledge:
         self.store = store
         self._embedder = embedder
         self._top_k = top_k
+        self._left_alone_until_s = 0.0
 
     async def index(self, scope: Scope, document: Document) -> int:
         """Splits, embeds and stores a document in the place of the one with its type and id; the number of passages.
@@ -61,13 +64,17 @@ class Knowledge:
     async def passages(self, scope: Scope, prompt: str) -> str:
         """What a model should know before it continues a prompt, in at most 2000 tokens; empty where nothing is known.
 
-        Writing goes on without it: a knowledge base that fails or is slow costs at most three seconds.
+        Writing goes on without it: a knowledge base that fails or is slow costs at most two seconds, and then nothing
+        for ten.
         """
+        if time.monotonic() < self._left_alone_until_s:
+            return ""
         try:
             async with asyncio.timeout(_PASSAGES_TIMEOUT_S):
                 hits = await self.search(scope, prompt)
         except (ServiceError, TimeoutError) as error:
             _log.warning("wrote without the knowledge base: %s", getattr(error, "reason", "timeout"))
+            self._left_alone_until_s = time.monotonic() + _LEFT_ALONE_S
             return ""
         left = PASSAGES_BUDGET_TOKENS - estimate_tokens(_HEADING)
         lines = []

@@ -1,0 +1,310 @@
+import json
+import uuid
+from typing import Any
+
+import pytest
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from protobuf import Message
+
+from qingyu_ai.creative.author import Brief
+from qingyu_ai.creative.embedded_author import EmbeddedAuthor
+from qingyu_ai.creative.rules import characters_problems, outline_problems, plot_problems, report_problems
+from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
+    AgentExecutionRequest,
+    ChapterData,
+    CharacterData,
+    CharactersData,
+    CharactersRequest,
+    CreativeWorkflowRequest,
+    DiagnosticIssue,
+    DiagnosticReportData,
+    GenerateOptions,
+    OutlineData,
+    OutlineRequest,
+    PlotData,
+    PlotRequest,
+    PlotThread,
+    StoryArc,
+    StoryContextRequest,
+    TimelineEventData,
+)
+from tests.providers import Provider, openai_says, provider
+from tests.running import Running, running
+
+pytestmark = pytest.mark.anyio
+TASK = "写一个剑客的故事"
+
+
+def brief(task: str = TASK) -> Brief:
+    return Brief(task=task, workspace={})
+
+
+async def drafts() -> tuple[OutlineData, CharactersData, PlotData]:
+    author = EmbeddedAuthor()
+    outline = (await author.outline(brief())).data
+    characters = (await author.characters(brief(), outline)).data
+    return outline, characters, (await author.plot(brief(), outline, characters)).data
+
+
+@pytest.mark.parametrize("task", [TASK, "A duel in the rain", "🪶"])
+async def test_without_a_model_the_structures_hang_together(task: str) -> None:
+    author = EmbeddedAuthor()
+    outline = await author.outline(brief(task))
+    characters = await author.characters(brief(task), outline.data)
+    plot = await author.plot(brief(task), outline.data, characters.data)
+    report = await author.review(brief(task), outline.data, characters.data, plot.data)
+    assert outline == await author.outline(brief(task))
+    assert report.data.passed
+    assert report.data.quality_score == 100
+    names = {character.name for character in characters.data.characters}
+    assert all(set(event.participants) == names for event in plot.data.timeline_events)
+    assert all(set(chapter.characters_involved) == names for chapter in outline.data.chapters)
+    is_chinese = any("\u4e00" <= char <= "\u9fff" for char in outline.data.chapters[0].title)
+    assert is_chinese == (task == TASK)
+    assert all(part.tokens > 0 for part in (outline, characters, plot, report))
+
+
+def chapter(number: int, title: str = "t", summary: str = "s") -> ChapterData:
+    return ChapterData(chapter_id=number, title=title, summary=summary)
+
+
+OUTLINE = OutlineData(title="t", chapters=[chapter(1), chapter(2)])
+
+
+@pytest.mark.parametrize(
+    ("problems", "says"),
+    [
+        (outline_problems(OutlineData()), ["title: ", "chapters: "]),
+        (outline_problems(OutlineData(title="t", chapters=[chapter(1, title="")])), ["chapters[0].title: "]),
+        (outline_problems(OutlineData(title="t", chapters=[chapter(1), chapter(1)])), ["chapters: "]),
+        (outline_problems(OutlineData(title="t", chapters=[chapter(0)])), ["chapters: "]),
+        (
+            outline_problems(OutlineData(title="t", chapters=[chapter(1)], story_arc=StoryArc(climax=[3]))),
+            ["storyArc: chapter 3"],
+        ),
+        (characters_problems(CharactersData(), OUTLINE), ["characters: "]),
+        (
+            characters_problems(CharactersData(characters=[CharacterData(), CharacterData()]), OUTLINE),
+            [
+                "characters: ",
+                "characters[0].characterId: ",
+                "characters[0].name: ",
+                "characters[1].c",
+                "characters[1].n",
+            ],
+        ),
+        (
+            characters_problems(
+                CharactersData(characters=[CharacterData(character_id="a", name="b", chapters_involved=[9])]), OUTLINE
+            ),
+            ["characters[0].chaptersInvolved: chapter 9"],
+        ),
+        (plot_problems(PlotData(), OUTLINE), ["timelineEvents: "]),
+        (
+            plot_problems(
+                PlotData(
+                    timeline_events=[TimelineEventData(event_id="e", chapter_id=9)],
+                    plot_threads=[PlotThread(events=["f"])],
+                ),
+                OUTLINE,
+            ),
+            ["timelineEvents[0].title: ", "timelineEvents[0].chapterId: chapter 9", "plotThreads[0].events: event f"],
+        ),
+        (report_problems(DiagnosticReportData(passed=False, quality_score=101)), ["qualityScore: ", "issues: "]),
+        (outline_problems(OUTLINE), []),
+        (report_problems(DiagnosticReportData(passed=True, quality_score=90)), []),
+    ],
+)
+def test_rules_name_the_field(problems: list[str], says: list[str]) -> None:
+    assert len(problems) == len(says)
+    assert all(problem.startswith(text) for problem, text in zip(problems, says, strict=True))
+
+
+async def test_every_rpc_can_be_tried_without_a_model(service: Running) -> None:
+    async with service.client() as client:
+        outline = await client.generate_outline(OutlineRequest(task=TASK))
+        assert outline.outline
+        assert outline_problems(outline.outline) == []
+        assert outline.execution_time > 0
+        characters = await client.generate_characters(CharactersRequest(task=TASK, outline=outline.outline))
+        assert characters.characters
+        assert characters_problems(characters.characters, outline.outline) == []
+        plot = await client.generate_plot(
+            PlotRequest(task=TASK, outline=outline.outline, characters=characters.characters)
+        )
+        assert plot.plot
+        assert plot_problems(plot.plot, outline.outline) == []
+        # What the caller left out is no reason to fail.
+        assert (await client.generate_characters(CharactersRequest(task=TASK))).characters
+        assert (await client.generate_plot(PlotRequest(task=TASK))).plot
+        workflow = await client.execute_creative_workflow(CreativeWorkflowRequest(task=TASK, max_reflections=3))
+        assert str(uuid.UUID(workflow.execution_id)) == workflow.execution_id
+        assert (workflow.review_passed, workflow.reflection_count) == (True, 0)
+        assert workflow.execution_times.keys() == {"outline", "characters", "plot", "review"}
+        assert workflow.tokens_used > 100
+        assert workflow.diagnostic_report
+        assert workflow.diagnostic_report.correction_strategy == "none"
+        for kind in ("creative", "a2a_pipeline", "outline_generation", "chat", "writing"):
+            agent = await client.execute_agent(AgentExecutionRequest(workflow_type=kind, parameters={"task": TASK}))
+            assert (agent.status, agent.tokens_used > 0, list(agent.errors)) == ("completed", True, [])
+            assert json.loads(agent.result)
+        story = await client.story_write(
+            StoryContextRequest(
+                mode="continue", selected_text="雨夜。", instruction="写得更短", options=GenerateOptions(max_tokens=5)
+            )
+        )
+        assert story.content
+        assert story.context_stats
+        assert (story.context_stats.stage_tokens, story.context_stats.total_tokens) == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "field"),
+    [
+        ("generate_outline", OutlineRequest(task=" "), "task"),
+        ("generate_characters", CharactersRequest(), "task"),
+        ("generate_plot", PlotRequest(), "task"),
+        ("execute_creative_workflow", CreativeWorkflowRequest(), "task"),
+        ("execute_creative_workflow", CreativeWorkflowRequest(task="x", max_reflections=11), "max_reflections"),
+        ("execute_creative_workflow", CreativeWorkflowRequest(task="x", max_reflections=-1), "max_reflections"),
+        ("execute_agent", AgentExecutionRequest(workflow_type="creative"), "parameters.task"),
+        ("execute_agent", AgentExecutionRequest(workflow_type="no", parameters={"task": "x"}), "workflow_type"),
+        ("story_write", StoryContextRequest(mode="continue"), "assembled_prompt, selected_text, instruction"),
+        (
+            "story_write",
+            StoryContextRequest(instruction="x", options=GenerateOptions(max_tokens=-1)),
+            "options.max_tokens",
+        ),
+    ],
+)
+async def test_wrong_requests_are_refused_by_the_fields_name(
+    method: str, request_: Message[Any], field: str, service: Running
+) -> None:
+    async with service.client() as client:
+        with pytest.raises(ConnectError, match=f"invalid_request: {field}: ") as raised:
+            await getattr(client, method)(request_)
+    assert raised.value.code == Code.INVALID_ARGUMENT
+
+
+GOOD = '{"title":"听雨","chapters":[{"chapterId":1,"title":"初遇","summary":"相遇"}]}'
+
+
+async def ask_outline(model: Provider) -> OutlineData:
+    with running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1") as service:
+        async with service.client() as client:
+            answer = await client.generate_outline(OutlineRequest(task=TASK, workspace_context={"genre": "武侠"}))
+            assert answer.outline
+            return answer.outline
+
+
+async def test_a_models_outline_is_asked_for_by_its_schema() -> None:
+    with provider(openai_says(GOOD)) as model:
+        outline = await ask_outline(model)
+        assert (outline.title, [chapter.title for chapter in outline.chapters]) == ("听雨", ["初遇"])
+        [body] = model.bodies
+        assert body["response_format"] == {"type": "json_object"}
+        told = [message["content"] for message in body["messages"]]
+        assert all(name in told[0] for name in ("JSON Schema", '"estimatedTotalWords"', '"storyArc"', '"cliffhanger"'))
+        assert "genre: 武侠" in told[1]
+        assert told[2] == TASK
+
+
+@pytest.mark.parametrize(
+    ("bad", "complaint"),
+    [
+        ("I cannot do that.", "It is not of the schema"),
+        ('{"title":1}', "It is not of the schema"),
+        ("{}", "title: is empty\nchapters: is empty"),
+        ('{"title":"t","chapters":[{"chapterId":1,"title":"a","summary":""}]}', "chapters[0].summary: is empty"),
+        ("[" * 3000, "It is not of the schema"),
+    ],
+)
+async def test_a_wrong_answer_is_repaired_once(bad: str, complaint: str) -> None:
+    with provider(openai_says(bad), openai_says(f"```json\n{GOOD}\n```")) as model:
+        assert (await ask_outline(model)).title == "听雨"
+        _, repair = model.bodies
+        assert repair["messages"][-2] == {"role": "assistant", "content": bad}
+        assert complaint in repair["messages"][-1]["content"]
+
+
+async def test_an_answer_that_is_wrong_twice_is_an_error_and_never_empty_data() -> None:
+    with provider(openai_says("{}")) as model:
+        with pytest.raises(ConnectError, match="model_bad_answer: ") as raised:
+            await ask_outline(model)
+        assert raised.value.code == Code.INTERNAL
+        assert len(model.bodies) == 2
+
+
+def as_json(message: Message[Any]) -> str:
+    return message.to_json()
+
+
+def report(agent: str, *, passed: bool = False) -> str:
+    issues = (
+        [] if passed else [DiagnosticIssue(title="动机不明", description="主角为何离开？", affected_entities=[agent])]
+    )
+    return as_json(
+        DiagnosticReportData(
+            passed=passed,
+            quality_score=90 if passed else 40,
+            issues=issues,
+            affected_agents=[] if passed else [agent],
+            correction_strategy="regenerate",
+        )
+    )
+
+
+async def workflow_with(*answers: str, **asked: Any) -> tuple[Any, list[dict[str, Any]]]:  # noqa: ANN401
+    with provider(*(openai_says(answer) for answer in answers)) as model:
+        with running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1") as service:
+            async with service.client() as client:
+                return await client.execute_creative_workflow(CreativeWorkflowRequest(task=TASK, **asked)), model.bodies
+
+
+@pytest.mark.parametrize(("agent", "rewritten"), [("outline_agent", 3), ("character_agent", 2), ("plot_agent", 1)])
+async def test_a_review_that_finds_something_is_answered_by_a_correction(agent: str, rewritten: int) -> None:
+    parts = [as_json(part) for part in await drafts()]
+    answers = [*parts, report(agent), *parts[3 - rewritten :], report(agent, passed=True)]
+    workflow, bodies = await workflow_with(*answers, max_reflections=3)
+    assert (workflow.review_passed, workflow.reflection_count) == (True, 1)
+    assert len(bodies) == len(answers)
+    # 18 for each call, as the model says.
+    assert workflow.tokens_used == 18 * len(answers)
+    assert "动机不明: 主角为何离开？" in bodies[4]["messages"][-1]["content"]
+    assert workflow.diagnostic_report.quality_score == 90
+
+
+@pytest.mark.parametrize(("human", "strategy"), [(True, "human_review"), (False, "regenerate")])
+async def test_reflections_end_where_the_caller_says(human: bool, strategy: str) -> None:
+    parts = [as_json(part) for part in await drafts()]
+    answers = [*parts, report("plot_agent"), parts[2], report("plot_agent"), parts[2], report("plot_agent")]
+    workflow, bodies = await workflow_with(*answers, max_reflections=2, enable_human_review=human)
+    assert (workflow.review_passed, workflow.reflection_count, len(bodies)) == (False, 2, 8)
+    assert workflow.diagnostic_report.correction_strategy == strategy
+    assert workflow.diagnostic_report.issues[0].title == "动机不明"
+
+
+async def test_a_story_takes_outline_and_knowledge_from_the_project_unless_its_prompt_is_assembled() -> None:
+    with provider(openai_says("好")) as model:
+        with running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1") as service:
+            (service.folder / "o.txt").write_text("第一幕：相遇。", encoding="utf-8")
+            service.run("index", "--project", "p", "--doc-type", "outline", "o.txt")
+            async with service.client() as client:
+                asked = StoryContextRequest(project_id="p", mode="rewrite", selected_text="相遇", instruction="更短")
+                story = await client.story_write(asked)
+                assembled = await client.story_write(StoryContextRequest(project_id="p", assembled_prompt="已有一切"))
+        first, second = ([message["content"] for message in body["messages"]] for body in model.bodies if body)
+    assert first[0].startswith("Rewrite the author's text")
+    assert "o: 第一幕：相遇。" in first[0]
+    assert "【o】第一幕：相遇。" in first[0]
+    assert first[1] == "相遇\n\n更短"
+    stats = story.context_stats
+    assert stats
+    assert min(stats.stage_tokens, stats.outline_tokens, stats.rag_tokens) > 0
+    assert stats.total_tokens == stats.stage_tokens + stats.outline_tokens + stats.rag_tokens
+    assert second[1] == "已有一切"
+    assert "第一幕" not in second[0]
+    assert assembled.context_stats
+    assert (assembled.context_stats.outline_tokens, assembled.context_stats.rag_tokens) == (0, 0)
+    assert (story.model, story.tokens_used) == ("the-model", 18)
