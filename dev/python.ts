@@ -1,12 +1,14 @@
 /**
- * `node dev/python.ts check|generate|test`: the Python service's own tasks, in its virtual environment.
- * `test` also runs the gateway's tests against the service; what follows `--` goes to vitest.
+ * `node dev/python.ts check|generate|test [REPORTS]`: the Python service's own tasks, in its virtual environment. `test` also
+ * runs the gateway's tests against the service, and writes reports for CI into a folder where it is given one.
  */
 import { spawnSync } from "node:child_process";
 import { delimiter } from "node:path";
 import { ensureEnvironment, PythonError, programsFolder, serviceFolder } from "./python-environment.ts";
 
-const [task = "", ...rest] = process.argv.slice(2);
+const [task = "", reports] = process.argv.slice(2);
+/** Options that make a program write a report too. */
+const reporting = (...options: readonly string[]) => (reports === undefined ? [] : options);
 /** Commands of each task and the folder that they run in; each runs even where the one before failed. */
 const tasks: Readonly<Record<string, readonly (readonly [string, readonly string[]])[]>> = {
   check: [
@@ -21,8 +23,17 @@ const tasks: Readonly<Record<string, readonly (readonly [string, readonly string
     [serviceFolder, ["python", "dev/docs.py"]],
   ],
   test: [
-    [serviceFolder, ["pytest", ...junit()]],
-    [".", ["vitest", "run", "--project", "python", ...rest]],
+    [serviceFolder, ["pytest", ...reporting(`--junitxml=${reports}/pytest.xml`)]],
+    [
+      ".",
+      [
+        "vitest",
+        "run",
+        "--project",
+        "python",
+        ...reporting("--reporter=default", "--reporter=json", `--outputFile.json=${reports}/system.json`),
+      ],
+    ],
   ],
 };
 
@@ -41,10 +52,4 @@ try {
 } catch (error) {
   console.error(error instanceof PythonError ? error.message : error);
   process.exitCode = 1;
-}
-
-/** Where CI reads pytest's counts. */
-function junit(): string[] {
-  const file = process.env.PYTEST_JUNIT;
-  return file ? [`--junitxml=${file}`] : [];
 }

@@ -1,6 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
@@ -9,19 +8,10 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { type RunningAiService, startAiService } from "../../dev/ai-service.ts";
 import { isTaken } from "../../dev/ports.ts";
 import { AIService } from "../../src/gen/qingyu/ai/ai_service_pb.ts";
+import { freePort } from "../support/ports.ts";
 
 const root = join(import.meta.dirname, "../..");
 const start = join(root, "dev/start.ts");
-
-/** A port of 127.0.0.1 that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** Runs a script to its end. */
 function run(args: string[]): Promise<{ exitCode: number; output: string }> {

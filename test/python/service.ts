@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { python } from "../../dev/python-environment.ts";
+import { freePort } from "../support/ports.ts";
 
 export interface PythonService {
   /** Of AIService. */
@@ -17,17 +17,6 @@ export interface PythonService {
   /** What it has logged so far. */
   readonly log: () => string;
   readonly close: () => Promise<void>;
-}
-
-/** A port of 127.0.0.1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (typeof address !== "object" || address === null) throw new Error("the server has no port");
-  return address.port;
 }
 
 /** The Python service in a process of its own, ready, with a knowledge base of its own. Nothing of the machine's settings reaches it. */
