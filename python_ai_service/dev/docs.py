@@ -7,6 +7,8 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from qingyu_ai.errors import Reason
+from qingyu_ai.rpc.guard import CODES
 from qingyu_ai.settings import Settings
 
 SERVICE = Path(__file__).parent.parent
@@ -40,19 +42,23 @@ def settings_table() -> str:
     return "| setting | default | meaning |\n|---|---|---|\n" + "".join(rows)
 
 
+def reasons_table() -> str:
+    """The README's table of errors."""
+    rows = [f"| `{reason}` | {CODES[reason].value} |\n" for reason in Reason]
+    return "| the message begins with | code |\n|---|---|\n" + "".join(rows)
+
+
 def fresh() -> dict[Path, str]:
     """The documents as they should be."""
     example = EXAMPLE.read_text(encoding="utf-8")
     before, _, rest = example.partition(_PART.format("start"))
     _, _, after = rest.partition(_PART.format("end"))
     part = example_text(set(names(before + after)))
-    start, end = "<!-- settings:start -->\n", "<!-- settings:end -->\n"
     readme = README.read_text(encoding="utf-8")
-    head, tail = readme.partition(start)[0], readme.partition(end)[2]
-    return {
-        EXAMPLE: f"{before}{_PART.format('start')}\n{part}\n{_PART.format('end')}{after}",
-        README: f"{head}{start}\n{settings_table()}\n{end}{tail}",
-    }
+    for name, table in (("settings", settings_table()), ("reasons", reasons_table())):
+        start, end = f"<!-- {name}:start -->\n", f"<!-- {name}:end -->\n"
+        readme = f"{readme.partition(start)[0]}{start}\n{table}\n{end}{readme.partition(end)[2]}"
+    return {EXAMPLE: f"{before}{_PART.format('start')}\n{part}\n{_PART.format('end')}{after}", README: readme}
 
 
 def _is_secret(field: FieldInfo) -> bool:

@@ -37,7 +37,9 @@ describe("npm run dev", () => {
     aiService = await startAiService({ port: 0 });
     port = await freePort();
     url = `http://127.0.0.1:${port}`;
-    dev = spawn(process.execPath, [start, "--port", String(port), "--ai-service", aiService.url], { cwd: root });
+    // A developer's own .env is not part of the test.
+    const env = { ...process.env, CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: "false" };
+    dev = spawn(process.execPath, [start, "--port", String(port), "--ai-service", aiService.url], { cwd: root, env });
     await new Promise<void>((resolve, reject) => {
       const read = (data: Buffer) => {
         output += data;
