@@ -170,6 +170,7 @@ async def test_every_rpc_can_be_tried_without_a_model(service: Running) -> None:
         ("execute_creative_workflow", CreativeWorkflowRequest(task="x", max_reflections=-1), "max_reflections"),
         ("execute_agent", AgentExecutionRequest(workflow_type="creative"), "parameters.task"),
         ("execute_agent", AgentExecutionRequest(workflow_type="no", parameters={"task": "x"}), "workflow_type"),
+        ("generate_outline", OutlineRequest(task="x" * 1_000_001), "task"),
         ("story_write", StoryContextRequest(mode="continue"), "assembled_prompt, selected_text, instruction"),
         (
             "story_write",

@@ -176,6 +176,7 @@ async def test_a_redis_that_is_silent_costs_little_time() -> None:
         (EmbedRequest(), "texts"),
         (EmbedRequest(texts=["x", " "]), r"texts\[1\]"),
         (EmbedRequest(texts=["x"] * 2049), "texts"),
+        (EmbedRequest(texts=["x" * 32_769]), r"texts\[0\]"),
     ],
 )
 async def test_wrong_requests_are_refused_by_the_fields_name(

@@ -72,7 +72,7 @@ async def test_openai_is_asked_for_what_was_said_and_nothing_else() -> None:
         everything = Task(
             messages=(Message("system", "s"), Message("user", "u", "name"), Message("assistant", "a")),
             knowledge="known",
-            model="gpt-5-mini",
+            model="qwen-max",
             max_tokens=9,
             temperature=0.5,
             top_p=0.25,
@@ -84,7 +84,7 @@ async def test_openai_is_asked_for_what_was_said_and_nothing_else() -> None:
         )
         completion = await write(openai_at, model, everything)
         assert model.bodies[1] == {
-            "model": "gpt-5-mini",
+            "model": "qwen-max",
             "messages": [
                 {"role": "system", "content": "s"},
                 {"role": "system", "content": "known"},
@@ -93,7 +93,7 @@ async def test_openai_is_asked_for_what_was_said_and_nothing_else() -> None:
             ],
             "stream": True,
             "stream_options": {"include_usage": True},
-            "max_completion_tokens": 9,
+            "max_tokens": 9,
             "temperature": 0.5,
             "top_p": 0.25,
             "seed": 3,
@@ -106,6 +106,14 @@ async def test_openai_is_asked_for_what_was_said_and_nothing_else() -> None:
         assert (completion.content, completion.model, completion.finish_reason) == ("好", "the-model", "stop")
         assert completion.usage
         assert (completion.usage.prompt_tokens, completion.usage.total_tokens) == (11, 18)
+
+
+@pytest.mark.parametrize("name", ["o1", "o3-mini", "o4-mini", "gpt-5-mini"])
+async def test_openais_reasoning_models_have_their_own_limit_and_no_temperature(name: str) -> None:
+    with provider(openai_says("x")) as model:
+        await write(openai_at, model, Task(messages=SAID, model=name, max_tokens=9, temperature=0.7))
+        assert model.bodies[0]["max_completion_tokens"] == 9
+        assert not {"temperature", "max_tokens"} & model.bodies[0].keys()
 
 
 async def test_anthropic_is_asked_in_its_own_shape() -> None:
@@ -350,6 +358,8 @@ async def test_a_caller_who_leaves_ends_the_models_work(protocol: ProtocolType, 
         (GenerateContentRequest(prompt=" \n"), "prompt"),
         (GenerateContentRequest(messages=[ChatMessage(role="wizard", content="x")]), r"messages\[0\].role"),
         (GenerateContentRequest(messages=[ChatMessage(role="user")]), "messages"),
+        (GenerateContentRequest(prompt="x" * 1_000_001), "prompt"),
+        (GenerateContentRequest(messages=[ChatMessage(role="user", content="x" * 500_001)] * 2), "messages"),
         (GenerateContentRequest(prompt="x", options=GenerateOptions(max_tokens=-1)), "options.max_tokens"),
         (GenerateContentRequest(prompt="x", options=GenerateOptions(temperature=9)), "options.temperature"),
         (GenerateContentRequest(prompt="x", options=GenerateOptions(temperature=float("nan"))), "options.temperature"),

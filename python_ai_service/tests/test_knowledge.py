@@ -2,6 +2,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from array import array
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -127,7 +128,10 @@ async def test_another_embedding_model_sees_nothing_or_says_so(knowledge: Knowle
     same_length = KnowledgeStore(str(tmp_path / "k.db"), "test", "another")
     assert not await same_length.holds(MINE)
     other_length = KnowledgeStore(str(tmp_path / "k.db"), "test", "third")
-    for use in (other_length.search(MINE, [1.0, 2.0], 5), other_length.replace(MINE, STORY[0], [Passage("x", [1.0])])):
+    for use in (
+        other_length.search(MINE, [1.0, 2.0], 5),
+        other_length.replace(MINE, STORY[0], [Passage("x", array("f", [1.0]))]),
+    ):
         with pytest.raises(ServiceError, match="MILVUS_COLLECTION_NAME") as raised:
             await use
         assert raised.value.reason == Reason.KNOWLEDGE_OTHER_MODEL

@@ -65,7 +65,13 @@ async def index(knowledge: Knowledge, scope: Scope, documents: list[Document]) -
     """Indexes documents one after the other, a line of progress for each. Raises what the knowledge base raises."""
     total = 0
     for number, document in enumerate(documents, 1):
-        passages = await knowledge.index(scope, document)
+        head = f"{number}/{len(documents)}  {document.doc_type} {document.id}: "
+
+        def tell(done: int, every: int, head: str = head) -> None:
+            if done < every:
+                print(f"{head}{done} of {every} passages")  # noqa: T201
+
+        passages = await knowledge.index(scope, document, tell)
         total += passages
-        print(f"{number}/{len(documents)}  {document.doc_type} {document.id}: {passages} passages")  # noqa: T201
+        print(f"{head}{passages} passages")  # noqa: T201
     print(f"Indexed {len(documents)} documents, {total} passages, for project {scope.project}.")  # noqa: T201

@@ -89,7 +89,7 @@ def _plain_server(settings: Settings, service: AIService, guard: Guard) -> aio.S
         return None
     server = grpc_server(service, guard, _READ_MAX_BYTES)
     try:
-        server.add_insecure_port(f"{settings.service_host}:{port}")
+        server.add_insecure_port(_address(settings.service_host, port))
     except RuntimeError:
         raise PortError(f"Port {port} (PLAIN_GRPC_PORT) of {settings.service_host} cannot be listened on.") from None
     return server
@@ -117,7 +117,11 @@ async def _run(server: uvicorn.Server, listening: socket.socket, stopped: asynci
 
 def _url(settings: Settings) -> str:
     host = _EVERYWHERE.get(settings.service_host, settings.service_host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.grpc_port}"
+    return f"http://{_address(host, settings.grpc_port)}"
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _ask(client: AIServiceClient) -> Report:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from qingyu_ai.errors import invalid
 from qingyu_ai.generation import Message
 from qingyu_ai.tokens import estimate_tokens
 
@@ -30,17 +29,13 @@ def assemble(
 
     Args:
         mode: continue, rewrite or suggest; any other is told to the model as it is.
-        instruction: What the author wants; may be empty.
-        selected_text: The passage; may be empty.
+        instruction: What the author wants.
+        selected_text: The passage.
         assembled_prompt: A prompt with its context already in it: then outline and knowledge are left out.
         outline: The project's outline as text.
         knowledge: Passages of the project, ready to be read by a model.
-
-    Raises `invalid_request` where there is nothing to work on.
     """
     stage = "\n\n".join(part for part in (assembled_prompt, selected_text, instruction) if part.strip())
-    if not stage:
-        raise invalid("assembled_prompt, selected_text, instruction: one of them is needed")
     if assembled_prompt:
         outline = knowledge = ""
     system = [_MODES.get(mode, f"The author's wish: {mode}."), outline, knowledge]

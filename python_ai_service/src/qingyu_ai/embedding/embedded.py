@@ -14,6 +14,7 @@ DIMENSION = 1024
 _WORD = re.compile(rf"[{HAN}]+|[^\W_]+")
 _HAN = re.compile(f"[{HAN}]")
 _GRAM = 3
+_TEXTS_PER_STEP = 16
 
 
 class EmbeddedEmbedder:
@@ -23,7 +24,13 @@ class EmbeddedEmbedder:
 
     async def embed(self, texts: list[str], model: str = "") -> list[Vector]:
         """Unit vectors of 1024 numbers; the same text always gives the same one."""
-        return await asyncio.to_thread(lambda: [_vector(text) for text in texts])
+        vectors: list[Vector] = []
+        # In small steps, so that a caller who leaves ends the work.
+        for start in range(0, len(texts), _TEXTS_PER_STEP):
+            vectors += await asyncio.to_thread(
+                lambda step: [_vector(text) for text in step], texts[start : start + _TEXTS_PER_STEP]
+            )
+        return vectors
 
 
 def _vector(text: str) -> Vector:

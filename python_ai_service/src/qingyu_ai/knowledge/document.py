@@ -1,6 +1,12 @@
 """What can be indexed."""
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
+
+# Bounds that keep what is stored beside each passage below Milvus's 64 KiB.
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Names = Annotated[tuple[Name, ...], Field(max_length=30)]
 
 
 class Document(BaseModel):
@@ -17,22 +23,22 @@ class Document(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str = Field(min_length=1, max_length=200)
+    id: Name
     doc_type: str = Field("chapter", min_length=1, max_length=64)
     title: str = Field("", max_length=500)
     text: str = Field(min_length=1)
     summary: str = Field("", max_length=2000)
     order: int = Field(0, ge=0)
     chapter_id: str = Field("", max_length=200)
-    character_ids: tuple[str, ...] = Field((), max_length=200)
-    timeline_ids: tuple[str, ...] = Field((), max_length=200)
-    alias: tuple[str, ...] = Field((), max_length=50)
-    traits: tuple[str, ...] = Field((), max_length=50)
+    character_ids: Names = ()
+    timeline_ids: Names = ()
+    alias: Names = ()
+    traits: Names = ()
     background: str = Field("", max_length=2000)
     impact: str = Field("", max_length=2000)
-    participants: tuple[str, ...] = Field((), max_length=200)
+    participants: Names = ()
     level: int = Field(0, ge=0)
-    settings: dict[str, str] = Field({}, max_length=100)
+    settings: Annotated[dict[Name, Name], Field(max_length=30)] = {}
 
     def labels(self) -> list[str]:
         """What a search can filter by, as `kind:value`."""

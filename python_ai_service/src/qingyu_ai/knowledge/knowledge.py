@@ -4,7 +4,8 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
 
 from qingyu_ai.embedding.embedder import Embedder
 from qingyu_ai.errors import ServiceError
@@ -21,6 +22,7 @@ _LEFT_ALONE_S = 10.0
 # The end of a prompt says what is wanted now.
 _QUERY_CHARS = 2000
 _SUMMARY_CHARS = 200
+_TEXTS_PER_BATCH = 256
 _HEADING = "本作品的资料，请与之保持一致 (facts of this work; stay consistent with them):"
 
 
@@ -39,13 +41,24 @@ class Knowledge:
         self._top_k = top_k
         self._left_alone_until_s = 0.0
 
-    async def index(self, scope: Scope, document: Document) -> int:
+    async def index(
+        self, scope: Scope, document: Document, tell: Callable[[int, int], None] = lambda _done, _all: None
+    ) -> int:
         """Splits, embeds and stores a document in the place of the one with its type and id; the number of passages.
 
-        Raises what embedder and store raise; then the old document is still there.
+        Args:
+            scope: Whose.
+            document: What.
+            tell: Called after each batch with the number of passages that are embedded, and of all.
+
+        Raises what embedder and store raise; what the embedder raises leaves the old document as it was.
         """
         texts = split(document.text)
-        vectors = await self._embedder.embed(texts)
+        vectors: list[array[float]] = []
+        for start in range(0, len(texts), _TEXTS_PER_BATCH):
+            batch = await self._embedder.embed(texts[start : start + _TEXTS_PER_BATCH])
+            vectors += [array("f", vector) for vector in batch]
+            tell(len(vectors), len(texts))
         summary = document.summary or document.text.strip()[:_SUMMARY_CHARS]
         summarized = document.model_copy(update={"summary": summary})
         passages = [Passage(text, vector) for text, vector in zip(texts, vectors, strict=True)]

@@ -1,10 +1,13 @@
 """The knowledge base in Milvus, or in a local file by Milvus Lite."""
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 import json
 import logging
 import re
+from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,8 +29,8 @@ for _name in ("pymilvus", "milvus_lite", "grpc._server"):
 _CALL_TIMEOUT_S = 10.0
 _OPEN_TIMEOUT_S = 5.0
 _MAX_DOCUMENTS = 1000
-_MAX_LABELS = 500
-_ROWS_PER_WRITE = 500
+_MAX_LABELS = 100
+_ROWS_PER_WRITE = 256
 _ID_BYTES = 64
 
 
@@ -41,10 +44,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A part of a document with its vector."""
+    """A part of a document with its vector; thousands of them are held, so as 32-bit floats."""
 
     text: str
-    vector: Vector
+    vector: array[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class KnowledgeStore:
         Raises `knowledge_unavailable`, and `knowledge_other_model` where the collection's vectors have another length.
         """
         document_key = _digest(scope.tenant, scope.project, document.doc_type, document.id)
-        labels = [_digest(item) for item in document.labels()][:_MAX_LABELS]
+        labels = [_digest(item) for item in document.labels()]
         rows = [
             {
                 "id": f"{document_key[:48]}{chunk:08d}",
@@ -94,7 +97,6 @@ class KnowledgeStore:
                 "labels": labels,
                 "text": passage.text,
                 "document": document.model_dump(mode="json", exclude={"text"}, exclude_defaults=True),
-                "vector": passage.vector,
             }
             for chunk, passage in enumerate(passages)
         ]
@@ -102,7 +104,12 @@ class KnowledgeStore:
             client = opened.client
             await self._ensure_collection(opened, len(passages[0].vector))
             for start in range(0, len(rows), _ROWS_PER_WRITE):
-                await client.upsert(self._collection, rows[start : start + _ROWS_PER_WRITE], timeout=_CALL_TIMEOUT_S)
+                batch = slice(start, start + _ROWS_PER_WRITE)
+                written = [
+                    {**row, "vector": passage.vector.tolist()}
+                    for row, passage in zip(rows[batch], passages[batch], strict=True)
+                ]
+                await client.upsert(self._collection, written, timeout=_CALL_TIMEOUT_S)
             leftover = f'document_key == "{document_key}" and chunk >= {len(rows)}'
             await client.delete(self._collection, filter=leftover, timeout=_CALL_TIMEOUT_S)
 
@@ -179,7 +186,7 @@ class KnowledgeStore:
         return f'scope == "{_digest(scope.tenant, scope.project)}" and model == "{_digest(self._model)}"'
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator["_Opened"]:
+    async def _connected(self) -> AsyncIterator[_Opened]:
         try:
             async with self._opening:
                 if self._opened is None:
@@ -206,7 +213,7 @@ class KnowledgeStore:
         await client.load_collection(self._collection, timeout=_CALL_TIMEOUT_S)
         return True
 
-    async def _ensure_collection(self, opened: "_Opened", dimension: int) -> None:
+    async def _ensure_collection(self, opened: _Opened, dimension: int) -> None:
         if await self._has_collection(opened.client, dimension):
             return
         await asyncio.to_thread(_create, opened.address, self._collection, dimension)

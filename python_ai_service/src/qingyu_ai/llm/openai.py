@@ -70,11 +70,11 @@ class OpenAIModel:
                 {"role": message.role, "content": message.content, **({"name": message.name} if message.name else {})}
             )
         model = task.model or self._default_model
-        # Reasoning models and all newer ones know only the second name.
-        limit = "max_completion_tokens" if model.startswith(("o1", "o3", "o4", "gpt-5")) else "max_tokens"
+        # OpenAI's reasoning models have another name for the limit, and no temperature, which the gateway always sends.
+        reasons = model.startswith(("o1", "o3", "o4", "gpt-5"))
         said = {
-            limit: task.max_tokens or None,
-            "temperature": task.temperature,
+            "max_completion_tokens" if reasons else "max_tokens": task.max_tokens or None,
+            "temperature": None if reasons else task.temperature,
             "top_p": task.top_p,
             "seed": task.seed,
             "presence_penalty": task.presence_penalty,

@@ -91,7 +91,9 @@ class Guard:
             "request_id": started.request_id or None,
             "duration_ms": round((time.perf_counter() - started.at_s) * 1000),
         }
-        _log.info(json.dumps({name: value for name, value in line.items() if value is not None}))
+        # Probes come every few seconds.
+        level = logging.DEBUG if ctx.method.name == "HealthCheck" and error is None else logging.INFO
+        _log.log(level, json.dumps({name: value for name, value in line.items() if value is not None}))
 
 
 def _told(error: Exception) -> ConnectError:

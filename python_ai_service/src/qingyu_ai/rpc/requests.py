@@ -17,6 +17,8 @@ from qingyu_ai.rpc.guard import Context
 
 _ROLES = ("system", "user", "assistant", "tool")
 _MAX_TEXTS = 2048
+_MAX_EMBEDDED_CHARS = 32_768
+_MAX_PROMPT_CHARS = 1_000_000
 MAX_TOP_K = 100
 MAX_REFLECTIONS = 10
 
@@ -34,15 +36,15 @@ def generation_task(request: GenerateContentRequest, knowledge: str) -> Task:
 
 def conversation(request: GenerateContentRequest) -> tuple[Message, ...]:
     """The conversation of a request; a prompt is what a user said. Raises `invalid_request`."""
-    if not request.messages and not request.prompt.strip():
-        raise invalid("prompt: is empty")
     if not request.messages:
-        return (Message("user", request.prompt),)
+        return (Message("user", required("prompt", request.prompt)),)
     for index, message in enumerate(request.messages):
         if message.role not in _ROLES:
             raise invalid(f"messages[{index}].role: is none of {', '.join(_ROLES)}")
     if not any(message.content.strip() for message in request.messages):
         raise invalid("messages: hold no text")
+    if sum(len(message.content) for message in request.messages) > _MAX_PROMPT_CHARS:
+        raise invalid(f"messages: hold more than {_MAX_PROMPT_CHARS} characters")
     return tuple(Message(message.role, message.content, message.name) for message in request.messages)
 
 
@@ -94,6 +96,8 @@ def embedding_texts(request: EmbedRequest) -> list[str]:
     for index, text in enumerate(request.texts):
         if not text.strip():
             raise invalid(f"texts[{index}]: is empty")
+        if len(text) > _MAX_EMBEDDED_CHARS:
+            raise invalid(f"texts[{index}]: has more than {_MAX_EMBEDDED_CHARS} characters")
     return list(request.texts)
 
 
@@ -119,6 +123,8 @@ def required(name: str, value: str) -> str:
     """A field that must hold something. Raises `invalid_request`."""
     if not value.strip():
         raise invalid(f"{name}: is empty")
+    if len(value) > _MAX_PROMPT_CHARS:
+        raise invalid(f"{name}: has more than {_MAX_PROMPT_CHARS} characters")
     return value
 
 

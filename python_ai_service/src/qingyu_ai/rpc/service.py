@@ -197,7 +197,9 @@ class Service(AIService):
         )
 
     async def story_write(self, request: StoryContextRequest, ctx: Context) -> StoryContextResponse:
-        asked = "\n".join([request.selected_text, request.instruction]).strip()
+        given = (request.assembled_prompt, request.selected_text, request.instruction)
+        required("assembled_prompt, selected_text, instruction", "".join(given))
+        asked = "\n".join(given[1:]).strip()
         is_assembled = bool(request.assembled_prompt)
         story = assemble(
             mode=request.mode,
