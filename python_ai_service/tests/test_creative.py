@@ -229,6 +229,14 @@ async def test_a_wrong_answer_is_repaired_once(bad: str, complaint: str) -> None
         assert complaint in repair["messages"][-1]["content"]
 
 
+async def test_a_repair_costs_the_tokens_of_both_calls() -> None:
+    with provider(openai_says("{}"), openai_says(GOOD)) as model:
+        with running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1") as service:
+            async with service.client() as client:
+                asked = AgentExecutionRequest(workflow_type="outline_generation", parameters={"task": TASK})
+                assert (await client.execute_agent(asked)).tokens_used == 36
+
+
 async def test_an_answer_that_is_wrong_twice_is_an_error_and_never_empty_data() -> None:
     with provider(openai_says("{}")) as model:
         with pytest.raises(ConnectError, match="model_bad_answer: ") as raised:

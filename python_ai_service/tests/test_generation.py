@@ -8,23 +8,38 @@ from typing import Any
 import pytest
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
+from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.protocol import ProtocolType
+from connectrpc.request import Headers
 
 from qingyu_ai.app import open_app
 from qingyu_ai.errors import Reason, ServiceError
-from qingyu_ai.gen.qingyu.ai.ai_service_pb import ChatMessage, GenerateContentRequest, GenerateOptions
+from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
+    ChatMessage,
+    GenerateContentRequest,
+    GenerateOptions,
+    HealthCheckRequest,
+)
 from qingyu_ai.generation import Completion, LanguageModel, Message, Task, complete
 from qingyu_ai.llm.anthropic import AnthropicModel, anthropic_client
 from qingyu_ai.llm.embedded import EmbeddedWriter
 from qingyu_ai.llm.openai import OpenAIModel, openai_client
 from qingyu_ai.llm.routed import RoutedModel
-from qingyu_ai.rpc.guard import CODES
+from qingyu_ai.rpc.guard import CODES, Context, Guard
 from qingyu_ai.rpc.requests import generation_task
 from qingyu_ai.settings import Settings
 from tests.providers import Handler, Provider, events, fails, openai_says, provider, silent
 from tests.running import running
 
 pytestmark = pytest.mark.anyio
+METHOD: dict[str, Any] = {
+    "name": "M",
+    "service_name": "S",
+    "input": GenerateContentRequest,
+    "output": GenerateContentRequest,
+    "idempotency_level": IdempotencyLevel.UNKNOWN,
+    "stream_type": StreamType.UNARY,
+}
 SAID = (Message("user", "雨"),)
 
 
@@ -197,6 +212,8 @@ FAILURES: list[tuple[Callable[[Handler], None], Reason]] = [
     (closes, Reason.MODEL_UNAVAILABLE),
     (says(b"data: {\n\n"), Reason.MODEL_BAD_ANSWER),
     (says(b"<html>", "text/html"), Reason.MODEL_BAD_ANSWER),
+    (says(events({"type": "message_start", "choices": [{"delta": None}]}, named=True)), Reason.MODEL_BAD_ANSWER),
+    (says(b""), Reason.MODEL_BAD_ANSWER),
 ]
 
 
@@ -314,6 +331,54 @@ async def test_failures_reach_the_caller_as_code_and_reason(protocol: ProtocolTy
         assert "PROMPT" not in service.log
         lines = [json.loads(line) for line in service.lines if '"code"' in line]
         assert [line["reason"] for line in lines] == [str(reason) for _, reason in FAILURES] * 2
+
+
+async def test_an_answer_without_text_is_an_error_when_it_is_streamed_too() -> None:
+    with provider(openai_says(""), openai_says(" ", "content_filter")) as model:
+        with running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1") as service:
+            async with service.client() as client:
+                for reason in (Reason.MODEL_BAD_ANSWER, Reason.CONTENT_FILTER):
+                    with pytest.raises(ConnectError, match=f"^{reason}: "):
+                        [_ async for _ in client.stream_generate_content(GenerateContentRequest(prompt="x"))]
+
+
+async def test_an_anthropic_answer_that_breaks_off_is_an_error() -> None:
+    start = {"type": "message_start", "message": {"model": "claude-x", "usage": {"input_tokens": 5}}}
+    piece = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "坏"}}
+    with provider(says(events(start, piece, named=True))) as model, pytest.raises(ServiceError) as raised:
+        await write(anthropic_at, model, Task(messages=SAID))
+    assert raised.value.reason == Reason.MODEL_BAD_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (fails(401), "unhealthy"),
+        (fails(500), "unhealthy"),
+        (silent, "unhealthy"),
+        # A service without a list of models is there all the same.
+        (fails(404), "healthy"),
+        (says(b'{"object":"list","data":[]}', "application/json"), "healthy"),
+    ],
+)
+async def test_the_health_of_the_models_provider(answer: Callable[[Handler], None], status: str) -> None:
+    with provider(answer) as model:
+        with running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1") as service:
+            async with service.client() as client:
+                for _ in range(3):
+                    health = await client.health_check(HealthCheckRequest(), timeout_ms=3000)
+                    assert health.status == status
+                    assert health.checks["language_model"] == ("ok" if status == "healthy" else "error")
+        # Whoever asks often costs the provider nothing.
+        assert len(model.headers) == 1
+
+
+async def test_what_nobody_foresaw_is_told_without_its_words() -> None:
+    ctx = Context(method=MethodInfo(**METHOD), http_method="POST", request_headers=Headers())
+    guard = Guard(None)
+    with pytest.raises(ConnectError) as raised:
+        await guard.on_end(await guard.on_start(ctx), ctx, RuntimeError("SECRET"))
+    assert (raised.value.code, raised.value.message) == (Code.INTERNAL, "internal: The service failed.")
 
 
 async def test_a_retry_after_is_handed_on() -> None:

@@ -195,6 +195,7 @@ async def test_passages_keep_their_budget(knowledge: Knowledge) -> None:
     for number in range(12):
         await knowledge.index(MINE, Document(id=f"c{number}", text="雨落在青石巷。" * 57))
     passages = await Knowledge(knowledge.store, EmbeddedEmbedder(), 100).passages(MINE, "青石巷的雨")
+    assert passages == passages.strip()
     assert PASSAGES_BUDGET_TOKENS - 30 < estimate_tokens(passages) <= PASSAGES_BUDGET_TOKENS + 10
 
 
@@ -322,6 +323,21 @@ async def test_a_milvus_server_that_comes_late_is_used(tmp_path: Path) -> None:
             finally:
                 server.kill()
                 await server.wait()
+
+
+async def test_a_second_process_goes_on_when_the_one_that_has_the_file_open_is_killed() -> None:
+    with running() as owner:
+        owner.run("index", "--project", "p", *write_files(owner))
+        asked = RAGQueryRequest(project_id="p", query="雨")
+        with running(MILVUS_URI=owner.settings["MILVUS_URI"]) as other:
+            async with owner.client() as opener, other.client() as client:
+                assert (await opener.query_knowledge(asked)).total == 4
+                assert (await client.query_knowledge(asked)).total == 4
+                owner.process.kill()
+                owner.process.wait()
+                with pytest.raises(ConnectError, match="knowledge_unavailable"):
+                    await client.query_knowledge(asked)
+                assert (await client.query_knowledge(asked)).total == 4
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,18 @@ async def test_go_callers_are_served_as_everybody_else() -> None:
         assert '{"rpc": "GenerateContent", "code": "ok", "request_id": "r1"' in service.log
 
 
+async def test_what_is_under_way_ends_before_the_process_does() -> None:
+    with running(PLAIN_GRPC_PORT=str(free_port())) as service:
+        async with channel_to(service) as channel:
+            chunks: list[GenerateContentChunk] = []
+            async for chunk in stream(channel)(REQUEST):
+                if not chunks:
+                    service.process.terminate()
+                chunks.append(chunk)
+            assert chunks[-1].finish_reason == "stop"
+        assert service.wait() == 0
+
+
 async def test_every_method_of_the_contract_is_there() -> None:
     with running(PLAIN_GRPC_PORT=str(free_port())) as service:
         async with channel_to(service) as channel:

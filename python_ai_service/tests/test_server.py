@@ -12,8 +12,9 @@ from connectrpc.protocol import ProtocolType
 
 from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIServiceClient
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import GenerateContentRequest, HealthCheckRequest
+from qingyu_ai.health import Report
 from qingyu_ai.http_api import http_api
-from qingyu_ai.server import _ask
+from qingyu_ai.server import _ask, _run, _server
 from tests.providers import openai_says, provider, silent
 from tests.running import free_port, running, starting
 
@@ -110,6 +111,18 @@ async def test_what_does_not_end_is_ended_within_ten_seconds() -> None:
         assert service.wait() == 0
         assert time.monotonic() - started < 10 + 1
         assert model.left.wait(1)
+
+
+async def test_a_server_that_ends_by_itself_is_an_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = _server(http_api(_unasked))
+        server.should_exit = True
+        with pytest.raises(RuntimeError, match="ended by itself"):
+            await _run(server, listening, asyncio.Event())
+
+
+async def _unasked() -> Report:
+    raise ConnectionError
 
 
 async def test_outside_development_only_the_token_opens() -> None:

@@ -127,5 +127,6 @@ def anthropic_failures() -> Iterator[None]:
         raise ServiceError(Reason.MODEL_UNAVAILABLE, "The provider cannot be reached.") from None
     except anthropic.APIStatusError as error:
         raise status_failure(error.status_code, "", error.response.headers.get("retry-after")) from None
-    except (anthropic.AnthropicError, ValueError):
+    except (anthropic.AnthropicError, ValueError, TypeError, AttributeError):
+        # Also bytes that are no JSON, and JSON of another shape, which the client lets by.
         raise ServiceError(Reason.MODEL_BAD_ANSWER, "The provider's answer makes no sense.") from None

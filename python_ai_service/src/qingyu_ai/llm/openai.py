@@ -107,6 +107,6 @@ def openai_failures() -> Iterator[None]:
     except openai.APIStatusError as error:
         code = error.code if isinstance(error.code, str) else ""
         raise status_failure(error.status_code, code, error.response.headers.get("retry-after")) from None
-    except (openai.OpenAIError, ValueError):
-        # Also an error event within a stream, and bytes that are no JSON.
+    except (openai.OpenAIError, ValueError, TypeError, AttributeError):
+        # Also an error event within a stream, bytes that are no JSON, and JSON of another shape.
         raise ServiceError(Reason.MODEL_BAD_ANSWER, "The provider's answer makes no sense.") from None

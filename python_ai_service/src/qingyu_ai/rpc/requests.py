@@ -1,7 +1,5 @@
 """Reads the contract's requests into the domain, and checks them."""
 
-import math
-
 from qingyu_ai.creative.author import Brief
 from qingyu_ai.errors import invalid
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
@@ -80,7 +78,7 @@ def _with_options(messages: tuple[Message, ...], knowledge: str, options: Genera
 
 
 def _within(name: str, value: float | None, least: float, most: float) -> None:
-    if value is not None and not (math.isfinite(value) and least <= value <= most):
+    if value is not None and not least <= value <= most:
         raise invalid(f"{name}: must be from {least} to {most}")
 
 
