@@ -1,13 +1,15 @@
 """The service as a process of its own."""
 
+import itertools
 import os
 import queue
+import random
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,12 +20,19 @@ from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIServiceClient
 START_TIMEOUT_S = 30
 
 
+# Below the ports that the system gives to outgoing connections, a range for each of pytest-xdist's workers.
+_PORTS = itertools.count(
+    20_000 + 2_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) + random.randrange(1_000)
+)
+
+
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 on which nothing listens, and which no other test is given."""
+    while True:
+        port = next(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Place:
