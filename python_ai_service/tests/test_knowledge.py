@@ -270,6 +270,7 @@ async def test_a_models_prompt_holds_what_the_project_knows() -> None:
         ("broken.json", b"{", "broken.json: is not JSON"),
         ("field.json", b'{"id":"x","text":"y","colour":1}', "field.json: colour: "),
         ("type.jsonl", b'{"id":"x","text":1}', "type.jsonl: text: "),
+        ("blank.json", b'{"id":"x","text":" \\n"}', "blank.json: text: "),
     ],
 )
 def test_a_wrong_file_is_named_and_nothing_is_indexed(

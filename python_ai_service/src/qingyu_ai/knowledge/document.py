@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 # Bounds that keep what is stored beside each passage below Milvus's 64 KiB.
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -26,7 +26,7 @@ class Document(BaseModel):
     id: Name
     doc_type: str = Field("chapter", min_length=1, max_length=64)
     title: str = Field("", max_length=500)
-    text: str = Field(min_length=1)
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     summary: str = Field("", max_length=2000)
     order: int = Field(0, ge=0)
     chapter_id: str = Field("", max_length=200)

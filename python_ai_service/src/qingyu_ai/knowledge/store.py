@@ -129,7 +129,7 @@ class KnowledgeStore:
         choices = [json.dumps([_digest(item) for item in choice]) for choice in filters if choice]
         wanted = " and ".join([self._of(scope), *(f"ARRAY_CONTAINS_ANY(labels, {choice})" for choice in choices)])
         async with self._connected() as opened:
-            if not await self._has_collection(opened.client, len(vector)):
+            if not await self._has_collection(opened, len(vector)):
                 return []
             found = await opened.client.search(
                 self._collection,
@@ -148,7 +148,7 @@ class KnowledgeStore:
             f'{self._of(scope)} and chunk == 0 and ARRAY_CONTAINS_ANY(labels, ["{_digest(f"doc_type:{doc_type}")}"])'
         )
         async with self._connected() as opened:
-            if not await self._has_collection(opened.client, None):
+            if not await self._has_collection(opened, None):
                 return []
             rows = await opened.client.query(
                 self._collection,
@@ -162,7 +162,7 @@ class KnowledgeStore:
     async def holds(self, scope: Scope) -> bool:
         """Whether anything of a scope is indexed. Raises as `search`."""
         async with self._connected() as opened:
-            if not await self._has_collection(opened.client, None):
+            if not await self._has_collection(opened, None):
                 return False
             return bool(
                 await opened.client.query(
@@ -173,7 +173,7 @@ class KnowledgeStore:
     async def check(self) -> None:
         """Raises `knowledge_unavailable` where Milvus does not answer."""
         async with self._connected() as opened:
-            await self._has_collection(opened.client, None)
+            await opened.client.has_collection(self._collection, timeout=_CALL_TIMEOUT_S)
 
     async def close(self) -> None:
         """Closes what is open."""
@@ -198,26 +198,30 @@ class KnowledgeStore:
             await self.close()
             raise ServiceError(Reason.KNOWLEDGE_UNAVAILABLE, "The knowledge base does not answer.") from None
 
-    async def _has_collection(self, client: AsyncMilvusClient, dimension: int | None) -> bool:
-        """Whether there is a collection; checks that its vectors have `dimension` numbers."""
-        if not await client.has_collection(self._collection, timeout=_CALL_TIMEOUT_S):
-            return False
-        described = await client.describe_collection(self._collection, timeout=_CALL_TIMEOUT_S)
-        sizes = [field["params"]["dim"] for field in described["fields"] if field["name"] == "vector"]
-        if dimension is not None and sizes != [dimension]:
+    async def _has_collection(self, opened: _Opened, dimension: int | None) -> bool:
+        """Whether there is a collection, ready to be searched; checks that its vectors have `dimension` numbers."""
+        client = opened.client
+        if opened.dimension is None:
+            if not await client.has_collection(self._collection, timeout=_CALL_TIMEOUT_S):
+                return False
+            described = await client.describe_collection(self._collection, timeout=_CALL_TIMEOUT_S)
+            await client.load_collection(self._collection, timeout=_CALL_TIMEOUT_S)
+            sizes = (field["params"].get("dim") for field in described["fields"] if field["name"] == "vector")
+            # A collection of somebody else's has no such field.
+            opened.dimension = next(sizes, 0)
+        if dimension not in (None, opened.dimension):
             raise ServiceError(
                 Reason.KNOWLEDGE_OTHER_MODEL,
                 "The knowledge base was indexed with another embedding model: set another MILVUS_COLLECTION_NAME and "
                 "index again.",
             )
-        await client.load_collection(self._collection, timeout=_CALL_TIMEOUT_S)
         return True
 
     async def _ensure_collection(self, opened: _Opened, dimension: int) -> None:
-        if await self._has_collection(opened.client, dimension):
+        if await self._has_collection(opened, dimension):
             return
         await asyncio.to_thread(_create, opened.address, self._collection, dimension)
-        await opened.client.load_collection(self._collection, timeout=_CALL_TIMEOUT_S)
+        await self._has_collection(opened, dimension)
 
 
 def _create(address: str, collection: str, dimension: int) -> None:
@@ -254,11 +258,13 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Opened:
     address: str
     client: AsyncMilvusClient
     stop: Callable[[], None]
+    # Of the collection's vectors, once it is known to be there and loaded.
+    dimension: int | None = None
 
 
 async def _open(uri: str) -> _Opened:
