@@ -214,11 +214,12 @@ async def test_a_models_outline_is_asked_for_by_its_schema() -> None:
 @pytest.mark.parametrize(
     ("bad", "complaint"),
     [
-        ("I cannot do that.", "It is not of the schema"),
-        ('{"title":1}', "It is not of the schema"),
+        ("I cannot do that.", "It is no OutlineData: "),
+        ('{"title":1}', "It is no OutlineData: "),
         ("{}", "title: is empty\nchapters: is empty"),
         ('{"title":"t","chapters":[{"chapterId":1,"title":"a","summary":""}]}', "chapters[0].summary: is empty"),
-        ("[" * 3000, "It is not of the schema"),
+        ("[" * 3000, "It is no OutlineData: "),
+        ('{"chapters":' + "[" * 30_000 + "]" * 30_000 + "}", "It is no OutlineData: "),
     ],
 )
 async def test_a_wrong_answer_is_repaired_once(bad: str, complaint: str) -> None:

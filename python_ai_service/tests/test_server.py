@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import json
 import signal
 import socket
@@ -16,7 +17,7 @@ from qingyu_ai.health import Report
 from qingyu_ai.http_api import http_api
 from qingyu_ai.server import _ask, _run, _server
 from tests.providers import openai_says, provider, silent
-from tests.running import free_port, running, starting
+from tests.running import Running, free_port, running, starting
 
 pytestmark = pytest.mark.anyio
 
@@ -123,6 +124,49 @@ async def test_a_server_that_ends_by_itself_is_an_error() -> None:
 
 async def _unasked() -> Report:
     raise ConnectionError
+
+
+def post(service: Running, body: bytes, content_type: str = "application/json", **headers: str) -> tuple[int, str]:
+    url = f"{service.url}/qingyu.ai.AIService/GenerateContent"
+    asked = urllib.request.Request(url, body, {"content-type": content_type, **headers})  # noqa: S310
+    try:
+        with urllib.request.urlopen(asked) as answer:  # noqa: S310
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"{", "not JSON"),
+        (b'{"prompt":"\xff"}', "not UTF-8"),
+        (b'{"prompt":"\\ud800"}', "not UTF-8"),
+        (b'{"prompt":1}', "GenerateContentRequest.prompt"),
+        (b'{"messages":["SECRET"]}', "cannot decode ChatMessage"),
+        (b'{"messages":' + b"[" * 200_000 + b"]" * 200_000 + b"}", "nested too deeply"),
+        (b'{"options":' * 200_000 + b"}" * 200_000, "nested too deeply"),
+        (b'{"unknown":' + b"[" * 200_000 + b"]" * 200_000 + b"}", "nested too deeply"),
+        (b'{"prompt":"' + b"x" * 17_000_000 + b'"}', "larger"),
+    ],
+)
+def test_a_body_that_is_no_message_is_refused_and_harms_nobody(body: bytes, says: str, service: Running) -> None:
+    status, answer = post(service, body)
+    assert status in (400, 429)
+    assert says in answer
+    assert "SECRET" not in answer
+    assert post(service, b'{"prompt":"x","options":{"maxTokens":1}}')[0] == 200
+
+
+def test_a_small_body_that_becomes_a_large_one_is_refused(service: Running) -> None:
+    bomb = gzip.compress(b'{"prompt":"' + b"x" * 200_000_000 + b'"}')
+    status, answer = post(service, bomb, **{"content-encoding": "gzip"})
+    assert (status, "larger" in answer) == (429, True)
+
+
+def test_nested_groups_in_binary_are_refused(service: Running) -> None:
+    assert post(service, b"\x9b\x06" * 1_000_000, "application/proto")[0] == 400
+    assert post(service, b'{"prompt":"x","options":{"maxTokens":1}}')[0] == 200
 
 
 async def test_outside_development_only_the_token_opens() -> None:

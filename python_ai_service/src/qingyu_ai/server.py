@@ -18,6 +18,7 @@ from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIService, AIServiceASGIA
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import HealthCheckRequest
 from qingyu_ai.health import Report
 from qingyu_ai.http_api import http_api
+from qingyu_ai.json_messages import codecs
 from qingyu_ai.rpc.guard import Guard
 from qingyu_ai.rpc.plain_grpc import grpc_server
 from qingyu_ai.settings import Settings
@@ -53,7 +54,9 @@ async def serve(settings: Settings) -> None:
         rpc_socket = sockets.enter_context(_listen(settings.service_host, settings.grpc_port, "GRPC_PORT"))
         async with open_app(settings) as app, AIServiceClient(_url(settings)) as own_client:
             guard = Guard(settings.python_ai_token.get_secret_value() if settings.python_ai_token else None)
-            rpc = AIServiceASGIApplication(app.service, interceptors=[guard], read_max_bytes=_READ_MAX_BYTES)
+            rpc = AIServiceASGIApplication(
+                app.service, interceptors=[guard], read_max_bytes=_READ_MAX_BYTES, codecs=codecs()
+            )
             plain = _plain_server(settings, app.service, guard)
             servers = {http_socket: _server(http_api(lambda: _ask(own_client))), rpc_socket: _server(rpc)}
             stopped = asyncio.Event()

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from qingyu_ai.creative.author import M, Written
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.generation import Completion, LanguageModel, Message, Task, complete
+from qingyu_ai.json_messages import message_from_json
 
 _FENCED = re.compile(r"^\s*```\w*\n(.*?)\n?```\s*$", re.DOTALL)
 _MAX_TOKENS = 8192
@@ -55,9 +56,9 @@ def _told(shape: type[M]) -> Message:
 def _read(completion: Completion, shape: type[M], problems_of: Callable[[M], list[str]]) -> tuple[M | None, list[str]]:
     fenced = _FENCED.match(completion.content)
     try:
-        data = shape.from_json(fenced[1] if fenced else completion.content, ignore_unknown_fields=True)
-    except (ValueError, TypeError, RecursionError) as error:
-        return None, [f"It is not of the schema: {error}"]
+        data = message_from_json(shape, fenced[1] if fenced else completion.content)
+    except ValueError as error:
+        return None, [f"It is {error}"]
     problems = problems_of(data)
     return (None, problems) if problems else (data, [])
 
