@@ -12,8 +12,8 @@ M = TypeVar("M", bound=Message[Any])
 def message_from_json(shape: type[M], text: str | bytes | bytearray) -> M:
     """Reads a message; unknown fields are skipped.
 
-    protobuf-py's own reader of text overflows the stack, and so ends the process, where JSON is nested ten thousand or so
-    deep in the place of a message (0.7.0). Python's stops at a thousand, so it reads first.
+    protobuf-py's own reader of text (0.7.0) overflows the stack, and so ends the process, where JSON is nested some
+    twenty thousand deep in the place of a message. Python's stops at a thousand, so it reads first.
 
     Raises `ValueError` with a message that names the field and holds nothing of the text.
     """
