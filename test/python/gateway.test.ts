@@ -179,6 +179,7 @@ describe("what a project knows", () => {
 describe("a service that is killed, stopped and started again under load", () => {
   it("costs no request: another provider answers meanwhile, and it is back afterwards", async () => {
     const first = await startService({ OPENAI_API_KEY: "sk-x", OPENAI_BASE_URL: `${models.url}/v1` });
+    onTestFinished(() => first.close());
     const gateway = await startGateway("connect", { PYTHON_AI_SERVICE_URL: first.url });
     const headers = { "x-request-timeout-ms": "3000" };
     const round = async () => {
