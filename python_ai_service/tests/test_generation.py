@@ -368,9 +368,20 @@ async def test_the_health_of_the_models_provider(answer: Callable[[Handler], Non
                 for _ in range(3):
                     health = await client.health_check(HealthCheckRequest(), timeout_ms=3000)
                     assert health.status == status
-                    assert health.checks["language_model"] == ("ok" if status == "healthy" else "error")
+                    assert health.checks["openai"] == ("ok" if status == "healthy" else "error")
         # Whoever asks often costs the provider nothing.
         assert len(model.headers) == 1
+
+
+async def test_each_provider_that_is_configured_has_its_entry_and_only_the_default_is_needed() -> None:
+    with provider(fails(401)) as broken, provider(says(b'{"data":[]}', "application/json")) as good:
+        settings = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"{broken.url}/v1"}
+        more = {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": good.url, "DEFAULT_LLM_PROVIDER": "anthropic"}
+        with running(**settings, **more) as service:
+            async with service.client() as client:
+                health = await client.health_check(HealthCheckRequest())
+                assert health.status == "degraded"
+                assert dict(health.checks) == {"openai": "error", "anthropic": "ok", "knowledge": "ok"}
 
 
 async def test_what_nobody_foresaw_is_told_without_its_words() -> None:

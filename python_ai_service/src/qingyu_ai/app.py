@@ -18,7 +18,7 @@ from qingyu_ai.creative.model_author import ModelAuthor
 from qingyu_ai.embedding.cached import CachedEmbedder
 from qingyu_ai.embedding.embedded import EmbeddedEmbedder
 from qingyu_ai.embedding.embedder import Embedder
-from qingyu_ai.generation import LanguageModel
+from qingyu_ai.generation import LanguageModel, Writer
 from qingyu_ai.health import Health
 from qingyu_ai.knowledge.knowledge import Knowledge
 from qingyu_ai.knowledge.store import KnowledgeStore
@@ -44,8 +44,9 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
     come later: what needs them fails until then.
     """
     async with AsyncExitStack() as stack:
-        model = await _language_model(settings, stack)
-        checks: dict[str, Callable[[], Awaitable[object]]] = {"language_model": model.check}
+        models = await _language_models(settings, stack)
+        model = RoutedModel(models, settings.llm_provider, unnamed=settings.openai_model)
+        checks: dict[str, Callable[[], Awaitable[object]]] = {name: each.check for name, each in models.items()}
         embedder = await _embedder(settings, stack, checks)
         store = KnowledgeStore(settings.knowledge_uri, settings.milvus_collection_name, embedder.model)
         stack.push_async_callback(store.close)
@@ -56,7 +57,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             author=_author(settings, model),
             embedder=embedder,
             knowledge=knowledge,
-            health=Health(checks, needed="language_model"),
+            health=Health(checks, needed=settings.llm_provider),
             default_tenant=default_tenant(settings),
         )
         yield App(service, knowledge)
@@ -67,8 +68,11 @@ def default_tenant(settings: Settings) -> str:
     return "development" if settings.is_development else ""
 
 
-async def _language_model(settings: Settings, stack: AsyncExitStack) -> LanguageModel:
-    models: dict[str, LanguageModel] = {"embedded": EmbeddedWriter()}
+async def _language_models(settings: Settings, stack: AsyncExitStack) -> dict[str, LanguageModel]:
+    """Those that are configured, by the names that DEFAULT_LLM_PROVIDER takes."""
+    models: dict[str, LanguageModel] = {}
+    if settings.llm_provider == "embedded":
+        models["embedded"] = EmbeddedWriter()
     if settings.openai_api_key:
         from qingyu_ai.llm.openai import OpenAIModel, openai_client
 
@@ -81,10 +85,10 @@ async def _language_model(settings: Settings, stack: AsyncExitStack) -> Language
         anthropic = anthropic_client(settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url)
         await stack.enter_async_context(anthropic)
         models["anthropic"] = AnthropicModel(anthropic, settings.anthropic_model)
-    return RoutedModel(models, settings.llm_provider, unnamed=settings.openai_model)
+    return models
 
 
-def _author(settings: Settings, model: LanguageModel) -> Author:
+def _author(settings: Settings, model: Writer) -> Author:
     return EmbeddedAuthor() if settings.llm_provider == "embedded" else ModelAuthor(model)
 
 

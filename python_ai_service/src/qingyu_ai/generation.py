@@ -80,8 +80,8 @@ class Completion:
     usage: Usage | None
 
 
-class LanguageModel(Protocol):
-    """A provider of language models."""
+class Writer(Protocol):
+    """Whoever writes texts."""
 
     def stream(self, task: Task) -> AsyncGenerator[Piece]:
         """Writes an answer piece by piece.
@@ -91,12 +91,16 @@ class LanguageModel(Protocol):
         """
         ...
 
+
+class LanguageModel(Writer, Protocol):
+    """A provider of language models."""
+
     async def check(self) -> None:
         """Raises `ServiceError` where the provider could not answer now."""
         ...
 
 
-async def complete(model: LanguageModel, task: Task) -> Completion:
+async def complete(model: Writer, task: Task) -> Completion:
     """The whole answer to a task. Raises what `stream` raises, and `model_bad_answer` where the answer is empty."""
     collected = _Collected()
     async with aclosing(model.stream(task)) as pieces:

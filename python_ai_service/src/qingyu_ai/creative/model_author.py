@@ -6,7 +6,7 @@ from qingyu_ai.creative.author import Brief, Written
 from qingyu_ai.creative.rules import characters_problems, outline_problems, plot_problems, report_problems
 from qingyu_ai.creative.structured import write_structured
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import CharactersData, DiagnosticReportData, OutlineData, PlotData
-from qingyu_ai.generation import LanguageModel, Message
+from qingyu_ai.generation import Message, Writer
 
 _OUTLINE = "You plan novels. Write the outline of the novel that the author wants, in the author's language."
 _CHARACTERS = "You design characters. Write the characters for this outline, in the author's language."
@@ -29,7 +29,7 @@ class ModelAuthor:
         model: Who writes.
     """
 
-    def __init__(self, model: LanguageModel) -> None:
+    def __init__(self, model: Writer) -> None:
         self._model = model
 
     async def outline(self, brief: Brief) -> Written[OutlineData]:

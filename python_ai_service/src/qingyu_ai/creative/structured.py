@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from qingyu_ai.creative.author import M, Written
 from qingyu_ai.errors import Reason, ServiceError
-from qingyu_ai.generation import Completion, LanguageModel, Message, Task, complete
+from qingyu_ai.generation import Completion, Message, Task, Writer, complete
 from qingyu_ai.json_messages import message_from_json
 
 _FENCED = re.compile(r"^\s*```\w*\n(.*?)\n?```\s*$", re.DOTALL)
@@ -18,7 +18,7 @@ _TOLD_PROBLEMS = 20
 
 
 async def write_structured(
-    model: LanguageModel, messages: tuple[Message, ...], shape: type[M], problems_of: Callable[[M], list[str]]
+    model: Writer, messages: tuple[Message, ...], shape: type[M], problems_of: Callable[[M], list[str]]
 ) -> Written[M]:
     """One message of the contract, as JSON by a language model.
 

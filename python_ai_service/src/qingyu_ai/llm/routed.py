@@ -29,7 +29,3 @@ class RoutedModel:
         if task.model not in ("", self._unnamed) and vendor in self._models and self._default != "embedded":
             return self._models[vendor].stream(task)
         return self._models[self._default].stream(replace(task, model=""))
-
-    async def check(self) -> None:
-        """Asks the default provider."""
-        await self._models[self._default].check()

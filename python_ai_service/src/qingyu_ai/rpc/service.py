@@ -43,7 +43,7 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     StoryContextStats,
     TokenUsage,
 )
-from qingyu_ai.generation import LanguageModel, Message, Task, Usage, complete, empty_answer
+from qingyu_ai.generation import Message, Task, Usage, Writer, complete, empty_answer
 from qingyu_ai.health import Health
 from qingyu_ai.knowledge.context import gather_context
 from qingyu_ai.knowledge.knowledge import Knowledge
@@ -80,7 +80,7 @@ class Service(AIService):
     def __init__(
         self,
         *,
-        model: LanguageModel,
+        model: Writer,
         author: Author,
         embedder: Embedder,
         knowledge: Knowledge,
