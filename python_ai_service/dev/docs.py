@@ -48,17 +48,20 @@ def reasons_table() -> str:
     return "| the message begins with | code |\n|---|---|\n" + "".join(rows)
 
 
+def with_part(text: str, start: str, end: str, part: str) -> str:
+    """The text with a fresh part between two lines."""
+    head, _, rest = text.partition(start)
+    return f"{head}{start}\n{part}\n{end}{rest.partition(end)[2]}"
+
+
 def fresh() -> dict[Path, str]:
     """The documents as they should be."""
-    example = EXAMPLE.read_text(encoding="utf-8")
-    before, _, rest = example.partition(_PART.format("start"))
-    _, _, after = rest.partition(_PART.format("end"))
-    part = example_text(set(names(before + after)))
-    readme = README.read_text(encoding="utf-8")
+    example, readme = (path.read_text(encoding="utf-8") for path in (EXAMPLE, README))
+    start, end = _PART.format("start"), _PART.format("end")
+    others = set(names(with_part(example, start, end, "")))
     for name, table in (("settings", settings_table()), ("reasons", reasons_table())):
-        start, end = f"<!-- {name}:start -->\n", f"<!-- {name}:end -->\n"
-        readme = f"{readme.partition(start)[0]}{start}\n{table}\n{end}{readme.partition(end)[2]}"
-    return {EXAMPLE: f"{before}{_PART.format('start')}\n{part}\n{_PART.format('end')}{after}", README: readme}
+        readme = with_part(readme, f"<!-- {name}:start -->\n", f"<!-- {name}:end -->\n", table)
+    return {EXAMPLE: with_part(example, start, end, example_text(others)), README: readme}
 
 
 def _is_secret(field: FieldInfo) -> bool:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import docs
 import pytest
 import yaml
 
@@ -19,9 +20,8 @@ REQUIRED = ["GATEWAY_API_KEYS", "MINIO_ROOT_PASSWORD", "MINIO_ROOT_USER", "PYTHO
 
 SERVICE_SETTINGS = {name.upper() for name in Settings.model_fields}
 EXAMPLE = (ROOT / ".env.example").read_text()
-NAMED = re.compile(r"^# ([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 # Made by `npm run generate` from the gateway's settings.
-GATEWAY_SETTINGS = set(NAMED.findall(EXAMPLE.split("gateway:start")[1].split("gateway:end")[0]))
+GATEWAY_SETTINGS = set(docs.names(EXAMPLE.split("gateway:start")[1].split("gateway:end")[0]))
 KNOWN_SETTINGS = {
     "gateway": GATEWAY_SETTINGS,
     "python-ai-service": SERVICE_SETTINGS,
@@ -148,7 +148,7 @@ def settings_from(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_may_be_set_is_in_the_example() -> None:
     used = set(re.findall(r"\$\{([A-Z0-9_]+)", (ROOT / "compose.yaml").read_text()))
-    assert used <= set(NAMED.findall(EXAMPLE))
+    assert used <= set(docs.names(EXAMPLE))
 
 
 def test_development_is_asked_for(services: dict[str, Object]) -> None:

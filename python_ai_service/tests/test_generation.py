@@ -26,7 +26,7 @@ from qingyu_ai.llm.embedded import EmbeddedWriter
 from qingyu_ai.llm.openai import OpenAIModel, openai_client
 from qingyu_ai.llm.routed import RoutedModel
 from qingyu_ai.rpc.guard import CODES, Context, Guard
-from qingyu_ai.rpc.requests import generation_task
+from qingyu_ai.rpc.requests import conversation, task_of
 from qingyu_ai.settings import Settings
 from tests.providers import Handler, Provider, events, fails, openai_says, provider, silent
 from tests.running import running
@@ -446,11 +446,12 @@ async def test_a_caller_who_leaves_ends_the_models_work(protocol: ProtocolType, 
 )
 async def test_wrong_requests_are_refused_by_the_fields_name(request_: GenerateContentRequest, field: str) -> None:
     with pytest.raises(ServiceError, match=f"^{field}: |^{field} ") as raised:
-        generation_task(request_, "")
+        task_of(conversation(request_), "", request_.options)
     assert CODES[raised.value.reason] == Code.INVALID_ARGUMENT
 
 
 def test_a_float_of_32_bits_is_the_number_that_was_written() -> None:
     sent = GenerateContentRequest(prompt="x", options=GenerateOptions(temperature=0.7, top_p=0.1)).to_binary()
-    task = generation_task(GenerateContentRequest.from_binary(sent), "")
+    request = GenerateContentRequest.from_binary(sent)
+    task = task_of(conversation(request), "", request.options)
     assert (task.temperature, task.top_p) == (0.7, 0.1)

@@ -1,16 +1,13 @@
 import re
-import sys
 from pathlib import Path
 
+import docs
 import pytest
 
 from qingyu_ai.settings import Settings, SettingsError, load_settings
 from tests.running import starting
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "python_ai_service/dev"))
-import docs  # noqa: E402
-
 NAMES = {name.upper() for name in Settings.model_fields}
 
 

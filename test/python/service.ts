@@ -9,8 +9,6 @@ import { freePort } from "../support/ports.ts";
 export interface PythonService {
   /** Of AIService. */
   readonly url: string;
-  /** Of the HTTP side. */
-  readonly httpUrl: string;
   readonly process: ChildProcess;
   /** The settings that it runs with, for a second process beside it. */
   readonly settings: Readonly<Record<string, string>>;
@@ -43,7 +41,6 @@ export async function startService(more: Record<string, string> = {}): Promise<P
   await listening.promise;
   return {
     url: `http://127.0.0.1:${rpc}`,
-    httpUrl: `http://127.0.0.1:${http}`,
     process: service,
     settings,
     log: () => log,

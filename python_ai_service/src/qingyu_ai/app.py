@@ -3,9 +3,12 @@
 What only some settings need is imported where they ask for it: the providers' clients alone take more than a second.
 """
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -27,6 +30,9 @@ from qingyu_ai.llm.routed import RoutedModel
 from qingyu_ai.rpc.service import Service
 from qingyu_ai.settings import Settings
 
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
 
 @dataclass(frozen=True, slots=True)
 class App:
@@ -44,10 +50,11 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
     come later: what needs them fails until then.
     """
     async with AsyncExitStack() as stack:
-        models = await _language_models(settings, stack)
+        openai = await _openai(settings, stack)
+        models = await _language_models(settings, openai, stack)
         model = RoutedModel(models, settings.llm_provider, unnamed=settings.openai_model)
         checks: dict[str, Callable[[], Awaitable[object]]] = {name: each.check for name, each in models.items()}
-        embedder = await _embedder(settings, stack, checks)
+        embedder = await _embedder(settings, openai, stack, checks)
         store = KnowledgeStore(settings.knowledge_uri, settings.milvus_collection_name, embedder.model)
         stack.push_async_callback(store.close)
         checks["knowledge"] = store.check
@@ -68,16 +75,26 @@ def default_tenant(settings: Settings) -> str:
     return "development" if settings.is_development else ""
 
 
-async def _language_models(settings: Settings, stack: AsyncExitStack) -> dict[str, LanguageModel]:
+async def _openai(settings: Settings, stack: AsyncExitStack) -> AsyncOpenAI | None:
+    """OpenAI's client, for writing and for embeddings alike; none without a key."""
+    if settings.openai_api_key is None:
+        return None
+    from qingyu_ai.llm.openai import openai_client
+
+    client = openai_client(settings.openai_api_key.get_secret_value(), settings.openai_base_url)
+    return await stack.enter_async_context(client)
+
+
+async def _language_models(
+    settings: Settings, openai: AsyncOpenAI | None, stack: AsyncExitStack
+) -> dict[str, LanguageModel]:
     """Those that are configured, by the names that DEFAULT_LLM_PROVIDER takes."""
     models: dict[str, LanguageModel] = {}
     if settings.llm_provider == "embedded":
         models["embedded"] = EmbeddedWriter()
-    if settings.openai_api_key:
-        from qingyu_ai.llm.openai import OpenAIModel, openai_client
+    if openai:
+        from qingyu_ai.llm.openai import OpenAIModel
 
-        openai = openai_client(settings.openai_api_key.get_secret_value(), settings.openai_base_url)
-        await stack.enter_async_context(openai)
         models["openai"] = OpenAIModel(openai, settings.openai_model)
     if settings.anthropic_api_key:
         from qingyu_ai.llm.anthropic import AnthropicModel, anthropic_client
@@ -93,24 +110,21 @@ def _author(settings: Settings, model: Writer) -> Author:
 
 
 async def _embedder(
-    settings: Settings, stack: AsyncExitStack, checks: dict[str, Callable[[], Awaitable[object]]]
+    settings: Settings,
+    openai: AsyncOpenAI | None,
+    stack: AsyncExitStack,
+    checks: dict[str, Callable[[], Awaitable[object]]],
 ) -> Embedder:
-    embedder: Embedder
-    match settings.embedding_provider:
-        case "embedded":
-            embedder = EmbeddedEmbedder()
-        case "local":
-            from qingyu_ai.embedding.local import LocalEmbedder
+    embedder: Embedder = EmbeddedEmbedder()
+    if settings.embedding_provider == "local":
+        from qingyu_ai.embedding.local import LocalEmbedder
 
-            embedder = LocalEmbedder(settings.embedding_model_name)
-        case "openai":
-            from qingyu_ai.embedding.openai import OpenAIEmbedder
-            from qingyu_ai.llm.openai import openai_client
+        embedder = LocalEmbedder(settings.embedding_model_name)
+    # The settings have seen to it that there is a key.
+    elif settings.embedding_provider == "openai" and openai:
+        from qingyu_ai.embedding.openai import OpenAIEmbedder
 
-            key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
-            client = openai_client(key, settings.openai_base_url)
-            await stack.enter_async_context(client)
-            embedder = OpenAIEmbedder(client, settings.embedding_model_name)
+        embedder = OpenAIEmbedder(openai, settings.embedding_model_name)
     if settings.redis_host is None:
         return embedder
     redis = Redis(host=settings.redis_host, port=settings.redis_port, retry=Retry(NoBackoff(), 0))

@@ -15,21 +15,25 @@ def http_api(ask_rpc: Callable[[], Awaitable[Report]]) -> FastAPI:
     """
     app = FastAPI(title="Qingyu AI service", openapi_url=None)
 
-    @app.get("/api/v1/health")
-    async def health() -> dict[str, object]:
+    async def report() -> Report:
+        """HealthCheck's, with the RPC port as one part more."""
         try:
-            report = await ask_rpc()
+            told = await ask_rpc()
         except ConnectionError:
-            return {"status": "unhealthy", "checks": {"rpc": "error"}}
-        return {"status": report.status, "checks": {"rpc": "ok", **report.checks}}
+            return Report("unhealthy", {"rpc": "error"})
+        return Report(told.status, {"rpc": "ok", **told.checks})
+
+    @app.get("/api/v1/health")
+    async def health() -> Report:
+        return await report()
 
     @app.get("/api/v1/health/ready")
     async def ready(response: Response) -> dict[str, object]:
         """Ready where the RPC port answers; 503 otherwise."""
-        answer = await health()
-        is_ready = answer["checks"] != {"rpc": "error"}
+        told = await report()
+        is_ready = told.checks["rpc"] == "ok"
         response.status_code = 200 if is_ready else 503
-        return {"ready": is_ready, **answer}
+        return {"ready": is_ready, "status": told.status, "checks": told.checks}
 
     @app.get("/api/v1/health/live")
     async def live() -> dict[str, str]:

@@ -50,7 +50,7 @@ def _read(path: Path, place: int, doc_type: str) -> Iterator[Document]:
                 id=path.stem,
                 doc_type=doc_type,
                 title=heading[1].strip() if heading else path.stem,
-                text=text.strip(),
+                text=text,
                 order=int(number[0]) if number else place,
             )
     except ValidationError as error:

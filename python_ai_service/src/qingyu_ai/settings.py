@@ -1,11 +1,12 @@
 """The service's settings, from the environment and `.env`."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-Port = int
+Port = Annotated[int, Field(ge=1, le=65535)]
+Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
 
 
 class SettingsError(Exception):
@@ -25,25 +26,22 @@ class Settings(BaseSettings):
 
     environment: str = Field("development", description="Where this runs. Only `development` may be without a token.")
     service_host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
-    service_port: Port = Field(8000, ge=1, le=65535, description="Port of the HTTP side: health.")
-    grpc_port: Port = Field(50052, ge=1, le=65535, description="Port of AIService over Connect and gRPC-Web.")
+    service_port: Port = Field(8000, description="Port of the HTTP side: health.")
+    grpc_port: Port = Field(50052, description="Port of AIService over Connect and gRPC-Web.")
     plain_grpc_port: Port | None = Field(
-        None, ge=1, le=65535, description="Port of AIService over plain gRPC, for callers who speak nothing else."
+        None, description="Port of AIService over plain gRPC, for callers who speak nothing else."
     )
     python_ai_token: SecretStr | None = Field(
         None, min_length=1, description="The bearer token that callers must send. Required outside development."
     )
     openai_api_key: SecretStr | None = Field(None, description="Key of OpenAI or of a compatible service.")
-    openai_base_url: str = Field(
+    openai_base_url: Url = Field(
         "https://api.openai.com/v1",
-        pattern=r"^https?://\S+$",
         description="OpenAI's address, or that of vLLM, Ollama, DeepSeek, GLM.",
     )
     openai_model: str = Field("gpt-4-turbo-preview", description="For callers who name no model of OpenAI's.")
     anthropic_api_key: SecretStr | None = Field(None, description="Anthropic's key.")
-    anthropic_base_url: str = Field(
-        "https://api.anthropic.com", pattern=r"^https?://\S+$", description="Anthropic's address."
-    )
+    anthropic_base_url: Url = Field("https://api.anthropic.com", description="Anthropic's address.")
     anthropic_model: str = Field("claude-sonnet-4-6", description="For callers who name no model of Anthropic's.")
     default_llm_provider: Literal["openai", "anthropic", "embedded"] | None = Field(
         None,
@@ -56,7 +54,7 @@ class Settings(BaseSettings):
         "BAAI/bge-large-zh-v1.5", description="The model of the providers openai and local."
     )
     milvus_host: str | None = Field(None, description="Host of a Milvus server.")
-    milvus_port: Port = Field(19530, ge=1, le=65535, description="Port of that Milvus server.")
+    milvus_port: Port = Field(19530, description="Port of that Milvus server.")
     milvus_uri: str | None = Field(
         None,
         description="A Milvus server's URL, or a local file for Milvus Lite; unset: the host, else `data/milvus.db`.",
@@ -65,7 +63,7 @@ class Settings(BaseSettings):
         "qingyu_knowledge", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$", description="The knowledge base's collection."
     )
     redis_host: str | None = Field(None, description="Host of a Redis that caches embeddings; unset: no cache.")
-    redis_port: Port = Field(6379, ge=1, le=65535, description="Port of that Redis.")
+    redis_port: Port = Field(6379, description="Port of that Redis.")
     redis_key_prefix: str = Field("qingyu:", description="What every key in Redis begins with.")
     embedding_cache_ttl: int = Field(604800, ge=1, description="Seconds that an embedding is cached.")
     rag_top_k: int = Field(

@@ -1,13 +1,9 @@
 """Embeddings by a model on this machine."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from qingyu_ai.embedding.embedder import Vector, checked
 from qingyu_ai.errors import Reason, ServiceError
-
-if TYPE_CHECKING:
-    pass
 
 
 class LocalEmbedder:

@@ -59,7 +59,7 @@ class Knowledge:
             batch = await self._embedder.embed(texts[start : start + _TEXTS_PER_BATCH])
             vectors += [array("f", vector) for vector in batch]
             tell(len(vectors), len(texts))
-        summary = document.summary or document.text.strip()[:_SUMMARY_CHARS]
+        summary = document.summary or document.text[:_SUMMARY_CHARS]
         summarized = document.model_copy(update={"summary": summary})
         passages = [Passage(text, vector) for text, vector in zip(texts, vectors, strict=True)]
         await self.store.replace(scope, summarized, passages)

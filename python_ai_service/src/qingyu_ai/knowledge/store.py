@@ -86,31 +86,29 @@ class KnowledgeStore:
         Raises `knowledge_unavailable`, and `knowledge_other_model` where the collection's vectors have another length.
         """
         document_key = _digest(scope.tenant, scope.project, document.doc_type, document.id)
-        labels = [_digest(item) for item in document.labels()]
-        rows = [
-            {
-                "id": f"{document_key[:48]}{chunk:08d}",
-                "scope": _digest(scope.tenant, scope.project),
-                "document_key": document_key,
-                "chunk": chunk,
-                "model": _digest(self._model),
-                "labels": labels,
-                "text": passage.text,
-                "document": document.model_dump(mode="json", exclude={"text"}, exclude_defaults=True),
-            }
-            for chunk, passage in enumerate(passages)
-        ]
+        shared = {
+            "scope": _digest(scope.tenant, scope.project),
+            "document_key": document_key,
+            "model": _digest(self._model),
+            "labels": [_digest(item) for item in document.labels()],
+            "document": document.model_dump(mode="json", exclude={"text"}, exclude_defaults=True),
+        }
         async with self._connected() as opened:
             client = opened.client
             await self._ensure_collection(opened, len(passages[0].vector))
-            for start in range(0, len(rows), _ROWS_PER_WRITE):
-                batch = slice(start, start + _ROWS_PER_WRITE)
-                written = [
-                    {**row, "vector": passage.vector.tolist()}
-                    for row, passage in zip(rows[batch], passages[batch], strict=True)
+            for start in range(0, len(passages), _ROWS_PER_WRITE):
+                rows = [
+                    {
+                        **shared,
+                        "id": f"{document_key[:48]}{chunk:08d}",
+                        "chunk": chunk,
+                        "text": passage.text,
+                        "vector": passage.vector.tolist(),
+                    }
+                    for chunk, passage in enumerate(passages[start : start + _ROWS_PER_WRITE], start)
                 ]
-                await client.upsert(self._collection, written, timeout=_CALL_TIMEOUT_S)
-            leftover = f'document_key == "{document_key}" and chunk >= {len(rows)}'
+                await client.upsert(self._collection, rows, timeout=_CALL_TIMEOUT_S)
+            leftover = f'document_key == "{document_key}" and chunk >= {len(passages)}'
             await client.delete(self._collection, filter=leftover, timeout=_CALL_TIMEOUT_S)
 
     async def search(
@@ -140,7 +138,10 @@ class KnowledgeStore:
                 output_fields=["text", "chunk", "document"],
                 timeout=_CALL_TIMEOUT_S,
             )
-        return [_hit(hit["id"], hit["entity"], hit["distance"]) for hit in found[0]]
+        return [
+            Hit(hit["id"], hit["entity"]["text"], hit["distance"], hit["entity"]["chunk"], _document(hit["entity"]))
+            for hit in found[0]
+        ]
 
     async def documents(self, scope: Scope, doc_type: str) -> list[Document]:
         """All documents of a type, at most 1000, each with its first passage as its text. Raises as `search`."""
@@ -154,10 +155,10 @@ class KnowledgeStore:
                 self._collection,
                 filter=wanted,
                 limit=_MAX_DOCUMENTS,
-                output_fields=["text", "chunk", "document"],
+                output_fields=["text", "document"],
                 timeout=_CALL_TIMEOUT_S,
             )
-        return [_hit("", row, 0.0).document for row in rows]
+        return [_document(row) for row in rows]
 
     async def holds(self, scope: Scope) -> bool:
         """Whether anything of a scope is indexed. Raises as `search`."""
@@ -248,9 +249,9 @@ def _create(address: str, collection: str, dimension: int) -> None:
         client.close()
 
 
-def _hit(row_id: str, row: dict[str, Any], score: float) -> Hit:
-    document = Document.model_validate({**row["document"], "text": row["text"]})
-    return Hit(row_id, row["text"], score, row["chunk"], document)
+def _document(row: dict[str, Any]) -> Document:
+    """The document that a row is a part of, with that part as its text."""
+    return Document.model_validate({**row["document"], "text": row["text"]})
 
 
 def _digest(*parts: str) -> str:

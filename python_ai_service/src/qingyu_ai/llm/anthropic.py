@@ -1,8 +1,8 @@
 """Anthropic's models."""
 
 import re
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import anthropic
@@ -11,7 +11,7 @@ from anthropic import AsyncAnthropic
 from qingyu_ai.errors import Reason, ServiceError, invalid
 from qingyu_ai.generation import Message, Piece, Task, Usage
 from qingyu_ai.llm.prompts import with_knowledge
-from qingyu_ai.llm.provider_errors import status_failure
+from qingyu_ai.llm.provider_errors import provider_failures
 
 _SILENCE_S = 120.0
 _DEFAULT_MAX_TOKENS = 4096
@@ -105,28 +105,12 @@ def _sampling(task: Task) -> dict[str, float] | None:
 
 
 def _turns(messages: tuple[Message, ...]) -> list[dict[str, str]]:
-    turns = []
-    for message in messages:
-        if message.role in ("user", "assistant"):
-            turns.append({"role": message.role, "content": message.content})
-        elif message.role != "system":
-            raise invalid(f"messages.role: {message.role!r} is none of system, user, assistant")
+    turns = [{"role": message.role, "content": message.content} for message in messages if message.role != "system"]
     if not turns:
         raise invalid("messages: holds nothing that a person said")
     return turns
 
 
-@contextmanager
-def anthropic_failures() -> Iterator[None]:
+def anthropic_failures() -> AbstractContextManager[None]:
     """Turns what the client throws into `ServiceError`s without any text of the provider."""
-    try:
-        yield
-    except anthropic.APITimeoutError:
-        raise ServiceError(Reason.MODEL_TIMEOUT, "The provider did not answer in time.") from None
-    except anthropic.APIConnectionError:
-        raise ServiceError(Reason.MODEL_UNAVAILABLE, "The provider cannot be reached.") from None
-    except anthropic.APIStatusError as error:
-        raise status_failure(error.status_code, "", error.response.headers.get("retry-after")) from None
-    except (anthropic.AnthropicError, ValueError, TypeError, AttributeError):
-        # Also bytes that are no JSON, and JSON of another shape, which the client lets by.
-        raise ServiceError(Reason.MODEL_BAD_ANSWER, "The provider's answer makes no sense.") from None
+    return provider_failures(anthropic, anthropic.AnthropicError)

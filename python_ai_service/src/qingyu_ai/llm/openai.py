@@ -1,20 +1,19 @@
 """OpenAI and every service with its API: vLLM, Ollama, DeepSeek, GLM."""
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import openai
 from openai import AsyncOpenAI
 from openai.types import CompletionUsage
 
-from qingyu_ai.errors import Reason, ServiceError, invalid
+from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.generation import Piece, Task, Usage
 from qingyu_ai.llm.prompts import with_knowledge
-from qingyu_ai.llm.provider_errors import status_failure
+from qingyu_ai.llm.provider_errors import provider_failures
 
 _SILENCE_S = 120.0
-_ROLES = {"system", "user", "assistant"}
 
 
 def openai_client(api_key: str, base_url: str) -> AsyncOpenAI:
@@ -62,13 +61,10 @@ class OpenAIModel:
 
     def _body(self, task: Task) -> dict[str, Any]:
         """What is not said is not sent: each model has defaults of its own, and some take no temperature at all."""
-        messages = []
-        for message in with_knowledge(task):
-            if message.role not in _ROLES:
-                raise invalid(f"messages.role: {message.role!r} is none of system, user, assistant")
-            messages.append(
-                {"role": message.role, "content": message.content, **({"name": message.name} if message.name else {})}
-            )
+        messages = [
+            {"role": message.role, "content": message.content, **({"name": message.name} if message.name else {})}
+            for message in with_knowledge(task)
+        ]
         model = task.model or self._default_model
         # OpenAI's reasoning models have another name for the limit, and no temperature, which the gateway always sends.
         reasons = model.startswith(("o1", "o3", "o4", "gpt-5"))
@@ -95,18 +91,6 @@ def _usage(usage: CompletionUsage | None) -> Usage | None:
     return Usage(usage.prompt_tokens, usage.completion_tokens) if usage else None
 
 
-@contextmanager
-def openai_failures() -> Iterator[None]:
+def openai_failures() -> AbstractContextManager[None]:
     """Turns what the client throws into `ServiceError`s without any text of the provider."""
-    try:
-        yield
-    except openai.APITimeoutError:
-        raise ServiceError(Reason.MODEL_TIMEOUT, "The provider did not answer in time.") from None
-    except openai.APIConnectionError:
-        raise ServiceError(Reason.MODEL_UNAVAILABLE, "The provider cannot be reached.") from None
-    except openai.APIStatusError as error:
-        code = error.code if isinstance(error.code, str) else ""
-        raise status_failure(error.status_code, code, error.response.headers.get("retry-after")) from None
-    except (openai.OpenAIError, ValueError, TypeError, AttributeError):
-        # Also an error event within a stream, bytes that are no JSON, and JSON of another shape.
-        raise ServiceError(Reason.MODEL_BAD_ANSWER, "The provider's answer makes no sense.") from None
+    return provider_failures(openai, openai.OpenAIError)

@@ -1,10 +1,19 @@
-"""How knowledge is put before a conversation."""
+"""What both providers do with a conversation."""
 
+from qingyu_ai.errors import invalid
 from qingyu_ai.generation import Message, Task
+
+_ROLES = {"system", "user", "assistant"}
 
 
 def with_knowledge(task: Task) -> tuple[Message, ...]:
-    """The task's messages; its knowledge stands after the leading system messages, before what people said."""
+    """The task's messages; its knowledge stands after the leading system messages, before what people said.
+
+    Raises `invalid_request` for another role than system, user and assistant: it needs tools.
+    """
+    for message in task.messages:
+        if message.role not in _ROLES:
+            raise invalid(f"messages.role: {message.role!r} is none of system, user, assistant")
     if not task.knowledge:
         return task.messages
     first = next((index for index, message in enumerate(task.messages) if message.role != "system"), 0)

@@ -1,4 +1,8 @@
-"""What a provider's HTTP status means; the same for language models and embeddings."""
+"""What a provider's failures mean; the same for both clients, for language models and embeddings."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from qingyu_ai.errors import Reason, ServiceError
 
@@ -32,3 +36,27 @@ def status_failure(status: int, code: str, retry_after: str | None) -> ServiceEr
     if status in (400, 422):
         return ServiceError(Reason.INVALID_REQUEST, "The provider refused the request's parameters.")
     return ServiceError(Reason.MODEL_UNAVAILABLE, "The provider is in trouble.")
+
+
+@contextmanager
+def provider_failures(client: Any, base: type[Exception]) -> Iterator[None]:  # noqa: ANN401 (a module)
+    """Turns what a client throws into `ServiceError`s without any text of the provider.
+
+    Args:
+        client: The module openai or anthropic: one generator made both, so their errors have the same names.
+        base: The class of all its errors.
+    """
+    try:
+        yield
+    except client.APITimeoutError:
+        raise ServiceError(Reason.MODEL_TIMEOUT, "The provider did not answer in time.") from None
+    except client.APIConnectionError:
+        raise ServiceError(Reason.MODEL_UNAVAILABLE, "The provider cannot be reached.") from None
+    except client.APIStatusError as error:
+        # Only OpenAI's has a code.
+        code = getattr(error, "code", None)
+        retry_after = error.response.headers.get("retry-after")
+        raise status_failure(error.status_code, code if isinstance(code, str) else "", retry_after) from None
+    except (base, ValueError, TypeError, AttributeError):
+        # Also an error event within a stream, bytes that are no JSON, and JSON of another shape.
+        raise ServiceError(Reason.MODEL_BAD_ANSWER, "The provider's answer makes no sense.") from None

@@ -34,6 +34,7 @@ CODES = {
     Reason.KNOWLEDGE_OTHER_MODEL: Code.FAILED_PRECONDITION,
     Reason.INTERNAL: Code.INTERNAL,
 }
+_REASONS = frozenset(Reason)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 Context = RequestContext[Any, Any]
@@ -87,7 +88,7 @@ class Guard:
         line = {
             "rpc": ctx.method.name,
             "code": error.code.value if error else "ok",
-            "reason": word if word in set(Reason) else None,
+            "reason": word if word in _REASONS else None,
             "request_id": started.request_id or None,
             "duration_ms": round((time.perf_counter() - started.at_s) * 1000),
         }

@@ -26,12 +26,6 @@ def scope_of(ctx: Context, project_id: str, default_tenant: str) -> Scope:
     return Scope(ctx.request_headers.get("x-qingyu-tenant") or default_tenant, project_id)
 
 
-def generation_task(request: GenerateContentRequest, knowledge: str) -> Task:
-    """The task of a generation request: its messages, or else its prompt. Raises `invalid_request`."""
-    messages = conversation(request)
-    return _with_options(messages, knowledge, request.options)
-
-
 def conversation(request: GenerateContentRequest) -> tuple[Message, ...]:
     """The conversation of a request; a prompt is what a user said. Raises `invalid_request`."""
     if not request.messages:
@@ -46,12 +40,8 @@ def conversation(request: GenerateContentRequest) -> tuple[Message, ...]:
     return tuple(Message(message.role, message.content, message.name) for message in request.messages)
 
 
-def story_task(messages: tuple[Message, ...], options: GenerateOptions | None) -> Task:
-    """The task of a story. Raises `invalid_request`."""
-    return _with_options(messages, "", options)
-
-
-def _with_options(messages: tuple[Message, ...], knowledge: str, options: GenerateOptions | None) -> Task:
+def task_of(messages: tuple[Message, ...], knowledge: str, options: GenerateOptions | None) -> Task:
+    """What a model is asked to write. Raises `invalid_request` where an option is out of its range."""
     options = options or GenerateOptions()
     if options.max_tokens < 0:
         raise invalid("options.max_tokens: must not be negative")

@@ -54,12 +54,11 @@ from qingyu_ai.rpc.requests import (
     brief_of,
     conversation,
     embedding_texts,
-    generation_task,
     reflections,
     required,
     scope_of,
     search_filters,
-    story_task,
+    task_of,
 )
 
 _DEFAULT_REFLECTIONS = 3
@@ -164,25 +163,19 @@ class Service(AIService):
 
     async def generate_outline(self, request: OutlineRequest, ctx: Context) -> OutlineResponse:
         started = time.perf_counter()
-        brief = await self._brief(
-            ctx, request.project_id, request.task, request.workspace_context, request.correction_prompt
-        )
+        brief = await self._brief_for(request, ctx)
         outline = await self._author.outline(brief)
         return OutlineResponse(outline=outline.data, execution_time=time.perf_counter() - started)
 
     async def generate_characters(self, request: CharactersRequest, ctx: Context) -> CharactersResponse:
         started = time.perf_counter()
-        brief = await self._brief(
-            ctx, request.project_id, request.task, request.workspace_context, request.correction_prompt
-        )
+        brief = await self._brief_for(request, ctx)
         characters = await self._author.characters(brief, request.outline or OutlineData())
         return CharactersResponse(characters=characters.data, execution_time=time.perf_counter() - started)
 
     async def generate_plot(self, request: PlotRequest, ctx: Context) -> PlotResponse:
         started = time.perf_counter()
-        brief = await self._brief(
-            ctx, request.project_id, request.task, request.workspace_context, request.correction_prompt
-        )
+        brief = await self._brief_for(request, ctx)
         plot = await self._author.plot(brief, request.outline or OutlineData(), request.characters or CharactersData())
         return PlotResponse(plot=plot.data, execution_time=time.perf_counter() - started)
 
@@ -209,7 +202,7 @@ class Service(AIService):
             outline="" if is_assembled else await self._outline(ctx, request.project_id),
             knowledge="" if is_assembled else await self._passages(ctx, request.project_id, asked),
         )
-        completion = await complete(self._model, story_task(story.messages, request.options))
+        completion = await complete(self._model, task_of(story.messages, "", request.options))
         return StoryContextResponse(
             content=completion.content,
             tokens_used=_total(completion.usage),
@@ -231,9 +224,15 @@ class Service(AIService):
         return scope_of(ctx, project_id, self._default_tenant)
 
     async def _task(self, request: GenerateContentRequest, ctx: Context) -> Task:
-        said = [message.content for message in conversation(request) if message.role == "user"]
+        messages = conversation(request)
+        said = [message.content for message in messages if message.role == "user"]
         passages = await self._passages(ctx, request.project_id, said[-1] if said else "")
-        return generation_task(request, passages)
+        return task_of(messages, passages, request.options)
+
+    async def _brief_for(self, request: OutlineRequest | CharactersRequest | PlotRequest, ctx: Context) -> Brief:
+        return await self._brief(
+            ctx, request.project_id, request.task, request.workspace_context, request.correction_prompt
+        )
 
     async def _brief(
         self, ctx: Context, project_id: str, task: str, workspace: dict[str, str], correction: str = ""
