@@ -11,10 +11,10 @@ import { AIService, file_qingyu_ai_ai_service as file } from "../src/gen/qingyu/
 const messages = `
 GenerateContentRequest: 1 project_id s; 2 chapter_id s; 3 prompt s; 4 options GenerateOptions; 100 messages []ChatMessage; 101 user_id s
 GenerateOptions: 1 model s; 2 max_tokens i32; 3 temperature f; 4 stop []s; 5 stream b; 100 top_p ?f; 101 seed ?i64; 102 presence_penalty ?f; 103 frequency_penalty ?f; 104 response_format ?s
-GenerateContentResponse: 1 content s; 2 tokens_used i32; 3 model s; 4 generated_at i64; 100 finish_reason s; 101 usage TokenUsage
+GenerateContentResponse: 1 content s; 2 tokens_used i32; 3 model s; 4 generated_at i64; 100 finish_reason s; 101 usage TokenUsage; 102 knowledge s
 ChatMessage: 1 role s; 2 content s; 3 name s
 TokenUsage: 1 prompt_tokens i32; 2 completion_tokens i32; 3 total_tokens i32
-GenerateContentChunk: 1 delta s; 2 model s; 3 finish_reason s; 4 usage TokenUsage
+GenerateContentChunk: 1 delta s; 2 model s; 3 finish_reason s; 4 usage TokenUsage; 5 knowledge s
 RAGQueryRequest: 1 query s; 2 project_id s; 3 filters RAGFilters; 4 top_k i32
 RAGFilters: 1 doc_types []s; 2 character_ids []s; 3 timeline_ids []s; 4 chapter_ids []s
 RAGQueryResponse: 1 results []RAGResult; 2 total i32

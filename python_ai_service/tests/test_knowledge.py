@@ -21,7 +21,7 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
 )
 from qingyu_ai.knowledge.context import CONTEXT_BUDGET_TOKENS, gather_context
 from qingyu_ai.knowledge.document import Document
-from qingyu_ai.knowledge.knowledge import PASSAGES_BUDGET_TOKENS, Knowledge
+from qingyu_ai.knowledge.knowledge import PASSAGES_BUDGET_TOKENS, Facts, Knowledge
 from qingyu_ai.knowledge.split import split
 from qingyu_ai.knowledge.store import KnowledgeStore, Passage, Scope
 from qingyu_ai.tokens import estimate_tokens
@@ -109,7 +109,7 @@ async def test_nothing_is_found_in_another_scope(knowledge: Knowledge) -> None:
     await index_story(knowledge)
     for scope in (Scope("tenant", "other"), Scope("other", "project"), Scope("", ""), Scope("tenant\0project", "")):
         assert await knowledge.search(scope, "剑", 5) == []
-        assert await knowledge.passages(scope, "剑") == ""
+        assert await knowledge.facts(scope, "剑") == Facts()
         assert await knowledge.store.documents(scope, "chapter") == []
         assert not await knowledge.store.holds(scope)
 
@@ -194,7 +194,7 @@ async def test_the_context_keeps_its_budget_and_the_newest_chapters(knowledge: K
 async def test_passages_keep_their_budget(knowledge: Knowledge) -> None:
     for number in range(12):
         await knowledge.index(MINE, Document(id=f"c{number}", text="雨落在青石巷。" * 57))
-    passages = await Knowledge(knowledge.store, EmbeddedEmbedder(), 100).passages(MINE, "青石巷的雨")
+    passages = (await Knowledge(knowledge.store, EmbeddedEmbedder(), 100).facts(MINE, "青石巷的雨")).text
     assert passages == passages.strip()
     assert PASSAGES_BUDGET_TOKENS - 30 < estimate_tokens(passages) <= PASSAGES_BUDGET_TOKENS + 10
 

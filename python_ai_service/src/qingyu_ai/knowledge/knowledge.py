@@ -6,6 +6,8 @@ import re
 import time
 from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from qingyu_ai.embedding.embedder import Embedder
 from qingyu_ai.errors import ServiceError
@@ -24,6 +26,18 @@ _QUERY_CHARS = 2000
 _SUMMARY_CHARS = 200
 _TEXTS_PER_BATCH = 256
 _HEADING = "本作品的资料，请与之保持一致 (facts of this work; stay consistent with them):"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a model should know before it writes.
+
+    `state` is `used` where there is a text, `none` where nothing is known, `unavailable` where the answer has to do
+    without what may be known.
+    """
+
+    text: str = ""
+    state: Literal["used", "none", "unavailable"] = "none"
 
 
 class Knowledge:
@@ -74,21 +88,21 @@ class Knowledge:
         [vector] = await self._embedder.embed([query[-_QUERY_CHARS:]])
         return await self.store.search(scope, vector, top_k or self._top_k, filters)
 
-    async def passages(self, scope: Scope, prompt: str) -> str:
-        """What a model should know before it continues a prompt, in at most 2000 tokens; empty where nothing is known.
+    async def facts(self, scope: Scope, prompt: str) -> Facts:
+        """What a model should know before it continues a prompt, in at most 2000 tokens.
 
         Writing goes on without it: a knowledge base that fails or is slow costs at most two seconds, and then nothing
         for ten.
         """
         if time.monotonic() < self._left_alone_until_s:
-            return ""
+            return Facts(state="unavailable")
         try:
             async with asyncio.timeout(_PASSAGES_TIMEOUT_S):
                 hits = await self.search(scope, prompt)
         except (ServiceError, TimeoutError) as error:
             _log.warning("wrote without the knowledge base: %s", getattr(error, "reason", "timeout"))
             self._left_alone_until_s = time.monotonic() + _LEFT_ALONE_S
-            return ""
+            return Facts(state="unavailable")
         left = PASSAGES_BUDGET_TOKENS - estimate_tokens(_HEADING)
         lines = []
         for hit in hits:
@@ -97,4 +111,4 @@ class Knowledge:
             left -= estimate_tokens(text)
             if left <= 0:
                 break
-        return "\n\n".join([_HEADING, *lines]) if lines else ""
+        return Facts("\n\n".join([_HEADING, *lines]), "used") if lines else Facts()

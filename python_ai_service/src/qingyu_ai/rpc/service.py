@@ -46,7 +46,7 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
 from qingyu_ai.generation import Message, Task, Usage, Writer, complete, empty_answer
 from qingyu_ai.health import Health
 from qingyu_ai.knowledge.context import gather_context
-from qingyu_ai.knowledge.knowledge import Knowledge
+from qingyu_ai.knowledge.knowledge import Facts, Knowledge
 from qingyu_ai.knowledge.store import Hit, Scope
 from qingyu_ai.rpc.guard import Context
 from qingyu_ai.rpc.requests import (
@@ -94,7 +94,8 @@ class Service(AIService):
         self._default_tenant = default_tenant
 
     async def generate_content(self, request: GenerateContentRequest, ctx: Context) -> GenerateContentResponse:
-        completion = await complete(self._model, await self._task(request, ctx))
+        task, knowledge = await self._task(request, ctx)
+        completion = await complete(self._model, task)
         return GenerateContentResponse(
             content=completion.content,
             tokens_used=_total(completion.usage),
@@ -102,19 +103,25 @@ class Service(AIService):
             generated_at=int(time.time()),
             finish_reason=completion.finish_reason,
             usage=_usage(completion.usage),
+            knowledge=knowledge,
         )
 
     async def stream_generate_content(
         self, request: GenerateContentRequest, ctx: Context
     ) -> AsyncGenerator[GenerateContentChunk]:
         has_text = False
-        async with aclosing(self._model.stream(await self._task(request, ctx))) as pieces:
+        task, knowledge = await self._task(request, ctx)
+        async with aclosing(self._model.stream(task)) as pieces:
             async for piece in pieces:
                 has_text = has_text or bool(piece.text.strip())
                 if piece.finish_reason and not has_text:
                     raise empty_answer(piece.finish_reason)
                 yield GenerateContentChunk(
-                    delta=piece.text, model=piece.model, finish_reason=piece.finish_reason, usage=_usage(piece.usage)
+                    delta=piece.text,
+                    model=piece.model,
+                    finish_reason=piece.finish_reason,
+                    usage=_usage(piece.usage),
+                    knowledge=knowledge if piece.finish_reason else "",
                 )
 
     async def embed_text(self, request: EmbedRequest, ctx: Context) -> EmbedResponse:
@@ -151,8 +158,8 @@ class Service(AIService):
                 outline = await self._author.outline(await self._brief(ctx, request.project_id, asked, {}))
                 result, tokens = outline.data.to_json(), outline.tokens
             case "chat" | "writing":
-                passages = await self._passages(ctx, request.project_id, asked)
-                completion = await complete(self._model, Task(messages=(Message("user", asked),), knowledge=passages))
+                facts = await self._facts(ctx, request.project_id, asked)
+                completion = await complete(self._model, Task(messages=(Message("user", asked),), knowledge=facts.text))
                 result = json.dumps({"content": completion.content, "model": completion.model}, ensure_ascii=False)
                 tokens = _total(completion.usage)
             case _:
@@ -200,7 +207,7 @@ class Service(AIService):
             selected_text=request.selected_text,
             assembled_prompt=request.assembled_prompt,
             outline="" if is_assembled else await self._outline(ctx, request.project_id),
-            knowledge="" if is_assembled else await self._passages(ctx, request.project_id, asked),
+            knowledge="" if is_assembled else (await self._facts(ctx, request.project_id, asked)).text,
         )
         completion = await complete(self._model, task_of(story.messages, "", request.options))
         return StoryContextResponse(
@@ -223,11 +230,12 @@ class Service(AIService):
     def _scope(self, ctx: Context, project_id: str) -> Scope:
         return scope_of(ctx, project_id, self._default_tenant)
 
-    async def _task(self, request: GenerateContentRequest, ctx: Context) -> Task:
+    async def _task(self, request: GenerateContentRequest, ctx: Context) -> tuple[Task, str]:
+        """What is to be written, and what the contract calls `knowledge`."""
         messages = conversation(request)
         said = [message.content for message in messages if message.role == "user"]
-        passages = await self._passages(ctx, request.project_id, said[-1] if said else "")
-        return task_of(messages, passages, request.options)
+        facts = await self._facts(ctx, request.project_id, said[-1] if said else "")
+        return task_of(messages, facts.text, request.options), facts.state
 
     async def _brief_for(self, request: OutlineRequest | CharactersRequest | PlotRequest, ctx: Context) -> Brief:
         return await self._brief(
@@ -237,13 +245,16 @@ class Service(AIService):
     async def _brief(
         self, ctx: Context, project_id: str, task: str, workspace: dict[str, str], correction: str = ""
     ) -> Brief:
-        return brief_of(task, workspace, await self._passages(ctx, project_id, task), correction)
+        facts = await self._facts(ctx, project_id, task)
+        return brief_of(task, workspace, facts.text, correction)
 
-    async def _passages(self, ctx: Context, project_id: str, prompt: str) -> str:
-        """What the project knows about a prompt; nothing without a project or a prompt."""
+    async def _facts(self, ctx: Context, project_id: str, prompt: str) -> Facts:
+        """What the project knows about a prompt; without one of the two nothing. The answer's metadata tells it too."""
         if not project_id or not prompt.strip():
-            return ""
-        return await self._knowledge.passages(self._scope(ctx, project_id), prompt)
+            return Facts()
+        facts = await self._knowledge.facts(self._scope(ctx, project_id), prompt)
+        ctx.response_headers["x-qingyu-knowledge"] = facts.state
+        return facts
 
     async def _outline(self, ctx: Context, project_id: str) -> str:
         """The project's outline as text; writing goes on without it."""
