@@ -69,6 +69,8 @@ def _is_secret(field: FieldInfo) -> bool:
 
 
 def _value(field: FieldInfo) -> str:
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
     return "" if field.default is None else str(field.default)
 
 

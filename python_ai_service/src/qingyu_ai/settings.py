@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
+Seconds = Annotated[int, Field(ge=0, le=3600)]
 
 
 class SettingsError(Exception):
@@ -53,21 +54,48 @@ class Settings(BaseSettings):
     embedding_model_name: str = Field(
         "BAAI/bge-large-zh-v1.5", description="The model of the providers openai and local."
     )
+    embedding_base_url: Url | None = Field(
+        None, description="Where the provider openai embeds, where that is not OPENAI_BASE_URL."
+    )
+    embedding_api_key: SecretStr | None = Field(
+        None, description="The key for embeddings, where that is not OPENAI_API_KEY."
+    )
+    embedding_query_prefix: str | None = Field(
+        None, description="What a question begins with; unset: known for the e5 and bge families, else nothing."
+    )
+    embedding_passage_prefix: str | None = Field(
+        None, description="What a passage begins with; unset: known for the e5 and bge families, else nothing."
+    )
     milvus_host: str | None = Field(None, description="Host of a Milvus server.")
     milvus_port: Port = Field(19530, description="Port of that Milvus server.")
     milvus_uri: str | None = Field(
         None,
         description="A Milvus server's URL, or a local file for Milvus Lite; unset: the host, else `data/milvus.db`.",
     )
+    milvus_secure: bool = Field(False, description="TLS to MILVUS_HOST; in MILVUS_URI it is https.")
+    milvus_user: str | None = Field(None, description="User of that Milvus server.")
+    milvus_password: SecretStr | None = Field(None, description="That user's password.")
+    milvus_token: SecretStr | None = Field(None, description="Token of that Milvus server, in the place of a user.")
+    milvus_db_name: str | None = Field(None, description="Database of that Milvus server; unset: its default.")
     milvus_collection_name: str = Field(
         "qingyu_knowledge", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$", description="The knowledge base's collection."
     )
     redis_host: str | None = Field(None, description="Host of a Redis that caches embeddings; unset: no cache.")
     redis_port: Port = Field(6379, description="Port of that Redis.")
+    redis_username: str | None = Field(None, description="User of that Redis; unset: its default user.")
+    redis_password: SecretStr | None = Field(None, description="Password of that Redis.")
+    redis_db: int = Field(0, ge=0, description="Database of that Redis.")
+    redis_tls: bool = Field(False, description="TLS to that Redis.")
     redis_key_prefix: str = Field("qingyu:", description="What every key in Redis begins with.")
     embedding_cache_ttl: int = Field(604800, ge=1, description="Seconds that an embedding is cached.")
     rag_top_k: int = Field(
         5, ge=1, le=100, description="Passages that a search gives where the caller names no number."
+    )
+    drain_seconds: Seconds = Field(8, description="Seconds that what is under way at SIGTERM may take to end.")
+    max_concurrency: int = Field(256, ge=1, description="Calls at once; more are refused.")
+    metrics: bool = Field(False, description="Whether the HTTP side has /metrics for Prometheus.")
+    otel_exporter_otlp_endpoint: Url | None = Field(
+        None, description="Where traces go, by OTLP over HTTP; unset: nowhere."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
 
