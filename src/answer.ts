@@ -7,6 +7,7 @@ import type {
   GenerationStream,
   JsonObject,
   JsonValue,
+  KnowledgeState,
   Usage,
 } from "./generation.ts";
 import { isJsonList, isJsonObject } from "./json.ts";
@@ -37,7 +38,12 @@ async function* chunksOfWhole(answer: Generation): AsyncGenerator<GenerationChun
   const last = answer.choices.length - 1;
   for (const [choice, { content, extra, logprobs, finishReason }] of answer.choices.entries()) {
     yield { choice, delta: content, extra: extra && asDelta(extra), logprobs, model: answer.model };
-    yield { choice, delta: "", finishReason, usage: choice === last ? answer.usage : undefined };
+    yield {
+      choice,
+      delta: "",
+      finishReason,
+      ...(choice === last && { usage: answer.usage, knowledge: answer.knowledge }),
+    };
   }
 }
 
@@ -69,6 +75,7 @@ export function startCollecting(stream: Pick<GenerationStream, "provider" | "mod
   const drafts: ChoiceDraft[] = [];
   let model = stream.model;
   let usage: Usage | undefined;
+  let knowledge: KnowledgeState | undefined;
   let hasGap: true | undefined;
   return {
     add(chunk) {
@@ -84,6 +91,7 @@ export function startCollecting(stream: Pick<GenerationStream, "provider" | "mod
       draft.finishReason = chunk.finishReason ?? draft.finishReason;
       model = chunk.model ?? model;
       usage = chunk.usage ?? usage;
+      knowledge = chunk.knowledge ?? knowledge;
     },
     finish() {
       const choices: Choice[] = [];
@@ -100,6 +108,7 @@ export function startCollecting(stream: Pick<GenerationStream, "provider" | "mod
           createdAtMs: stream.createdAtMs,
           choices: [first, ...rest],
           usage,
+          knowledge,
           hasGap,
         }
       );

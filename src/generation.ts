@@ -35,6 +35,13 @@ export interface GenerationRequest {
   readonly extra?: JsonObject;
 }
 
+/**
+ * What an answer made of what its project knows: `used`, `none` where it knows nothing, `unavailable` where the answer had
+ * to do without and another one may be better.
+ */
+export const knowledgeStates = ["used", "none", "unavailable"] as const;
+export type KnowledgeState = (typeof knowledgeStates)[number];
+
 /** Used where a request leaves a value out (settings ai.model, ai.max_tokens, ai.temperature). */
 export interface GenerationDefaults {
   readonly model: string;
@@ -72,6 +79,8 @@ export interface Generation {
   readonly createdAtMs: number;
   readonly choices: readonly [Choice, ...Choice[]];
   readonly usage?: Usage;
+  /** Absent where the provider keeps no knowledge or does not say. */
+  readonly knowledge?: KnowledgeState;
   /** Something of it could not be understood and was left out, though the rest says that it is complete. */
   readonly hasGap?: true;
 }
@@ -90,6 +99,8 @@ export interface GenerationChunk {
   readonly model?: string;
   /** Set on one chunk of the whole stream, usually the last. */
   readonly usage?: Usage;
+  /** Set on one chunk of the whole stream, usually the last. */
+  readonly knowledge?: KnowledgeState;
   /** Something before it could not be understood and was left out. */
   readonly hasGap?: true;
 }

@@ -73,7 +73,6 @@ describe.each(faces)("the key of a request to the $name face", ({ requests, read
   it("differs where any two requests differ in meaning", async () => {
     const meaning = (request: GenerationRequest) => ({
       ...request,
-      model: request.model ?? defaults.model,
       maxTokens: request.maxTokens ?? defaults.maxTokens,
       temperature: request.temperature ?? defaults.temperature,
     });
@@ -127,7 +126,6 @@ describe.each(faces)("the key of a request to the $name face", ({ requests, read
         const request = read(body);
         const spelledOut = {
           ...request,
-          model: request.model ?? defaults.model,
           maxTokens: request.maxTokens ?? 2000,
           temperature: request.temperature ?? 0.7,
         };

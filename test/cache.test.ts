@@ -57,10 +57,7 @@ describe("the cache", () => {
   });
 
   it.each([
-    [
-      "spelled-out defaults",
-      { temperature: 0.7, max_tokens: 2000, model: "gpt-4-turbo-preview", stream: false, n: 1, top_p: null },
-    ],
+    ["spelled-out defaults", { temperature: 0.7, max_tokens: 2000, stream: false, n: 1, top_p: null }],
     ["another end user", { user: "someone" }],
   ])("takes %s for the same request", async (name, more) => {
     const { network, seen } = fakeOpenAi();
@@ -74,6 +71,7 @@ describe("the cache", () => {
     ["temperature", { temperature: 0.8 }],
     ["max_tokens", { max_tokens: 10 }],
     ["model", { model: "gpt-4o" }],
+    ["the default model by its name, which another provider may read otherwise", { model: "gpt-4-turbo-preview" }],
     ["stop", { stop: "x" }],
     ["seed", { seed: 1 }],
     ["a parameter that the gateway does not know", { logit_bias: { 1: 2 } }],
@@ -164,7 +162,7 @@ describe("the cache", () => {
     const { keys } = await env.CACHE.list();
     expect(keys.length).toBeGreaterThan(0);
     for (const { name, expiration } of keys) {
-      expect(name).toMatch(/^generation:v2:0:[A-Za-z0-9_-]{43}$/);
+      expect(name).toMatch(/^generation:v3:0:[A-Za-z0-9_-]{43}$/);
       expect(expiration).toBeGreaterThan(Date.now() / 1000 + 3600 + 86400 - 120);
     }
   });
@@ -260,7 +258,7 @@ describe("a broken KV", () => {
     });
   type More = { version?: number; tenant?: string; createdAtMs?: number; content?: string };
   const packed =
-    ({ version = 2, tenant = "development", createdAtMs, content }: More = {}) =>
+    ({ version = 3, tenant = "development", createdAtMs, content }: More = {}) =>
     async (digest: string) =>
       (await pack(text(version, tenant, digest, createdAtMs, content))).buffer;
   const damaged = (damage: (bytes: Uint8Array) => Uint8Array) => async (digest: string) =>

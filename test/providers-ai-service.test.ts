@@ -135,16 +135,19 @@ describe("a request to the AI service", () => {
         chapterId: "章",
         prompt: "你好🪶",
         messages: [{ role: "user", content: "你好🪶" }],
-        options: { model: "gpt-4-turbo-preview", maxTokens: 2000, temperature: expect.closeTo(0.7, 6) },
+        options: { maxTokens: 2000, temperature: expect.closeTo(0.7, 6) },
       });
       expect(messageIn(zeros)).toMatchObject({
-        options: { model: "gpt-4-turbo-preview", maxTokens: 2000, topP: 0, seed: "0", presencePenalty: 0 },
+        options: { maxTokens: 2000, topP: 0, seed: "0", presencePenalty: 0 },
       });
+      expect(messageIn(zeros)).not.toHaveProperty("options.model");
     },
   );
 
   it.each([
     [{}, "qwen-max", "qwen-max"],
+    [{ model: "mine" }, undefined, "mine"],
+    [{ model: "mine", models: ["qwen-*"] }, undefined, "mine"],
     [{ model: "mine" }, "qwen-max", "mine"],
     [{ model: "mine", models: ["qwen-*"] }, "qwen-max", "qwen-max"],
     [{ model: "mine", models: ["qwen-*"] }, "gpt-4o", "mine"],
@@ -200,6 +203,32 @@ describe("an answer of the AI service", () => {
     });
     expect(at((await ask()).events[0], "usage")).toBe(null);
   });
+
+  it.each(kinds)("has the service's name for a model that nobody named: %s", async (kind) => {
+    const { events } = await gateway([provider("ai", kind, upstream("vague"))]).ask({ face: "qingyu" });
+    expect(at(events[0], "data", "model")).toBe("ai");
+  });
+
+  it.each(kinds.flatMap((kind) => ["used", "none", "unavailable"].map((knowledge) => ({ kind, knowledge }))))(
+    "tells typed clients what it made of the project's knowledge, and is kept unless that was out of reach: $kind, $knowledge",
+    async ({ kind, knowledge }) => {
+      const settings = { QINGYU_CACHE_ENABLED: "true" };
+      for (const stream of [false, true]) {
+        const service = upstream(`knowledge:${knowledge}`);
+        const { ask } = gateway([provider("ai", kind, service)], settings);
+        const body = { prompt: crypto.randomUUID() };
+        const isKept = knowledge !== "unavailable";
+        for (const status of ["MISS", isKept ? "HIT" : "MISS"]) {
+          const answer = await ask({ face: "connect", stream, body });
+          const saying = answer.events.filter((event) => at(event, "knowledge") !== undefined);
+          expect(saying.map((event) => at(event, "knowledge"))).toEqual([knowledge]);
+          expect(saying).toEqual([answer.events[stream ? answer.events.length - 2 : 0]]);
+          expect([answer.content, answer.headers.get("x-cache")]).toEqual([goodText, status]);
+        }
+        expect(await service.seen()).toHaveLength(isKept ? 1 : 2);
+      }
+    },
+  );
 
   it.each(kinds)("has the total alone where the service knows no more: %s", async (kind) => {
     const { ask } = gateway([provider("ai", kind, upstream("total-only"))]);

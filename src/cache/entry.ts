@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { finishReasons, type Generation } from "../generation.ts";
+import { finishReasons, type Generation, knowledgeStates } from "../generation.ts";
 import { pack, unpack } from "./bytes.ts";
 import { schemaVersion } from "./key.ts";
 
@@ -31,6 +31,7 @@ const entrySchema = z.object({
     model: z.string(),
     createdAtMs: count,
     choices: z.tuple([choiceSchema], choiceSchema),
+    knowledge: z.optional(z.enum(knowledgeStates)),
     usage: z.optional(
       z.object({
         totalTokens: count,

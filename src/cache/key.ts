@@ -2,7 +2,7 @@ import canonicalize from "canonicalize";
 import type { GenerationDefaults, GenerationRequest } from "../generation.ts";
 
 /** Raised whenever the meaning of a key or the form of an entry changes, so that older entries are never read as newer ones. */
-export const schemaVersion = 2;
+export const schemaVersion = 3;
 
 export interface KeyOptions {
   readonly defaults: GenerationDefaults;
@@ -27,7 +27,9 @@ function meaning(
     projectId: request.projectId,
     chapterId: request.chapterId,
     user: scope === "user" ? request.user : undefined,
-    model: request.model ?? defaults.model,
+    // A caller who names no model gets the AI service's own, and the default only of other providers: that is no request for
+    // the default by its name.
+    model: request.model ?? [defaults.model],
     messages: request.messages,
     maxTokens: request.maxTokens ?? defaults.maxTokens,
     temperature: request.temperature ?? defaults.temperature,

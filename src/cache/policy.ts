@@ -80,8 +80,8 @@ export function mayUseOnError({ noStore, noCache, staleIfError }: Directives): b
 
 const storable: ReadonlySet<FinishReason> = new Set(["stop", "length", "tool_calls", "function_call"]);
 
-/** Whether an answer may be stored: complete and whole, not filtered, not empty. */
+/** Whether an answer may be stored: complete and whole, not filtered, not empty, and made with all that is known. */
 export function isStorable(generation: Generation): boolean {
-  if (generation.hasGap) return false;
+  if (generation.hasGap || generation.knowledge === "unavailable") return false;
   return generation.choices.every(({ finishReason }) => storable.has(finishReason)) && !isEmpty(generation);
 }

@@ -78,6 +78,6 @@ function mergeTexts(chunks: readonly GenerationChunk[]): GenerationChunk[] {
   return merged;
 }
 
-function isText({ extra, logprobs, finishReason, usage, hasGap }: GenerationChunk): boolean {
-  return [extra, logprobs, finishReason, usage, hasGap].every((member) => member === undefined);
+function isText({ extra, logprobs, finishReason, usage, knowledge, hasGap }: GenerationChunk): boolean {
+  return [extra, logprobs, finishReason, usage, knowledge, hasGap].every((member) => member === undefined);
 }

@@ -91,7 +91,7 @@ export const settings = {
   }),
   "ai.model": setting(
     modelName,
-    "For callers who name no model, and for OpenAI where the caller's model is not one of OpenAI's.",
+    "For callers who name no model (the AI service takes its own then), and for OpenAI where the caller's model is not one of OpenAI's.",
     { names: ["OPENAI_MODEL"], default: "gpt-4-turbo-preview" },
   ),
   "ai.models": setting(modelPatterns, "The model names that callers may use; any other is 404.", {

@@ -95,6 +95,7 @@ export function toGenerateContentResponse(generation: Generation): GenerateConte
     generatedAt: BigInt(Math.floor(generation.createdAtMs / 1000)),
     finishReason,
     usage: tokenUsage(generation.usage),
+    knowledge: generation.knowledge,
   });
 }
 
@@ -104,6 +105,7 @@ export function toGenerateContentChunk(chunk: GenerationChunk, model: string | u
     model,
     finishReason: chunk.finishReason,
     usage: tokenUsage(chunk.usage),
+    knowledge: chunk.knowledge,
   });
 }
 

@@ -14,6 +14,8 @@ import {
   type GenerationChunk,
   type GenerationDefaults,
   type GenerationRequest,
+  type KnowledgeState,
+  knowledgeStates,
   type Usage,
 } from "../generation.ts";
 import type { Call, Provider } from "../upstream.ts";
@@ -63,6 +65,7 @@ export function aiService(options: AiServiceOptions): Provider {
       ...answerHead(options, asked, response.model),
       choices: [{ content: response.content, finishReason: finishReasonFrom(response.finishReason) }],
       usage: usageFrom(response.usage, response.tokensUsed),
+      knowledge: knowledgeFrom(response.knowledge),
     };
   }
 
@@ -120,7 +123,8 @@ function wireRequest(request: GenerationRequest, options: AiServiceOptions) {
     })),
     userId: request.user,
     options: {
-      model: modelFor(request.model ?? defaults.model, options),
+      // Without a name the service takes its own model.
+      model: request.model === undefined ? (options.model ?? "") : modelFor(request.model, options),
       maxTokens: request.maxTokens ?? defaults.maxTokens,
       temperature: request.temperature ?? defaults.temperature,
       stop: [...(request.stop ?? [])],
@@ -159,7 +163,8 @@ function headerValue(text: string): string {
 function answerHead(options: AiServiceOptions, asked: { options?: { model: string } }, model: string | undefined) {
   return {
     provider: options.name,
-    model: model?.slice(0, 200) || (asked.options?.model ?? ""),
+    // Where nobody named a model, all that is known is who answered.
+    model: model?.slice(0, 200) || asked.options?.model || options.name,
     createdAtMs: Date.now(),
   };
 }
@@ -170,11 +175,13 @@ async function* readChunks(
   messages: AsyncIterator<GenerateContentChunk>,
 ): AsyncGenerator<GenerationChunk> {
   let finishReason: FinishReason | undefined;
+  let knowledge: KnowledgeState | undefined;
   try {
     for (let next = first; !next.done; next = await messages.next()) {
       const message = next.value;
       // Held back until the end of the stream has proved that it is true.
       if (message.finishReason !== "") finishReason = finishReasonFrom(message.finishReason);
+      knowledge ??= knowledgeFrom(message.knowledge);
       yield {
         choice: 0,
         delta: message.delta,
@@ -185,7 +192,7 @@ async function* readChunks(
   } catch (error) {
     throw failureOf(error);
   }
-  yield { choice: 0, delta: "", finishReason: finishReason ?? "stop" };
+  yield { choice: 0, delta: "", finishReason: finishReason ?? "stop", knowledge };
 }
 
 /** Services that do not say how an answer ended mean that it ended. Throws where one says something unknown. */
@@ -194,6 +201,10 @@ function finishReasonFrom(name: string): FinishReason {
   const reason = finishReasons.find((known) => known === name);
   if (!reason) throw UpstreamFailure.wire("malformed");
   return reason;
+}
+
+function knowledgeFrom(word: string): KnowledgeState | undefined {
+  return knowledgeStates.find((known) => known === word);
 }
 
 /** 0 is what the service says when it does not know. */

@@ -7,7 +7,7 @@ import {
 import { type Dialect, json, type Quirks, type Spoken, utf8, type WireError } from "./dialect.ts";
 import { goodModel, marker } from "./texts.ts";
 
-function generation(content: string, { vague, finishReason, tokensUsed }: Quirks = {}): Uint8Array {
+function generation(content: string, { vague, finishReason, tokensUsed, knowledge }: Quirks = {}): Uint8Array {
   const told = { model: goodModel, tokensUsed: 18, finishReason: "stop" };
   return toBinary(
     GenerateContentResponseSchema,
@@ -16,11 +16,12 @@ function generation(content: string, { vague, finishReason, tokensUsed }: Quirks
       ...(!vague && told),
       ...(finishReason !== undefined && { finishReason }),
       ...(tokensUsed !== undefined && { tokensUsed }),
+      ...(knowledge !== undefined && { knowledge }),
     }),
   );
 }
 
-function chunk(fields: { delta?: string; model?: string; finishReason?: string }): Uint8Array {
+function chunk(fields: { delta?: string; model?: string; finishReason?: string; knowledge?: string }): Uint8Array {
   return toBinary(GenerateContentChunkSchema, create(GenerateContentChunkSchema, fields));
 }
 
@@ -87,8 +88,8 @@ export const connect = (method: string): Dialect => ({
 const badProtobuf = Uint8Array.of(0x0a, 0x7f, ...utf8(marker));
 
 /** The messages of a stream; behind them comes what the protocol ends a stream with. */
-function chunks(pieces: readonly string[], { vague, terse, finishReason = "stop" }: Quirks = {}): Spoken {
-  const ending = vague ? [] : [frame(0, chunk({ finishReason }))];
+function chunks(pieces: readonly string[], { vague, terse, finishReason = "stop", knowledge }: Quirks = {}): Spoken {
+  const ending = vague ? [] : [frame(0, chunk({ finishReason, knowledge }))];
   return {
     opening: vague || terse ? [] : [frame(0, chunk({ model: goodModel }))],
     tokens: pieces.map((delta) => frame(0, chunk({ delta }))),

@@ -25,6 +25,8 @@ export interface Quirks {
   readonly terse?: boolean;
   readonly finishReason?: string;
   readonly tokensUsed?: number;
+  /** What an AI service says of the project's knowledge. */
+  readonly knowledge?: string;
 }
 
 /** A protocol as a back end speaks it in one kind of call. */

@@ -116,6 +116,7 @@ const scenarios: Readonly<Record<string, Play>> = {
   },
   filtered: (stage) => whole(stage, allOf(stage.dialect.say([""], { finishReason: "content_filter" }))),
   "total-only": (stage) => whole(stage, allOf(stage.dialect.say(goodPieces, { tokensUsed: 42 }))),
+  knowledge: (stage, knowledge) => whole(stage, allOf(stage.dialect.say(goodPieces, { knowledge }))),
   /** A good answer with each byte in a packet of its own. */
   async drip(stage) {
     await begin(stage, []);
