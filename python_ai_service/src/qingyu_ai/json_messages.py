@@ -1,12 +1,25 @@
 """The contract's messages from JSON that anybody may have written."""
 
 import json
+import re
+from collections import Counter
+from itertools import islice
 from typing import Any, TypeVar
 
-from connectrpc.codec import Codec, proto_binary_codec, proto_json_codec
 from protobuf import Message, message_from_json_value
 
 M = TypeVar("M", bound=Message[Any])
+
+# What one message may hold, all in all. A plan of a thousand chapters is a third of it; reading more would keep
+# everybody else waiting for more than a tenth of a second.
+MAX_MESSAGES = 20_000
+MAX_VALUES = 100_000
+
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b'"\\,[]{}'))
+_TOKEN = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*:)?|[\[\]{}]|[^\s"\[\]{},:]+', re.DOTALL)
+_NAME = re.compile(r"\w{1,64}")
+_SAMPLED_TOKENS = 20_000
+_DEEPEST = 20
 
 
 def message_from_json(shape: type[M], text: str | bytes | bytearray) -> M:
@@ -18,33 +31,75 @@ def message_from_json(shape: type[M], text: str | bytes | bytearray) -> M:
     Raises `ValueError` with a message that names the field and holds nothing of the text.
     """
     try:
-        value = json.loads(text)
+        data = text.encode() if isinstance(text, str) else bytes(text)
+        checked = data.decode("utf-8-sig")
+    except UnicodeError:
+        raise ValueError(f"no {shape.__name__}: it is not UTF-8") from None
+    if _holds_too_much(data):
+        raise ValueError(too_many(_fullest(checked)))
+    try:
+        value = json.loads(checked)
+    except (ValueError, RecursionError):
+        raise ValueError(f"no {shape.__name__}: it is not JSON, or nested too deeply") from None
+    return message_from_value(shape, value)
+
+
+def message_from_value(shape: type[M], value: Any) -> M:  # noqa: ANN401 (JSON)
+    """Reads a message from JSON that has been read already; unknown fields are skipped.
+
+    Raises `ValueError` with a message that names the field and holds nothing of the value.
+    """
+    try:
         # Half a surrogate pair has no UTF-8: no provider could be sent it.
         json.dumps(value, ensure_ascii=False).encode()
         return message_from_json_value(shape, value, ignore_unknown_fields=True)
-    except (ValueError, TypeError, RecursionError) as error:
-        said = "" if isinstance(error, json.JSONDecodeError | UnicodeError | RecursionError) else str(error)
+    except UnicodeError:
+        raise ValueError(f"no {shape.__name__}: it holds half a surrogate pair") from None
+    except RecursionError:
+        raise ValueError(f"no {shape.__name__}: it is nested too deeply") from None
+    except OverflowError as error:
+        # What precedes is the number itself.
+        _, _, field = str(error).rpartition(" for field ")
+        raise ValueError(f"no {shape.__name__}: a number is out of range for field {field}") from None
+    except (ValueError, TypeError) as error:
         # What follows is the value itself.
-        why = said.partition(" from JSON: ")[0] or "it is not JSON, not UTF-8 or nested too deeply"
-        raise ValueError(f"no {shape.__name__}: {why}") from None
+        raise ValueError(f"no {shape.__name__}: {str(error).partition(' from JSON: ')[0]}") from None
 
 
-class _JsonCodec:
-    """Connect's codec for JSON with the reader above."""
-
-    def __init__(self) -> None:
-        self._codec: Codec[Message[Any], Any] = proto_json_codec()
-
-    def name(self) -> str:
-        return self._codec.name()
-
-    def encode(self, message: Message[Any]) -> bytes:
-        return self._codec.encode(message)
-
-    def decode(self, data: bytes | bytearray, message_class: type[M]) -> M:
-        return message_from_json(message_class, data)
+def too_many(field: str) -> str:
+    """What is said where a message holds too much; `field` is the one in which it was seen."""
+    return f"{field or 'the request'}: there are more than {MAX_MESSAGES} objects or {MAX_VALUES} values"
 
 
-def codecs() -> list[Codec[Any, Any]]:
-    """What the RPC port reads and writes: binary and JSON."""
-    return [proto_binary_codec(), _JsonCodec()]
+def _holds_too_much(data: bytes) -> bool:
+    """Counts without building anything: a megabyte of `[],[],` would become a hundred."""
+    if data.count(b",") + data.count(b"[") + data.count(b"{") <= MAX_MESSAGES:
+        return False
+    bare = data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_STRUCTURE)
+    if bare.count(b'"') > 4 * MAX_VALUES:
+        return True
+    bare = b"".join(bare.split(b'"')[::2])
+    objects = bare.count(b"{")
+    return objects > MAX_MESSAGES or objects + bare.count(b"[") + bare.count(b",") > MAX_VALUES
+
+
+def _fullest(text: str) -> str:
+    """The field that holds the most, as far as the beginning of a text tells: a path without the places in lists."""
+    held: Counter[tuple[str, ...]] = Counter()
+    path: list[str] = []
+    name = ""
+    for token in islice(_TOKEN.finditer(text), _SAMPLED_TOKENS):
+        if token[2]:
+            name = token[1] if _NAME.fullmatch(token[1]) else "?"
+        elif token[0] in "[{":
+            held[tuple(path)] += 1
+            if len(path) > _DEEPEST:
+                break
+            path.append(name)
+            name = ""
+        elif token[0] in "]}":
+            path = path[:-1]
+        else:
+            held[tuple(path)] += 1
+    fullest = held.most_common(1)
+    return ".".join(filter(None, fullest[0][0])) if fullest else ""

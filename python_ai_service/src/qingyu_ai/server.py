@@ -18,7 +18,7 @@ from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIService, AIServiceASGIA
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import HealthCheckRequest
 from qingyu_ai.health import Report
 from qingyu_ai.http_api import http_api
-from qingyu_ai.json_messages import codecs
+from qingyu_ai.rpc.codecs import codecs
 from qingyu_ai.rpc.guard import Guard
 from qingyu_ai.rpc.plain_grpc import grpc_server
 from qingyu_ai.settings import Settings
