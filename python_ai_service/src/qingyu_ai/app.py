@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -30,9 +29,6 @@ from qingyu_ai.llm.routed import RoutedModel
 from qingyu_ai.rpc.service import Service
 from qingyu_ai.settings import Settings
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
 
 @dataclass(frozen=True, slots=True)
 class App:
@@ -50,12 +46,17 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
     come later: what needs them fails until then.
     """
     async with AsyncExitStack() as stack:
-        openai = await _openai(settings, stack)
-        models = await _language_models(settings, openai, stack)
+        models = await _language_models(settings, stack)
         model = RoutedModel(models, settings.llm_provider, unnamed=settings.openai_model)
         checks: dict[str, Callable[[], Awaitable[object]]] = {name: each.check for name, each in models.items()}
-        embedder = await _embedder(settings, openai, stack, checks)
-        store = KnowledgeStore(settings.knowledge_uri, settings.milvus_collection_name, embedder.model)
+        embedder = await _embedder(settings, stack, checks)
+        store = KnowledgeStore(
+            settings.knowledge_uri,
+            settings.milvus_collection_name,
+            embedder.model,
+            token=settings.knowledge_token,
+            db_name=settings.milvus_db_name or "",
+        )
         stack.push_async_callback(store.close)
         checks["knowledge"] = store.check
         knowledge = Knowledge(store, embedder, settings.rag_top_k)
@@ -75,26 +76,16 @@ def default_tenant(settings: Settings) -> str:
     return "development" if settings.is_development else ""
 
 
-async def _openai(settings: Settings, stack: AsyncExitStack) -> AsyncOpenAI | None:
-    """OpenAI's client, for writing and for embeddings alike; none without a key."""
-    if settings.openai_api_key is None:
-        return None
-    from qingyu_ai.llm.openai import openai_client
-
-    client = openai_client(settings.openai_api_key.get_secret_value(), settings.openai_base_url)
-    return await stack.enter_async_context(client)
-
-
-async def _language_models(
-    settings: Settings, openai: AsyncOpenAI | None, stack: AsyncExitStack
-) -> dict[str, LanguageModel]:
+async def _language_models(settings: Settings, stack: AsyncExitStack) -> dict[str, LanguageModel]:
     """Those that are configured, by the names that DEFAULT_LLM_PROVIDER takes."""
     models: dict[str, LanguageModel] = {}
     if settings.llm_provider == "embedded":
         models["embedded"] = EmbeddedWriter()
-    if openai:
-        from qingyu_ai.llm.openai import OpenAIModel
+    if settings.openai_api_key:
+        from qingyu_ai.llm.openai import OpenAIModel, openai_client
 
+        openai = openai_client(settings.openai_api_key.get_secret_value(), settings.openai_base_url)
+        await stack.enter_async_context(openai)
         models["openai"] = OpenAIModel(openai, settings.openai_model)
     if settings.anthropic_api_key:
         from qingyu_ai.llm.anthropic import AnthropicModel, anthropic_client
@@ -110,10 +101,7 @@ def _author(settings: Settings, model: Writer) -> Author:
 
 
 async def _embedder(
-    settings: Settings,
-    openai: AsyncOpenAI | None,
-    stack: AsyncExitStack,
-    checks: dict[str, Callable[[], Awaitable[object]]],
+    settings: Settings, stack: AsyncExitStack, checks: dict[str, Callable[[], Awaitable[object]]]
 ) -> Embedder:
     embedder: Embedder = EmbeddedEmbedder()
     if settings.embedding_provider == "local":
@@ -121,13 +109,24 @@ async def _embedder(
 
         embedder = LocalEmbedder(settings.embedding_model_name)
     # The settings have seen to it that there is a key.
-    elif settings.embedding_provider == "openai" and openai:
+    elif settings.embedding_provider == "openai" and (key := settings.embedding_key):
         from qingyu_ai.embedding.openai import OpenAIEmbedder
+        from qingyu_ai.llm.openai import openai_client
 
+        openai = openai_client(key.get_secret_value(), settings.embedding_url)
+        await stack.enter_async_context(openai)
         embedder = OpenAIEmbedder(openai, settings.embedding_model_name)
     if settings.redis_host is None:
         return embedder
-    redis = Redis(host=settings.redis_host, port=settings.redis_port, retry=Retry(NoBackoff(), 0))
+    redis = Redis(
+        host=settings.redis_host,
+        port=settings.redis_port,
+        username=settings.redis_username,
+        password=settings.redis_password.get_secret_value() if settings.redis_password else None,
+        db=settings.redis_db,
+        ssl=settings.redis_tls,
+        retry=Retry(NoBackoff(), 0),
+    )
     stack.push_async_callback(redis.aclose)
 
     async def ping() -> None:

@@ -109,7 +109,26 @@ class Settings(BaseSettings):
         """Where the knowledge base is: a URL, or the path of a local file."""
         if self.milvus_uri:
             return self.milvus_uri
-        return f"http://{self.milvus_host}:{self.milvus_port}" if self.milvus_host else "data/milvus.db"
+        scheme = "https" if self.milvus_secure else "http"
+        return f"{scheme}://{self.milvus_host}:{self.milvus_port}" if self.milvus_host else "data/milvus.db"
+
+    @property
+    def knowledge_token(self) -> str:
+        """What a Milvus server is shown; blank for nothing."""
+        if self.milvus_token:
+            return self.milvus_token.get_secret_value()
+        password = self.milvus_password
+        return f"{self.milvus_user}:{password.get_secret_value()}" if self.milvus_user and password else ""
+
+    @property
+    def embedding_url(self) -> str:
+        """Where the provider openai embeds."""
+        return self.embedding_base_url or self.openai_base_url
+
+    @property
+    def embedding_key(self) -> SecretStr | None:
+        """The key that is sent there."""
+        return self.embedding_api_key or self.openai_api_key
 
     @property
     def llm_provider(self) -> str:
@@ -129,8 +148,8 @@ class Settings(BaseSettings):
             problems.append("OPENAI_API_KEY: is required by DEFAULT_LLM_PROVIDER=openai")
         if self.default_llm_provider == "anthropic" and not self.anthropic_api_key:
             problems.append("ANTHROPIC_API_KEY: is required by DEFAULT_LLM_PROVIDER=anthropic")
-        if self.embedding_provider == "openai" and not self.openai_api_key:
-            problems.append("OPENAI_API_KEY: is required by EMBEDDING_PROVIDER=openai")
+        if self.embedding_provider == "openai" and not self.embedding_key:
+            problems.append("OPENAI_API_KEY, EMBEDDING_API_KEY: one is required by EMBEDDING_PROVIDER=openai")
         ports = [port for port in (self.service_port, self.grpc_port, self.plain_grpc_port) if port]
         if len(set(ports)) < len(ports):
             problems.append("SERVICE_PORT, GRPC_PORT, PLAIN_GRPC_PORT: must differ")

@@ -71,10 +71,13 @@ class KnowledgeStore:
         uri: An http URL, or the path of a local file.
         collection: The collection's name; made on the first write.
         model: The embedding model; passages of another one are not seen.
+        token: Of a server: a token, or user and password with a colon between; blank for none.
+        db_name: The server's database; blank for its default.
     """
 
-    def __init__(self, uri: str, collection: str, model: str) -> None:
+    def __init__(self, uri: str, collection: str, model: str, *, token: str = "", db_name: str = "") -> None:
         self._uri = uri
+        self._access = {"token": token, "db_name": db_name}
         self._collection = collection
         self._model = model
         self._opened: _Opened | None = None
@@ -191,7 +194,7 @@ class KnowledgeStore:
         try:
             async with self._opening:
                 if self._opened is None:
-                    self._opened = await _open(self._uri)
+                    self._opened = await _open(self._uri, self._access)
             yield self._opened
         except (MilvusException, grpc.RpcError, OSError, ValueError) as error:
             # Its words may hold addresses, names of classes and the filter.
@@ -221,13 +224,13 @@ class KnowledgeStore:
     async def _ensure_collection(self, opened: _Opened, dimension: int) -> None:
         if await self._has_collection(opened, dimension):
             return
-        await asyncio.to_thread(_create, opened.address, self._collection, dimension)
+        await asyncio.to_thread(_create, opened.address, self._access, self._collection, dimension)
         await self._has_collection(opened, dimension)
 
 
-def _create(address: str, collection: str, dimension: int) -> None:
+def _create(address: str, access: dict[str, str], collection: str, dimension: int) -> None:
     """Blocks: pymilvus's asynchronous client waits for an index in a way that Milvus Lite does not know."""
-    client = MilvusClient(address, timeout=_OPEN_TIMEOUT_S)
+    client = MilvusClient(address, timeout=_OPEN_TIMEOUT_S, **access)
     try:
         schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=_ID_BYTES)
@@ -268,10 +271,10 @@ class _Opened:
     dimension: int | None = None
 
 
-async def _open(uri: str) -> _Opened:
+async def _open(uri: str, access: dict[str, str]) -> _Opened:
     is_server = re.match(r"https?://", uri) is not None
     address, stop = (uri, lambda: None) if is_server else await asyncio.to_thread(_start_lite, Path(uri))
-    client = AsyncMilvusClient(address, timeout=_OPEN_TIMEOUT_S)
+    client = AsyncMilvusClient(address, timeout=_OPEN_TIMEOUT_S, **access)
     return _Opened(address, client, stop)
 
 
