@@ -60,7 +60,7 @@ async def test_go_callers_are_served_as_everybody_else() -> None:
             assert health.status == "healthy"
             async with service.client() as client:
                 assert (await client.generate_content(REQUEST)).content == answer.content
-        assert '{"rpc": "GenerateContent", "code": "ok", "request_id": "r1"' in service.log
+        assert '"rpc": "GenerateContent", "code": "ok", "requestId": "r1"' in service.log
 
 
 async def test_what_is_under_way_ends_before_the_process_does() -> None:

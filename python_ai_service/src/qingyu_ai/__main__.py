@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from qingyu_ai.indexing import InputError, index, read_documents
 from qingyu_ai.knowledge.store import Scope
 from qingyu_ai.server import PortError, serve
 from qingyu_ai.settings import Settings, SettingsError, load_settings
+from qingyu_ai.telemetry.log import start_logging
 
 
 def main() -> int:
@@ -22,9 +22,7 @@ def main() -> int:
     except SettingsError as error:
         print("\n".join(error.problems), file=sys.stderr)  # noqa: T201
         return 2
-    # Others only warn: httpx and its like would log addresses, and uvicorn says nothing that is not said here.
-    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(message)s")
-    logging.getLogger("qingyu_ai").setLevel(settings.log_level.upper())
+    start_logging(settings.log_level, sys.stdout)
     try:
         asyncio.run(serve(settings) if arguments.command is None else _index(settings, arguments))
     except InputError as error:

@@ -25,6 +25,7 @@ from qingyu_ai.health import Health
 from qingyu_ai.knowledge.knowledge import Knowledge
 from qingyu_ai.knowledge.store import KnowledgeStore
 from qingyu_ai.llm.embedded import EmbeddedWriter
+from qingyu_ai.llm.observed import ObservedModel
 from qingyu_ai.llm.routed import RoutedModel
 from qingyu_ai.rpc.service import Service
 from qingyu_ai.settings import Settings
@@ -93,7 +94,7 @@ async def _language_models(settings: Settings, stack: AsyncExitStack) -> dict[st
         anthropic = anthropic_client(settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url)
         await stack.enter_async_context(anthropic)
         models["anthropic"] = AnthropicModel(anthropic, settings.anthropic_model)
-    return models
+    return {name: ObservedModel(name, model) for name, model in models.items()}
 
 
 def _author(settings: Settings, model: Writer) -> Author:

@@ -1,7 +1,6 @@
 """One process, one event loop, all ports or none."""
 
 import asyncio
-import json
 import logging
 import signal
 import socket
@@ -22,6 +21,7 @@ from qingyu_ai.rpc.codecs import codecs
 from qingyu_ai.rpc.guard import Guard
 from qingyu_ai.rpc.plain_grpc import grpc_server
 from qingyu_ai.settings import Settings
+from qingyu_ai.telemetry.log import event, log_loop_failures
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ async def serve(settings: Settings) -> None:
 
     Raises `PortError` before anything is served, and what ends one of the servers: the others end with it.
     """
+    log_loop_failures(asyncio.get_running_loop())
     with ExitStack() as sockets:
         http_socket = sockets.enter_context(_listen(settings.service_host, settings.service_port, "SERVICE_PORT"))
         rpc_socket = sockets.enter_context(_listen(settings.service_host, settings.grpc_port, "GRPC_PORT"))
@@ -73,7 +74,7 @@ async def serve(settings: Settings) -> None:
                     server.should_exit = True
                 if plain:
                     await plain.stop(_DRAIN_S)
-    _log.info(json.dumps({"message": "stopped"}))
+    event(_log, logging.INFO, "stopped")
 
 
 def _listen(host: str, port: int, setting: str) -> socket.socket:
@@ -140,4 +141,4 @@ def _announce(settings: Settings) -> None:
     ports = {"http": settings.service_port, "rpc": settings.grpc_port, "plain_grpc": settings.plain_grpc_port}
     told = {name: port for name, port in ports.items() if port}
     writes = {"writes": settings.llm_provider, "embeds": settings.embedding_provider}
-    _log.info(json.dumps({"message": "listening", "host": settings.service_host, **told, **writes}))
+    event(_log, logging.INFO, "listening", host=settings.service_host, **told, **writes)

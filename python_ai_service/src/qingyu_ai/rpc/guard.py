@@ -1,18 +1,17 @@
 """What every call goes through: the token, the request id, the log line, and errors in the contract's codes."""
 
 import hmac
-import json
 import logging
 import re
-import time
-from dataclasses import dataclass
 from typing import Any
 
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from connectrpc.request import RequestContext
 
-from qingyu_ai.errors import Reason, ServiceError
+from qingyu_ai.errors import Reason, ServiceError, invalid
+from qingyu_ai.telemetry.call import CallRecord, begin_call, current_call, trace_id_of
+from qingyu_ai.telemetry.log import event
 
 _log = logging.getLogger("qingyu_ai.calls")
 
@@ -35,15 +34,13 @@ CODES = {
     Reason.INTERNAL: Code.INTERNAL,
 }
 _REASONS = frozenset(Reason)
+# Those that the gateway answers with a status from 500.
+_FAILURES = frozenset({Code.INTERNAL, Code.UNKNOWN, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
+# The forms that the gateway gives both.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_TENANT = re.compile(r"[A-Za-z0-9._-]{0,64}")
 
 Context = RequestContext[Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Started:
-    at_s: float
-    request_id: str
 
 
 class Guard:
@@ -56,26 +53,30 @@ class Guard:
     def __init__(self, token: str | None) -> None:
         self._authorization = None if token is None else f"Bearer {token}".encode()
 
-    async def on_start(self, ctx: Context) -> _Started:
-        """Echoes the caller's request id, by which the gateway knows its answers. Raises where the token is wrong."""
-        request_id = ctx.request_headers.get("x-request-id") or ""
-        if _REQUEST_ID.fullmatch(request_id):
-            ctx.response_headers["x-request-id"] = request_id
-        else:
-            request_id = ""
-        started = _Started(time.perf_counter(), request_id)
-        sent = (ctx.request_headers.get("authorization") or "").encode()
-        is_open = self._authorization is None or ctx.method.name == "HealthCheck"
-        if not is_open and not hmac.compare_digest(sent, self._authorization or b""):
-            refusal = _told(ServiceError(Reason.UNAUTHENTICATED, "The bearer token is wrong."))
-            self._write(started, ctx, refusal)
-            raise refusal
-        return started
+    async def on_start(self, ctx: Context) -> CallRecord:
+        """Begins the call's record; echoes the caller's request id, by which the gateway knows its answers.
 
-    async def on_end(self, started: _Started, ctx: Context, error: Exception | None, /) -> None:
+        Raises where the token is wrong or a header cannot be used.
+        """
+        record = begin_call()
+        headers = ctx.request_headers
+        request_id = headers.get("x-request-id") or ""
+        if _REQUEST_ID.fullmatch(request_id):
+            record.request_id = ctx.response_headers["x-request-id"] = request_id
+        record.trace_id = trace_id_of(headers.get("traceparent") or "")
+        try:
+            self._admit(ctx)
+            record.tenant = _tenant(headers.get("x-qingyu-tenant") or "")
+        except ServiceError as error:
+            refusal = _told(error)
+            _write(record, ctx, refusal)
+            raise refusal from None
+        return record
+
+    async def on_end(self, record: CallRecord, ctx: Context, error: Exception | None, /) -> None:
         """Writes the log line; raises what the caller is told instead of `error`."""
         told = None if error is None else _told(error)
-        self._write(started, ctx, told)
+        _write(record, ctx, told)
         if told is None:
             return
         if isinstance(error, ServiceError) and error.retry_after_s is not None:
@@ -83,18 +84,43 @@ class Guard:
         if told is not error:
             raise told from error
 
-    def _write(self, started: _Started, ctx: Context, error: ConnectError | None) -> None:
-        word = error.message.partition(":")[0] if error else ""
-        line = {
-            "rpc": ctx.method.name,
-            "code": error.code.value if error else "ok",
-            "reason": word if word in _REASONS else None,
-            "request_id": started.request_id or None,
-            "duration_ms": round((time.perf_counter() - started.at_s) * 1000),
-        }
-        # Probes come every few seconds.
-        level = logging.DEBUG if ctx.method.name == "HealthCheck" and error is None else logging.INFO
-        _log.log(level, json.dumps({name: value for name, value in line.items() if value is not None}))
+    def _admit(self, ctx: Context) -> None:
+        if self._authorization is None or ctx.method.name == "HealthCheck":
+            return
+        sent = (ctx.request_headers.get("authorization") or "").encode()
+        if not hmac.compare_digest(sent, self._authorization):
+            raise ServiceError(Reason.UNAUTHENTICATED, "The bearer token is wrong.")
+
+
+def _tenant(sent: str) -> str:
+    if not _TENANT.fullmatch(sent):
+        raise invalid("x-qingyu-tenant: must be at most 64 letters, digits, dots, underscores or hyphens")
+    return sent
+
+
+def _write(record: CallRecord, ctx: Context, error: ConnectError | None) -> None:
+    word = error.message.partition(":")[0] if error else ""
+    usage = {"promptTokens": record.prompt_tokens, "completionTokens": record.completion_tokens}
+    # Probes come every few seconds.
+    level = logging.DEBUG if ctx.method.name == "HealthCheck" else logging.INFO
+    event(
+        _log,
+        level if error is None or error.code not in _FAILURES else logging.ERROR,
+        "call",
+        rpc=ctx.method.name,
+        code=error.code.value if error else "ok",
+        error=word if word in _REASONS else None,
+        requestId=record.request_id,
+        traceId=record.trace_id,
+        tenant=record.tenant,
+        model=record.model,
+        provider=record.provider,
+        finishReason=record.finish_reason,
+        knowledge=record.knowledge,
+        usage=usage if record.prompt_tokens is not None else None,
+        firstTokenMs=record.first_token_ms,
+        durationMs=record.age_ms,
+    )
 
 
 def _told(error: Exception) -> ConnectError:
@@ -103,5 +129,5 @@ def _told(error: Exception) -> ConnectError:
         return error
     if isinstance(error, ServiceError):
         return ConnectError(CODES[error.reason], f"{error.reason}: {error.message}")
-    _log.error("a call failed unexpectedly", exc_info=error)
+    _log.error("a call failed unexpectedly", exc_info=error, extra={"fields": {"requestId": current_call().request_id}})
     return ConnectError(Code.INTERNAL, f"{Reason.INTERNAL}: The service failed.")

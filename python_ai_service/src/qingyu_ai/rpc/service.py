@@ -60,6 +60,7 @@ from qingyu_ai.rpc.requests import (
     search_filters,
     task_of,
 )
+from qingyu_ai.telemetry.call import current_call
 
 _DEFAULT_REFLECTIONS = 3
 
@@ -253,7 +254,7 @@ class Service(AIService):
         if not project_id or not prompt.strip():
             return Facts()
         facts = await self._knowledge.facts(self._scope(ctx, project_id), prompt)
-        ctx.response_headers["x-qingyu-knowledge"] = facts.state
+        ctx.response_headers["x-qingyu-knowledge"] = current_call().knowledge = facts.state
         return facts
 
     async def _outline(self, ctx: Context, project_id: str) -> str:
