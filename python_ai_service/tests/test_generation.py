@@ -330,7 +330,7 @@ async def test_failures_reach_the_caller_as_code_and_reason(protocol: ProtocolTy
         assert "SECRET" not in service.log
         assert "PROMPT" not in service.log
         lines = [json.loads(line) for line in service.lines if '"code"' in line]
-        assert [line["reason"] for line in lines] == [str(reason) for _, reason in FAILURES] * 2
+        assert [line["error"] for line in lines] == [str(reason) for _, reason in FAILURES] * 2
 
 
 async def test_an_answer_without_text_is_an_error_when_it_is_streamed_too() -> None:
