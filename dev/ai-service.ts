@@ -99,7 +99,8 @@ function admit(context: HandlerContext, token: string | undefined): void {
 function taskOf(request: GenerateContentRequest) {
   const prompt = request.messages.map(({ content }) => content).join("\n") || request.prompt;
   if (prompt === "") throw new ConnectError("prompt is empty", Code.InvalidArgument);
-  return { prompt, maxTokens: request.options?.maxTokens ?? 0, stop: request.options?.stop ?? [] };
+  const { maxTokens = 0, stop = [], responseFormat } = request.options ?? {};
+  return { prompt, maxTokens, stop, json: responseFormat === "json_object" };
 }
 
 function endOf(writing: Writing) {

@@ -31,6 +31,8 @@ export interface WritingTask {
   /** Upper bound in tokens; 0 for the writer's own length. */
   readonly maxTokens: number;
   readonly stop: readonly string[];
+  /** Whether the answer is a JSON object with the sentences as `text`. */
+  readonly json?: boolean;
 }
 
 export interface Writing {
@@ -43,7 +45,7 @@ export interface Writing {
 const sentencesPerAnswer = 8;
 
 /** Writes a few sentences. The same task always gives the same text. */
-export function write({ prompt, maxTokens, stop }: WritingTask): Writing {
+export function write({ prompt, maxTokens, stop, json = false }: WritingTask): Writing {
   const sentences = /\p{Script=Han}/u.test(prompt) ? chineseSentences : englishSentences;
   const seed = fnv1a(prompt);
   let text = "";
@@ -52,7 +54,7 @@ export function write({ prompt, maxTokens, stop }: WritingTask): Writing {
   }
   const stopAt = stop.map((word) => (word === "" ? -1 : text.indexOf(word))).filter((index) => index >= 0);
   text = text.slice(0, Math.min(text.length, ...stopAt)).trimEnd();
-  const pieces = tokensOf(text);
+  const pieces = tokensOf(json ? JSON.stringify({ text }) : text);
   const isCut = maxTokens > 0 && pieces.length > maxTokens;
   return {
     pieces: isCut ? pieces.slice(0, maxTokens) : pieces,

@@ -72,6 +72,7 @@ export const peerReasons = [
   "canceled",
   "redirected",
   "context_length_exceeded",
+  "unsupported_parameter",
   "invalid_request",
   "content_filter",
 ] as const;

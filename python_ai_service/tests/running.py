@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from connectrpc.codec import Codec
 from connectrpc.protocol import ProtocolType
 
 from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIServiceClient
@@ -96,8 +97,8 @@ class Running(Place):
     def log(self) -> str:
         return "".join(self.lines)
 
-    def client(self, protocol: ProtocolType = ProtocolType.CONNECT) -> AIServiceClient:
-        return AIServiceClient(self.url, protocol=protocol)
+    def client(self, protocol: ProtocolType = ProtocolType.CONNECT, codec: Codec | None = None) -> AIServiceClient:
+        return AIServiceClient(self.url, protocol=protocol, codec=codec)
 
     def wait_for(self, text: str) -> None:
         """Until a line with the text is logged. Raises where the process ends first."""

@@ -157,10 +157,14 @@ async def test_anthropic_is_asked_in_its_own_shape() -> None:
 @pytest.mark.parametrize(
     ("model_name", "said", "sent"),
     [
-        ("claude-sonnet-4-6", {"temperature": 0.5, "top_p": 0.5}, {"temperature": 0.5}),
+        ("claude-sonnet-4-6", {"temperature": 0.5}, {"temperature": 0.5}),
+        # Both are refused together, and only a caller chooses a top_p.
+        ("claude-sonnet-4-6", {"temperature": 0.5, "top_p": 0.5}, {"top_p": 0.5}),
+        ("claude-sonnet-4-6", {"temperature": 0.5, "top_p": 1.0}, {"temperature": 0.5}),
+        ("claude-sonnet-4-6", {"top_p": 0.0}, {"top_p": 0.0}),
         ("claude-sonnet-4-6", {"temperature": 1.5}, {"temperature": 1.0}),
         ("claude-sonnet-4-6", {"top_p": 0.5}, {"top_p": 0.5}),
-        ("claude-opus-5", {"temperature": 0.5, "top_p": 0.5}, {}),
+        ("claude-opus-5", {"temperature": 0.5, "top_p": 1.0}, {}),
     ],
 )
 async def test_how_anthropics_models_are_sampled(
@@ -244,7 +248,7 @@ async def test_each_failure_has_its_reason_and_no_text_of_the_provider(
         (openai_says(""), Reason.MODEL_BAD_ANSWER),
         (openai_says("  \n"), Reason.MODEL_BAD_ANSWER),
         (openai_says("", "content_filter"), Reason.CONTENT_FILTER),
-        (says(events({"error": {"message": "SECRET", "code": "x"}})), Reason.MODEL_BAD_ANSWER),
+        (says(events({"error": {"message": "SECRET", "code": "x"}})), Reason.MODEL_UNAVAILABLE),
     ],
 )
 async def test_openais_own_failures(answer: Callable[[Handler], None], reason: Reason) -> None:
@@ -261,10 +265,49 @@ async def test_a_model_that_cannot_be_reached_is_unavailable() -> None:
     assert raised.value.reason == Reason.MODEL_UNAVAILABLE
 
 
-@pytest.mark.parametrize("name", ["seed", "presence_penalty", "frequency_penalty"])
-async def test_what_anthropic_does_not_have_is_refused_by_name(name: str) -> None:
-    with provider(anthropic_says("x")) as model, pytest.raises(ServiceError, match=name):
-        await write(anthropic_at, model, Task(messages=SAID, **{name: 1}))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("seed", 0), ("seed", 1), ("presence_penalty", 1.0), ("frequency_penalty", -1.0), ("stop", ("x", " \n"))],
+)
+async def test_what_anthropic_does_not_have_is_refused_by_name(name: str, value: object) -> None:
+    with provider(anthropic_says("x")) as model:
+        with pytest.raises(ServiceError, match=f"^options.{name}: ") as raised:
+            await write(anthropic_at, model, Task(messages=SAID, **{name: value}))  # type: ignore[arg-type]
+        # Not `invalid_request`: another provider may have it.
+        assert raised.value.reason == Reason.UNSUPPORTED_PARAMETER
+        assert model.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("messages", "field"),
+    [
+        ((Message("user", "u", "name"),), "messages.name"),
+        ((Message("assistant", "a"), Message("user", "u")), "messages"),
+        ((Message("user", "u"), Message("assistant", "a")), "messages"),
+    ],
+)
+async def test_conversations_that_anthropic_cannot_carry(messages: tuple[Message, ...], field: str) -> None:
+    with provider(anthropic_says("x")) as model, pytest.raises(ServiceError, match=f"^{field}: ") as raised:
+        await write(anthropic_at, model, Task(messages=messages))
+    assert raised.value.reason == Reason.UNSUPPORTED_PARAMETER
+
+
+async def test_anthropic_hears_user_and_assistant_by_turns() -> None:
+    said = [("system", " "), ("user", "a"), ("user", "b"), ("assistant", " "), ("user", "c"), ("assistant", "d")]
+    messages = tuple(Message(role, text) for role, text in [*said, ("system", "s"), ("user", "e")])
+    with provider(anthropic_says("x")) as model:
+        await write(anthropic_at, model, Task(messages=messages, presence_penalty=0.0, frequency_penalty=0.0))
+        assert model.bodies[0] == {
+            "model": "claude-default",
+            "system": "s",
+            "messages": [
+                {"role": "user", "content": "a\n\nb\n\nc"},
+                {"role": "assistant", "content": "d"},
+                {"role": "user", "content": "e"},
+            ],
+            "max_tokens": 4096,
+            "stream": True,
+        }
 
 
 @pytest.mark.parametrize(
@@ -275,24 +318,41 @@ async def test_what_anthropic_does_not_have_is_refused_by_name(name: str) -> Non
         ("openai", "claude-9", "anthropic", "claude-9"),
         ("anthropic", "", "anthropic", "claude-default"),
         ("anthropic", "gpt-x", "openai", "gpt-x"),
-        # What the gateway sends for callers who name no model.
-        ("anthropic", "unnamed", "anthropic", "claude-default"),
+        # OpenAI's own default is a name like any other.
+        ("anthropic", "default-model", "openai", "default-model"),
     ],
 )
 async def test_a_models_name_chooses_its_vendor(default: str, asked: str, who: str, model: str) -> None:
     with provider(openai_says("x")) as openai, provider(anthropic_says("x")) as anthropic:
         async with openai_at(openai) as one, anthropic_at(anthropic) as other:
             models: dict[str, LanguageModel] = {"openai": one, "anthropic": other, "embedded": EmbeddedWriter()}
-            await complete(RoutedModel(models, default, "unnamed"), Task(messages=SAID, model=asked))
+            await complete(RoutedModel(models, default), Task(messages=SAID, model=asked))
         bodies = {"openai": openai.bodies, "anthropic": anthropic.bodies}
         assert [(name, body["model"]) for name, asked in bodies.items() for body in asked] == [(who, model)]
 
 
-async def test_another_vendors_model_becomes_the_default_where_that_vendor_is_not_configured() -> None:
-    with provider(openai_says("x")) as openai:
-        async with openai_at(openai) as one:
-            await complete(RoutedModel({"openai": one}, "openai", ""), Task(messages=SAID, model="claude-9"))
-        assert openai.bodies[0]["model"] == "default-model"
+@pytest.mark.parametrize(("default", "asked"), [("openai", "claude-9"), ("anthropic", "gpt-x")])
+async def test_a_model_whose_vendor_is_not_configured_is_not_found(default: str, asked: str) -> None:
+    with provider(openai_says("x")) as openai, provider(anthropic_says("x")) as anthropic:
+        async with openai_at(openai) as one, anthropic_at(anthropic) as other:
+            models: dict[str, LanguageModel] = {"openai": one} if default == "openai" else {"anthropic": other}
+            with pytest.raises(ServiceError) as raised:
+                await complete(RoutedModel(models, default), Task(messages=SAID, model=asked))
+        assert raised.value.reason == Reason.MODEL_NOT_FOUND
+        assert openai.bodies + anthropic.bodies == []
+
+
+@pytest.mark.parametrize(("asked", "is_here"), [("", True), ("embedded", True), ("gpt-4o", False)])
+async def test_the_embedded_writer_stands_in_for_real_models_only_where_it_may(asked: str, is_here: bool) -> None:
+    task = Task(messages=SAID, model=asked, max_tokens=1)
+    assert (await complete(RoutedModel({"embedded": EmbeddedWriter(takes_every_name=True)}, "embedded"), task)).content
+    strict = RoutedModel({"embedded": EmbeddedWriter()}, "embedded")
+    if is_here:
+        assert (await complete(strict, task)).model == "embedded"
+    else:
+        with pytest.raises(ServiceError) as raised:
+            await complete(strict, task)
+        assert raised.value.reason == Reason.MODEL_NOT_FOUND
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ function isTorn({ cause, rawMessage }: ConnectError): boolean {
 const missingEnd = /incomplete envelope|missing (EndStreamResponse|trailer)|promised \d+ bytes/;
 
 const finerReasons: Partial<Readonly<Record<Code, readonly PeerReason[]>>> = {
-  [Code.InvalidArgument]: ["context_length_exceeded", "content_filter"],
+  [Code.InvalidArgument]: ["context_length_exceeded", "content_filter", "unsupported_parameter"],
   [Code.ResourceExhausted]: ["quota_exhausted"],
 };
 

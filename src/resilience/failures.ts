@@ -67,6 +67,14 @@ export const verdicts: {
       blames,
       code: "context_length_exceeded",
     }),
+    unsupported_parameter: verdict(
+      "invalid_request",
+      "The AI provider's model does not have a parameter of the request.",
+      {
+        blames,
+        code: "unsupported_parameter",
+      },
+    ),
     invalid_request: verdict("invalid_request", "The AI provider refused the request as invalid.", {
       leadsTo: "caller",
       blames,

@@ -48,6 +48,18 @@ export function describeContract(name: string, start: (token: string) => Promise
           expect(Math.abs(Number(answer.generatedAt) - Date.now() / 1000)).toBeLessThan(10);
         });
 
+        it.each(prompts)("writes JSON where it is asked for: %j", async (prompt) => {
+          const { pieces } = write({ prompt, maxTokens: 0, stop: [], json: true });
+          const options = { responseFormat: "json_object" };
+          const answer = await clientOf(useBinaryFormat).generateContent({ prompt, options }, { headers });
+          expect(answer).toMatchObject({ content: pieces.join(""), finishReason: "stop" });
+          const plain = write({ prompt, maxTokens: 0, stop: [] }).pieces.join("");
+          expect(JSON.parse(answer.content)).toEqual({ text: plain });
+          const stopped = { ...options, stop: [plain.slice(9, 12)] };
+          const short = await clientOf(useBinaryFormat).generateContent({ prompt, options: stopped }, { headers });
+          expect(JSON.parse(short.content)).toEqual({ text: plain.slice(0, 9).trimEnd() });
+        });
+
         it("streams the same text piece by piece, with the end on the last chunk only", async () => {
           const prompt = "夜雨落在青石巷，";
           const { pieces } = write({ prompt, maxTokens: 0, stop: [] });

@@ -48,7 +48,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
     """
     async with AsyncExitStack() as stack:
         models = await _language_models(settings, stack)
-        model = RoutedModel(models, settings.llm_provider, unnamed=settings.openai_model)
+        model = RoutedModel(models, settings.llm_provider)
         checks: dict[str, Callable[[], Awaitable[object]]] = {name: each.check for name, each in models.items()}
         embedder = await _embedder(settings, stack, checks)
         store = KnowledgeStore(
@@ -81,7 +81,7 @@ async def _language_models(settings: Settings, stack: AsyncExitStack) -> dict[st
     """Those that are configured, by the names that DEFAULT_LLM_PROVIDER takes."""
     models: dict[str, LanguageModel] = {}
     if settings.llm_provider == "embedded":
-        models["embedded"] = EmbeddedWriter()
+        models["embedded"] = EmbeddedWriter(takes_every_name=settings.is_development)
     if settings.openai_api_key:
         from qingyu_ai.llm.openai import OpenAIModel, openai_client
 
@@ -104,7 +104,7 @@ def _author(settings: Settings, model: Writer) -> Author:
 async def _embedder(
     settings: Settings, stack: AsyncExitStack, checks: dict[str, Callable[[], Awaitable[object]]]
 ) -> Embedder:
-    embedder: Embedder = EmbeddedEmbedder()
+    embedder: Embedder = EmbeddedEmbedder(takes_every_name=settings.is_development)
     if settings.embedding_provider == "local":
         from qingyu_ai.embedding.local import LocalEmbedder
 

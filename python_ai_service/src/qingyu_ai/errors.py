@@ -7,6 +7,7 @@ class Reason(StrEnum):
     """The stable word of a failure; every message on the wire begins with it."""
 
     INVALID_REQUEST = "invalid_request"
+    UNSUPPORTED_PARAMETER = "unsupported_parameter"
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     CONTENT_FILTER = "content_filter"
     UNAUTHENTICATED = "unauthenticated"

@@ -1,11 +1,14 @@
 """The domain of text generation: what is asked of a language model, and what it answers."""
 
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from qingyu_ai.errors import Reason, ServiceError
+
+_SIGN_OF_LIFE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Task:
         knowledge: Passages of the project, ready to be read by a model; empty where there are none.
         model: The model's name as the caller gave it.
         max_tokens: The most tokens of the answer.
+        is_own_limit: Whether `max_tokens` is this service's wish, not the caller's: a model that has less gives less.
         temperature: 0.0 to 2.0.
         stop: The answer ends before the first of these.
         json: Whether the answer must be one JSON object.
@@ -35,6 +39,7 @@ class Task:
     knowledge: str = ""
     model: str = ""
     max_tokens: int = 0
+    is_own_limit: bool = False
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
@@ -59,9 +64,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of an answer as it comes.
+    """A part of an answer as it comes; one without a text is a sign of life of a model that thinks.
 
-    Every stream has one with a finish reason: stop, length, content_filter or tool_calls.
+    The last one of every stream, and no other, has a finish reason: stop, length, content_filter or tool_calls.
     """
 
     text: str = ""
@@ -78,6 +83,26 @@ class Completion:
     model: str
     finish_reason: str
     usage: Usage | None
+
+
+class SignsOfLife:
+    """Thins out the signs of life of a model that thinks: one a second is enough.
+
+    Args:
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next_s = clock()
+
+    def is_due(self) -> bool:
+        """Whether this one is to be passed on; the first one is."""
+        now_s = self._clock()
+        if now_s < self._next_s:
+            return False
+        self._next_s = now_s + _SIGN_OF_LIFE_S
+        return True
 
 
 class Writer(Protocol):
@@ -101,14 +126,13 @@ class LanguageModel(Writer, Protocol):
 
 
 async def complete(model: Writer, task: Task) -> Completion:
-    """The whole answer to a task. Raises what `stream` raises, and `model_bad_answer` where the answer is empty."""
+    """The whole answer to a task. Raises what `stream` raises and what `check_end` does."""
     collected = _Collected()
     async with aclosing(model.stream(task)) as pieces:
         async for piece in pieces:
             collected.add(piece)
     content = "".join(collected.texts)
-    if not content.strip():
-        raise empty_answer(collected.finish_reason)
+    check_end(collected.finish_reason, has_text=bool(content.strip()))
     return Completion(content, collected.model, collected.finish_reason, collected.usage)
 
 
@@ -126,8 +150,13 @@ class _Collected:
         self.usage = piece.usage or self.usage
 
 
-def empty_answer(finish_reason: str) -> ServiceError:
-    """The failure of an answer without text: never passed on as a success."""
+def check_end(finish_reason: str, *, has_text: bool) -> None:
+    """Raises for an answer without text: `content_filter` or `model_bad_answer`; never passed on as a success.
+
+    One that ended at its limit is an answer all the same: the limit was used up by thinking, and nobody is to blame.
+    """
+    if has_text or finish_reason == "length":
+        return
     if finish_reason == "content_filter":
-        return ServiceError(Reason.CONTENT_FILTER, "The language model's provider withheld the answer.")
-    return ServiceError(Reason.MODEL_BAD_ANSWER, "The language model answered without any text.")
+        raise ServiceError(Reason.CONTENT_FILTER, "The language model's provider withheld the answer.")
+    raise ServiceError(Reason.MODEL_BAD_ANSWER, "The language model answered without any text.")

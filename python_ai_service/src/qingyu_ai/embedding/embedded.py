@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 
 from qingyu_ai.embedding.embedder import Vector
-from qingyu_ai.llm.embedded import fnv1a
+from qingyu_ai.llm.embedded import MODEL_NAME, check_name, fnv1a
 from qingyu_ai.tokens import HAN
 
 DIMENSION = 1024
@@ -18,12 +18,23 @@ _TEXTS_PER_STEP = 16
 
 
 class EmbeddedEmbedder:
-    """Hashed n-grams: single Han characters and pairs of them, words and their groups of three letters."""
+    """Hashed n-grams: single Han characters and pairs of them, words and their groups of three letters.
 
-    model = "embedded"
+    Args:
+        takes_every_name: Whether it also stands in for models that it is not, as in development.
+    """
+
+    model = MODEL_NAME
+
+    def __init__(self, *, takes_every_name: bool = False) -> None:
+        self._takes_every_name = takes_every_name
 
     async def embed(self, texts: list[str], model: str = "") -> list[Vector]:
-        """Unit vectors of 1024 numbers; the same text always gives the same one."""
+        """Unit vectors of 1024 numbers; the same text always gives the same one.
+
+        Raises `model_not_found` for another model where it must not stand in.
+        """
+        check_name(model, takes_every_name=self._takes_every_name)
         vectors: list[Vector] = []
         # In small steps, so that a caller who leaves ends the work.
         for start in range(0, len(texts), _TEXTS_PER_STEP):

@@ -4,9 +4,11 @@ It writes the same as the Node stand-in of `npm run dev` (dev/embedded-writer.ts
 """
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncGenerator
 
+from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.generation import Piece, Task, Usage
 from qingyu_ai.tokens import HAN, pieces_of
 
@@ -41,15 +43,29 @@ _ENGLISH = (
 
 
 class EmbeddedWriter:
-    """The language model that is always there."""
+    """The language model that is always there.
+
+    Args:
+        takes_every_name: Whether it also stands in for models that it is not, as in development.
+    """
+
+    def __init__(self, *, takes_every_name: bool = False) -> None:
+        self._takes_every_name = takes_every_name
 
     async def stream(self, task: Task) -> AsyncGenerator[Piece]:
-        """Writes a few sentences at a natural pace; begins with the first passage of the project where there is one."""
+        """Writes a few sentences at a natural pace; begins with the first passage of the project where there is one.
+
+        JSON is an object with them as `text`. Raises `model_not_found` for another model where it must not stand in.
+        """
+        check_name(task.model, takes_every_name=self._takes_every_name)
         prompt = "\n".join(message.content for message in task.messages)
         text = _quote(task.knowledge) + _continue(prompt)
         for word in filter(None, task.stop):
             text = text.partition(word)[0]
-        pieces = pieces_of(text.rstrip())
+        text = text.rstrip()
+        if task.json:
+            text = json.dumps({"text": text}, ensure_ascii=False, separators=(",", ":"))
+        pieces = pieces_of(text)
         is_cut = 0 < task.max_tokens < len(pieces)
         written = pieces[: task.max_tokens] if is_cut else pieces
         for piece in written:
@@ -60,6 +76,12 @@ class EmbeddedWriter:
 
     async def check(self) -> None:
         """Never fails."""
+
+
+def check_name(model: str, *, takes_every_name: bool) -> None:
+    """Raises `model_not_found` where a caller names a real model and must not get the embedded one instead."""
+    if model not in ("", MODEL_NAME) and not takes_every_name:
+        raise ServiceError(Reason.MODEL_NOT_FOUND, f"only the model {MODEL_NAME!r} is here")
 
 
 def _continue(prompt: str) -> str:

@@ -1,24 +1,34 @@
 """OpenAI and every service with its API: vLLM, Ollama, DeepSeek, GLM."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import AbstractContextManager
 from typing import Any
 
 import openai
-from openai import AsyncOpenAI
-from openai.types import CompletionUsage
+from openai import AsyncOpenAI, AsyncStream
 
-from qingyu_ai.errors import Reason, ServiceError
-from qingyu_ai.generation import Piece, Task, Usage
-from qingyu_ai.llm.prompts import with_knowledge
-from qingyu_ai.llm.provider_errors import provider_failures
+from qingyu_ai.generation import Piece, Task
+from qingyu_ai.llm.events import events_of
+from qingyu_ai.llm.learned import Learned
+from qingyu_ai.llm.openai_answer import OpenAIAnswer
+from qingyu_ai.llm.openai_request import lasting, left_out_after, request_body
+from qingyu_ai.llm.provider_errors import RefusedError, provider_failures
+from qingyu_ai.llm.provider_http import bounded_client
 
 _SILENCE_S = 120.0
+# Where asking for the list of models says that there is none.
+_NO_LIST = (400, 404, 405, 501)
 
 
 def openai_client(api_key: str, base_url: str) -> AsyncOpenAI:
     """A client that does not retry, since the gateway does, and gives up after two minutes of silence."""
-    return AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, timeout=_SILENCE_S)
+    return AsyncOpenAI(
+        api_key=api_key,
+        base_url=base_url,
+        max_retries=0,
+        timeout=_SILENCE_S,
+        http_client=bounded_client(_SILENCE_S),
+    )
 
 
 class OpenAIModel:
@@ -32,65 +42,48 @@ class OpenAIModel:
     def __init__(self, client: AsyncOpenAI, default_model: str) -> None:
         self._client = client
         self._default_model = default_model
+        self._learned = Learned()
 
     async def stream(self, task: Task) -> AsyncGenerator[Piece]:
-        """See `LanguageModel`. Other roles than system, user and assistant are refused: they need tools."""
-        finish_reason = ""
-        usage: Usage | None = None
-        with openai_failures():
-            chunks: Any = await self._client.chat.completions.create(**self._body(task))
-            async with chunks:
-                async for chunk in chunks:
-                    usage = _usage(chunk.usage) or usage
-                    for choice in chunk.choices[:1]:
-                        finish_reason = choice.finish_reason or finish_reason
-                        if choice.delta.content:
-                            yield Piece(choice.delta.content, chunk.model or "")
-        if not finish_reason:
-            raise ServiceError(Reason.MODEL_BAD_ANSWER, "The language model's answer broke off.")
-        yield Piece(finish_reason=finish_reason, usage=usage)
+        """See `LanguageModel`. Other roles than system, user and assistant are refused: they need tools.
+
+        What the model refuses and the request is as good without is left out, and the model asked again.
+        """
+        model = task.model or self._default_model
+        left_out = self._learned.of(model)
+        while True:
+            body = request_body(task, model, left_out)
+            try:
+                answer = await self._ask(body)
+                break
+            except RefusedError as refusal:
+                left_out = left_out_after(refusal, task, left_out)
+        self._learned.learn(model, lasting(left_out))
+        reading = OpenAIAnswer()
+        with openai_failures(body):
+            async with answer:
+                async for event in events_of(answer.response):
+                    if piece := reading.read(event):
+                        yield piece
+        yield reading.end()
 
     async def check(self) -> None:
         """Lists the models, which costs nothing. A service without that list counts as there."""
-        try:
-            with openai_failures():
+        with openai_failures():
+            try:
                 await self._client.with_options(timeout=3.0).models.list()
-        except ServiceError as error:
-            if error.reason not in (Reason.MODEL_NOT_FOUND, Reason.INVALID_REQUEST):
-                raise
+            except openai.APIStatusError as error:
+                if error.status_code not in _NO_LIST:
+                    raise
 
-    def _body(self, task: Task) -> dict[str, Any]:
-        """What is not said is not sent: each model has defaults of its own, and some take no temperature at all."""
-        messages = [
-            {"role": message.role, "content": message.content, **({"name": message.name} if message.name else {})}
-            for message in with_knowledge(task)
-        ]
-        model = task.model or self._default_model
-        # OpenAI's reasoning models have another name for the limit, and no temperature, which the gateway always sends.
-        reasons = model.startswith(("o1", "o3", "o4", "gpt-5"))
-        said = {
-            "max_completion_tokens" if reasons else "max_tokens": task.max_tokens or None,
-            "temperature": None if reasons else task.temperature,
-            "top_p": task.top_p,
-            "seed": task.seed,
-            "presence_penalty": task.presence_penalty,
-            "frequency_penalty": task.frequency_penalty,
-            "stop": list(task.stop) or None,
-            "response_format": {"type": "json_object"} if task.json else None,
-        }
-        return {
-            "model": model,
-            "messages": messages,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            **{name: value for name, value in said.items() if value is not None},
-        }
+    async def _ask(self, body: dict[str, Any]) -> AsyncStream[Any]:
+        """The package reads no stream as other services than OpenAI's write it, so it only sends and opens it."""
+        with openai_failures(body):
+            return await self._client.post(
+                "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[Any]
+            )
 
 
-def _usage(usage: CompletionUsage | None) -> Usage | None:
-    return Usage(usage.prompt_tokens, usage.completion_tokens) if usage else None
-
-
-def openai_failures() -> AbstractContextManager[None]:
+def openai_failures(sent: Collection[str] = ()) -> AbstractContextManager[None]:
     """Turns what the client throws into `ServiceError`s without any text of the provider."""
-    return provider_failures(openai, openai.OpenAIError)
+    return provider_failures(openai, openai.OpenAIError, sent)

@@ -3,6 +3,7 @@
 from qingyu_ai.errors import invalid
 from qingyu_ai.generation import Message, Task
 
+ONE_JSON_OBJECT = "Answer with one JSON object and nothing else."
 _ROLES = {"system", "user", "assistant"}
 
 

@@ -19,6 +19,7 @@ _log = logging.getLogger("qingyu_ai.calls")
 # which would mean the gateway's.
 CODES = {
     Reason.INVALID_REQUEST: Code.INVALID_ARGUMENT,
+    Reason.UNSUPPORTED_PARAMETER: Code.INVALID_ARGUMENT,
     Reason.CONTEXT_LENGTH_EXCEEDED: Code.INVALID_ARGUMENT,
     Reason.CONTENT_FILTER: Code.INVALID_ARGUMENT,
     Reason.UNAUTHENTICATED: Code.UNAUTHENTICATED,

@@ -1,5 +1,7 @@
 """Reads the contract's requests into the domain, and checks them."""
 
+from typing import Any
+
 from qingyu_ai.creative.author import Brief
 from qingyu_ai.errors import invalid
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
@@ -17,6 +19,11 @@ _ROLES = ("system", "user", "assistant", "tool")
 _MAX_TEXTS = 2048
 _MAX_EMBEDDED_CHARS = 32_768
 _MAX_PROMPT_CHARS = 1_000_000
+# An unset field reads as 0 or "" like a set one; only its presence tells the two apart.
+_OPTIONAL: tuple[Any, ...] = tuple(
+    field.name for field in GenerateOptions.desc().fields if field.presence.name == "EXPLICIT"
+)
+_RANGES = {"top_p": (0, 1), "presence_penalty": (-2, 2), "frequency_penalty": (-2, 2)}
 MAX_TOP_K = 100
 MAX_REFLECTIONS = 10
 
@@ -41,40 +48,43 @@ def conversation(request: GenerateContentRequest) -> tuple[Message, ...]:
 
 
 def task_of(messages: tuple[Message, ...], knowledge: str, options: GenerateOptions | None) -> Task:
-    """What a model is asked to write. Raises `invalid_request` where an option is out of its range."""
+    """What a model is asked to write. Raises `invalid_request` where an option is out of its range.
+
+    Options with presence are said only where the caller sent them, and 0 is a value then; the others are not said where
+    they are 0 or empty.
+    """
     options = options or GenerateOptions()
     if options.max_tokens < 0:
         raise invalid("options.max_tokens: must not be negative")
     _within("options.temperature", options.temperature, 0, 2)
-    _within("options.top_p", options.top_p, 0, 1)
-    _within("options.presence_penalty", options.presence_penalty, -2, 2)
-    _within("options.frequency_penalty", options.frequency_penalty, -2, 2)
-    if options.response_format not in (None, "", "text", "json_object"):
+    said = {name: getattr(options, name) for name in _OPTIONAL if options.has_field(name)}
+    for name, (least, most) in _RANGES.items():
+        if name in said:
+            said[name] = _rounded(_within(f"options.{name}", said[name], least, most))
+    response_format = said.pop("response_format", "")
+    if response_format not in ("", "text", "json_object"):
         raise invalid("options.response_format: is none of text, json_object")
     return Task(
         messages=messages,
         knowledge=knowledge,
         model=options.model,
         max_tokens=options.max_tokens,
-        # The field has no presence: 0 and "not said" are the same on the wire.
         temperature=_rounded(options.temperature) or None,
-        top_p=_rounded(options.top_p),
-        seed=options.seed,
-        presence_penalty=_rounded(options.presence_penalty),
-        frequency_penalty=_rounded(options.frequency_penalty),
-        stop=tuple(options.stop),
-        json=options.response_format == "json_object",
+        stop=tuple(filter(None, options.stop)),
+        json=response_format == "json_object",
+        **said,
     )
 
 
-def _within(name: str, value: float | None, least: float, most: float) -> None:
-    if value is not None and not least <= value <= most:
+def _within(name: str, value: float, least: float, most: float) -> float:
+    if not least <= value <= most:
         raise invalid(f"{name}: must be from {least} to {most}")
+    return value
 
 
-def _rounded(value: float | None) -> float | None:
+def _rounded(value: float) -> float:
     """A 32-bit float as the caller wrote it: 0.7 instead of 0.699999988."""
-    return None if value is None else float(f"{value:.7g}")
+    return float(f"{value:.7g}")
 
 
 def embedding_texts(request: EmbedRequest) -> list[str]:

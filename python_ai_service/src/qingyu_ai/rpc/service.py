@@ -43,7 +43,7 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     StoryContextStats,
     TokenUsage,
 )
-from qingyu_ai.generation import Message, Task, Usage, Writer, complete, empty_answer
+from qingyu_ai.generation import Message, SignsOfLife, Task, Usage, Writer, check_end, complete
 from qingyu_ai.health import Health
 from qingyu_ai.knowledge.context import gather_context
 from qingyu_ai.knowledge.knowledge import Facts, Knowledge
@@ -111,12 +111,15 @@ class Service(AIService):
         self, request: GenerateContentRequest, ctx: Context
     ) -> AsyncGenerator[GenerateContentChunk]:
         has_text = False
+        signs = SignsOfLife()
         task, knowledge = await self._task(request, ctx)
         async with aclosing(self._model.stream(task)) as pieces:
             async for piece in pieces:
                 has_text = has_text or bool(piece.text.strip())
-                if piece.finish_reason and not has_text:
-                    raise empty_answer(piece.finish_reason)
+                if piece.finish_reason:
+                    check_end(piece.finish_reason, has_text=has_text)
+                elif not piece.text and not signs.is_due():
+                    continue
                 yield GenerateContentChunk(
                     delta=piece.text,
                     model=piece.model,

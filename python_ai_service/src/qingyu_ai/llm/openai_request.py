@@ -1,0 +1,73 @@
+"""What is asked of OpenAI and of services with its API."""
+
+from dataclasses import replace
+from typing import Any
+
+from qingyu_ai.errors import Reason
+from qingyu_ai.generation import Message, Task
+from qingyu_ai.llm.prompts import ONE_JSON_OBJECT, with_knowledge
+from qingyu_ai.llm.provider_errors import RefusedError
+
+_REASONING = ("o1", "o3", "o4", "gpt-5")
+_OTHER_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+# A request says the same without them: how the answer comes, and a temperature, which the gateway always sends.
+_FREE = frozenset({"stream", "stream_options", "temperature"})
+
+
+def request_body(task: Task, model: str, left_out: frozenset[str]) -> dict[str, Any]:
+    """The body of a chat completion. What is not said is not sent: each model has defaults of its own.
+
+    Args:
+        task: What is to be written.
+        model: The model's name.
+        left_out: Parameters that the model does not take. A limit is sent under its other name then; JSON is asked for
+            in words.
+    """
+    # OpenAI's reasoning models have another name for the limit, and no temperature, which the gateway always sends.
+    reasons = model.startswith(_REASONING)
+    names = list(_OTHER_LIMIT)[::-1] if reasons else list(_OTHER_LIMIT)
+    limit = next((name for name in names if name not in left_out), None)
+    if task.json and "response_format" in left_out:
+        task = replace(task, messages=(Message("system", ONE_JSON_OBJECT), *task.messages))
+    said = {
+        "stream": True,
+        "stream_options": None if "stream" in left_out else {"include_usage": True},
+        "temperature": None if reasons else task.temperature,
+        "top_p": task.top_p,
+        "seed": task.seed,
+        "presence_penalty": task.presence_penalty,
+        "frequency_penalty": task.frequency_penalty,
+        "stop": list(task.stop) or None,
+        "response_format": {"type": "json_object"} if task.json else None,
+        **({limit: task.max_tokens or None} if limit else {}),
+    }
+    return {
+        "model": model,
+        "messages": [_message(message) for message in with_knowledge(task)],
+        **{name: value for name, value in said.items() if value is not None and name not in left_out},
+    }
+
+
+def left_out_after(refusal: RefusedError, task: Task, left_out: frozenset[str]) -> frozenset[str]:
+    """What to leave out when the model is asked again. Raises the refusal where it would be another request then."""
+    name = refusal.parameter
+    if name in _FREE or name == "response_format":
+        return left_out | {name}
+    if name in _OTHER_LIMIT:
+        # A model that cannot write as much keeps within the limit by itself.
+        is_about_context = refusal.reason is Reason.CONTEXT_LENGTH_EXCEEDED
+        if refusal.is_too_large and (task.is_own_limit or not is_about_context):
+            return left_out | _OTHER_LIMIT.keys()
+        if not refusal.is_too_large and _OTHER_LIMIT[name] not in left_out:
+            return left_out | {name}
+    raise refusal
+
+
+def lasting(left_out: frozenset[str]) -> frozenset[str]:
+    """What a model will refuse again: a limit that was too large says nothing about the next one."""
+    return left_out - _OTHER_LIMIT.keys() if _OTHER_LIMIT.keys() <= left_out else left_out
+
+
+def _message(message: Message) -> dict[str, str]:
+    name = {"name": message.name} if message.name else {}
+    return {"role": message.role, "content": message.content, **name}
