@@ -128,7 +128,10 @@ def test_only_credentials_are_required() -> None:
         assert services[name]["environment"]["ENVIRONMENT"] == "production"
 
 
-@pytest.mark.parametrize("variables", [DEVELOPMENT, dict.fromkeys(REQUIRED, "given")])
+@pytest.mark.parametrize(
+    "variables",
+    [DEVELOPMENT, {**dict.fromkeys(REQUIRED, "given"), "ANTHROPIC_API_KEY": "given", "EMBEDDING_PROVIDER": "embedded"}],
+)
 def test_the_service_can_use_its_settings(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_from(services_with(variables)["python-ai-service"]["environment"], monkeypatch)
     assert settings.service_host == "0.0.0.0"  # noqa: S104 - in a container
@@ -347,6 +350,7 @@ def test_the_pods_settings_are_known_and_its_secrets_apart(container: Object) ->
 
 def test_the_pod_does_not_start_until_its_secret_is_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, secret = KUBERNETES["ConfigMap"]["data"], KUBERNETES["Secret"]["stringData"]
-    with pytest.raises(SettingsError, match="PYTHON_AI_TOKEN"):
+    with pytest.raises(SettingsError, match=r"PYTHON_AI_TOKEN.*OPENAI_API_KEY"):
         settings_from(plain | secret, monkeypatch)
-    assert settings_from(plain | secret | {"PYTHON_AI_TOKEN": "given"}, monkeypatch).redis_port == 6379
+    filled = {"PYTHON_AI_TOKEN": "given", "OPENAI_API_KEY": "given"}
+    assert settings_from(plain | secret | filled, monkeypatch).redis_port == 6379

@@ -285,7 +285,8 @@ def test_a_wrong_file_is_named_and_nothing_is_indexed(
 
 
 def test_outside_development_the_tenant_must_be_named(tmp_path: Path) -> None:
-    place = Place({"ENVIRONMENT": "production", "PYTHON_AI_TOKEN": "t"}, tmp_path)
+    by_name = {"DEFAULT_LLM_PROVIDER": "embedded", "EMBEDDING_PROVIDER": "embedded"}
+    place = Place({"ENVIRONMENT": "production", "PYTHON_AI_TOKEN": "t", **by_name}, tmp_path)
     [file, *_] = write_files(place)
     refused = place.run("index", "--project", "p", file)
     assert (refused.returncode, refused.stderr.partition(":")[0]) == (2, "--tenant")

@@ -16,7 +16,7 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import GenerateContentRequest, Health
 from qingyu_ai.health import Report
 from qingyu_ai.http_api import http_api
 from qingyu_ai.server import _ask, _run, _server
-from tests.providers import openai_says, provider, silent
+from tests.providers import provider, silent
 from tests.running import Running, free_port, running, starting
 
 pytestmark = pytest.mark.anyio
@@ -171,7 +171,8 @@ def test_nested_groups_in_binary_are_refused(service: Running) -> None:
 
 
 async def test_outside_development_only_the_token_opens() -> None:
-    with running(ENVIRONMENT="production", PYTHON_AI_TOKEN="right") as service, provider(openai_says("x")):
+    by_name = {"DEFAULT_LLM_PROVIDER": "embedded", "EMBEDDING_PROVIDER": "embedded"}
+    with running(ENVIRONMENT="production", PYTHON_AI_TOKEN="right", **by_name) as service:
         async with service.client(ProtocolType.GRPC_WEB) as client:
             request = GenerateContentRequest(prompt="x")
             for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "right"}):

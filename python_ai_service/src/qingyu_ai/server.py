@@ -21,6 +21,8 @@ from qingyu_ai.rpc.codecs import codecs
 from qingyu_ai.rpc.guard import Guard
 from qingyu_ai.rpc.plain_grpc import grpc_server
 from qingyu_ai.settings import Settings
+from qingyu_ai.settings_fit import remarks
+from qingyu_ai.settings_names import mistaken_names
 from qingyu_ai.telemetry.log import event, log_loop_failures
 
 _log = logging.getLogger(__name__)
@@ -142,3 +144,5 @@ def _announce(settings: Settings) -> None:
     told = {name: port for name, port in ports.items() if port}
     writes = {"writes": settings.llm_provider, "embeds": settings.embedding_provider}
     event(_log, logging.INFO, "listening", host=settings.service_host, **told, **writes)
+    for remark in (*remarks(settings), *mistaken_names(Settings)):
+        event(_log, logging.WARNING, str(remark))

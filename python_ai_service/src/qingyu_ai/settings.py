@@ -1,10 +1,39 @@
 """The service's settings, from the environment and `.env`."""
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from qingyu_ai.settings_fit import misfits
+from qingyu_ai.settings_names import mistaken_names
+
+
+def _host(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", value) or re.fullmatch(r"[^:]*:[0-9]+", value):
+        raise ValueError("must be a host's name or address, without scheme and port")
+    return value
+
+
+def _key(value: SecretStr) -> SecretStr:
+    """What fits into a header; the end of the line that a file of secrets ends with is no part of it."""
+    key = value.get_secret_value().strip()
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise ValueError("must be visible ASCII characters")
+    return SecretStr(key)
+
+
+def _knowledge_uri(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s@]+|(?!\w+://).+\.db", value):
+        raise ValueError(
+            "must be a server's URL, such as http://milvus:19530 (its user is MILVUS_USER), or a file that ends in .db"
+        )
+    return value
+
+
+Host = Annotated[str, AfterValidator(_host)]
+Key = Annotated[SecretStr, AfterValidator(_key)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
 Seconds = Annotated[int, Field(ge=0, le=3600)]
@@ -25,31 +54,39 @@ class Settings(BaseSettings):
         env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
 
-    environment: str = Field("development", description="Where this runs. Only `development` may be without a token.")
+    environment: str = Field(
+        "development",
+        pattern=r"^[a-z][a-z0-9-]{0,62}$",
+        description="Where this runs. Only `development` may be without a token, and write and embed by what is "
+        "embedded without being told to.",
+    )
     service_host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     service_port: Port = Field(8000, description="Port of the HTTP side: health.")
     grpc_port: Port = Field(50052, description="Port of AIService over Connect and gRPC-Web.")
     plain_grpc_port: Port | None = Field(
         None, description="Port of AIService over plain gRPC, for callers who speak nothing else."
     )
-    python_ai_token: SecretStr | None = Field(
-        None, min_length=1, description="The bearer token that callers must send. Required outside development."
+    python_ai_token: Key | None = Field(
+        None, description="The bearer token that callers must send. Required outside development."
     )
-    openai_api_key: SecretStr | None = Field(None, description="Key of OpenAI or of a compatible service.")
+    openai_api_key: Key | None = Field(None, description="Key of OpenAI or of a compatible service.")
     openai_base_url: Url = Field(
         "https://api.openai.com/v1",
         description="OpenAI's address, or that of vLLM, Ollama, DeepSeek, GLM.",
     )
     openai_model: str = Field("gpt-4-turbo-preview", description="For callers who name no model of OpenAI's.")
-    anthropic_api_key: SecretStr | None = Field(None, description="Anthropic's key.")
+    anthropic_api_key: Key | None = Field(None, description="Anthropic's key.")
     anthropic_base_url: Url = Field("https://api.anthropic.com", description="Anthropic's address.")
     anthropic_model: str = Field("claude-sonnet-4-6", description="For callers who name no model of Anthropic's.")
     default_llm_provider: Literal["openai", "anthropic", "embedded"] | None = Field(
         None,
-        description="Who writes; unset: the first of openai and anthropic that has a key, else the embedded writer.",
+        description="Who writes; unset: the first of openai and anthropic that has a key, else, in development only, "
+        "the embedded writer, which knows canned sentences.",
     )
     embedding_provider: Literal["embedded", "openai", "local"] = Field(
-        "embedded", description="Who embeds; `local` needs the extra of that name (sentence-transformers)."
+        "embedded",
+        description="Who embeds; required outside development. `embedded` is hashed n-grams, `local` needs the extra "
+        "of that name (sentence-transformers).",
     )
     embedding_model_name: str = Field(
         "BAAI/bge-large-zh-v1.5", description="The model of the providers openai and local."
@@ -57,8 +94,8 @@ class Settings(BaseSettings):
     embedding_base_url: Url | None = Field(
         None, description="Where the provider openai embeds, where that is not OPENAI_BASE_URL."
     )
-    embedding_api_key: SecretStr | None = Field(
-        None, description="The key for embeddings, where that is not OPENAI_API_KEY."
+    embedding_api_key: Key | None = Field(
+        None, description="The key for embeddings, where that is not OPENAI_API_KEY; required at another address."
     )
     embedding_query_prefix: str | None = Field(
         None, description="What a question begins with; unset: known for the e5 and bge families, else nothing."
@@ -66,11 +103,12 @@ class Settings(BaseSettings):
     embedding_passage_prefix: str | None = Field(
         None, description="What a passage begins with; unset: known for the e5 and bge families, else nothing."
     )
-    milvus_host: str | None = Field(None, description="Host of a Milvus server.")
+    milvus_host: Host | None = Field(None, description="Host of a Milvus server.")
     milvus_port: Port = Field(19530, description="Port of that Milvus server.")
-    milvus_uri: str | None = Field(
+    milvus_uri: Annotated[str, AfterValidator(_knowledge_uri)] | None = Field(
         None,
-        description="A Milvus server's URL, or a local file for Milvus Lite; unset: the host, else `data/milvus.db`.",
+        description="A Milvus server's URL, or a local file for Milvus Lite that ends in .db; unset: the host, else "
+        "`data/milvus.db`.",
     )
     milvus_secure: bool = Field(False, description="TLS to MILVUS_HOST; in MILVUS_URI it is https.")
     milvus_user: str | None = Field(None, description="User of that Milvus server.")
@@ -80,7 +118,7 @@ class Settings(BaseSettings):
     milvus_collection_name: str = Field(
         "qingyu_knowledge", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$", description="The knowledge base's collection."
     )
-    redis_host: str | None = Field(None, description="Host of a Redis that caches embeddings; unset: no cache.")
+    redis_host: Host | None = Field(None, description="Host of a Redis that caches embeddings; unset: no cache.")
     redis_port: Port = Field(6379, description="Port of that Redis.")
     redis_username: str | None = Field(None, description="User of that Redis; unset: its default user.")
     redis_password: SecretStr | None = Field(None, description="Password of that Redis.")
@@ -109,8 +147,15 @@ class Settings(BaseSettings):
         """Where the knowledge base is: a URL, or the path of a local file."""
         if self.milvus_uri:
             return self.milvus_uri
-        scheme = "https" if self.milvus_secure else "http"
-        return f"{scheme}://{self.milvus_host}:{self.milvus_port}" if self.milvus_host else "data/milvus.db"
+        if not self.milvus_host:
+            return "data/milvus.db"
+        host = f"[{self.milvus_host}]" if ":" in self.milvus_host else self.milvus_host
+        return f"{'https' if self.milvus_secure else 'http'}://{host}:{self.milvus_port}"
+
+    @property
+    def knowledge_is_a_file(self) -> bool:
+        """Whether it is Milvus Lite's, which one process has open and no other machine sees."""
+        return self.knowledge_uri.endswith(".db")
 
     @property
     def knowledge_token(self) -> str:
@@ -139,37 +184,30 @@ class Settings(BaseSettings):
             return "openai"
         return "anthropic" if self.anthropic_api_key else "embedded"
 
-    @model_validator(mode="after")
-    def _fit_together(self) -> Self:
-        problems = []
-        if not self.is_development and not self.python_ai_token:
-            problems.append("PYTHON_AI_TOKEN: is required where ENVIRONMENT is not development")
-        if self.default_llm_provider == "openai" and not self.openai_api_key:
-            problems.append("OPENAI_API_KEY: is required by DEFAULT_LLM_PROVIDER=openai")
-        if self.default_llm_provider == "anthropic" and not self.anthropic_api_key:
-            problems.append("ANTHROPIC_API_KEY: is required by DEFAULT_LLM_PROVIDER=anthropic")
-        if self.embedding_provider == "openai" and not self.embedding_key:
-            problems.append("OPENAI_API_KEY, EMBEDDING_API_KEY: one is required by EMBEDDING_PROVIDER=openai")
-        ports = [port for port in (self.service_port, self.grpc_port, self.plain_grpc_port) if port]
-        if len(set(ports)) < len(ports):
-            problems.append("SERVICE_PORT, GRPC_PORT, PLAIN_GRPC_PORT: must differ")
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_problems_at_once(cls, values: dict[str, Any], read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Also how the settings fit together is judged, by those that can be read."""
+        given = {name: value for name, value in values.items() if not (isinstance(value, str) and not value.strip())}
+        wrong: dict[str, str] = {}
+        try:
+            settings = read(given)
+        except ValidationError as error:
+            wrong = {str(problem["loc"][0]): problem["msg"].removeprefix("Value error, ") for problem in error.errors()}
+            settings = read({name: value for name, value in given.items() if name not in wrong})
+        problems = [f"{name.upper()}: {message}" for name, message in wrong.items()]
+        names = {name.upper() for name in wrong}
+        problems += [str(misfit) for misfit in misfits(settings) if not names & misfit.of]
         if problems:
-            raise ValueError("\n".join(problems))
-        return self
+            raise SettingsError(problems)
+        return settings
 
 
 def load_settings() -> Settings:
     """Reads the settings. Raises `SettingsError` with every problem at once."""
     try:
         return Settings()
-    except ValidationError as error:
-        raise SettingsError(
-            [line for problem in error.errors() for line in _lines(problem["loc"], problem["msg"])]
-        ) from None
-
-
-def _lines(location: tuple[int | str, ...], message: str) -> list[str]:
-    message = message.removeprefix("Value error, ")
-    if not location:
-        return message.split("\n")
-    return [f"{str(location[0]).upper()}: {message}"]
+    except UnicodeDecodeError:
+        raise SettingsError([".env: is not UTF-8"]) from None
+    except SettingsError as error:
+        raise SettingsError([*error.problems, *(str(name) for name in mistaken_names(Settings))]) from None
