@@ -17,7 +17,7 @@ export class PythonError extends Error {}
 
 /**
  * Makes the service's virtual environment where there is none that fits the lock file: half a minute, once. Throws
- * `PythonError` where there is no Python of at least 3.11, or the packages cannot be installed.
+ * `PythonError` where no Python is new enough, or the packages cannot be installed.
  */
 export function ensureEnvironment(): void {
   const lockFile = join(serviceFolder, "requirements-dev.txt");
@@ -35,12 +35,29 @@ export function ensureEnvironment(): void {
   writeFileSync(stampFile, madeFrom);
 }
 
-function findPython(): string {
-  const isNewEnough = "import sys; sys.exit(sys.version_info < (3, 11))";
-  const names = [process.env.PYTHON, "python3", "python3.13", "python3.12", "python3.11"];
-  const found = names.find((name) => name && spawnSync(name, ["-c", isNewEnough], { stdio: "ignore" }).status === 0);
-  if (!found) throw new PythonError("The Python service needs Python 3.11 or newer; set PYTHON to where it is.");
-  return found;
+/**
+ * A Python that is new enough: the named one, else the first of the usual names. Throws `PythonError` with the versions
+ * that were found where there is none.
+ */
+export function findPython(named = process.env.PYTHON): string {
+  const seen: string[] = [];
+  for (const name of named ? [named] : ["python3", "python3.14", "python3.13", "python3.12", "python3.11"]) {
+    const version = versionOf(name);
+    const [major = 0, minor = 0] = version.split(".").map(Number);
+    if (major > 3 || (major === 3 && minor >= 11)) return name;
+    if (version) seen.push(`${name} is ${version}`);
+  }
+  const found = seen.join(", ") || `${named ?? "python3"} is not there`;
+  throw new PythonError(
+    `The Python service needs Python 3.11 or newer; ${found}. Set PYTHON to a newer one, such as PYTHON=python3.12.`,
+  );
+}
+
+/** Such as 3.11.7; blank where it is no Python. */
+function versionOf(program: string): string {
+  const print = "import sys; sys.stdout.write('%d.%d.%d' % sys.version_info[:3])";
+  const { stdout, status } = spawnSync(program, ["-c", print], { encoding: "utf8" });
+  return status === 0 && /^\d+\.\d+\.\d+$/.test(stdout) ? stdout : "";
 }
 
 function run(program: string, args: readonly string[]): void {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseEnv } from "node:util";
+import { isTaken } from "./ports.ts";
 import { ensureEnvironment, PythonError, python } from "./python-environment.ts";
 
 export interface RunningPythonService {
@@ -13,27 +14,41 @@ export interface RunningPythonService {
 }
 
 /**
- * The Python service with the settings of the environment and `.env`, once it is ready. Throws `PythonError` where it
- * cannot be started; it has said why on the terminal.
+ * The Python service with the settings of the environment and `.env`, once it is ready. Throws `PythonError` where its
+ * ports are somebody else's, or it cannot be started; then it has said why on the terminal.
  */
 export async function startPythonService(): Promise<RunningPythonService> {
   ensureEnvironment();
   const settings = { ...(existsSync(".env") ? parseEnv(readFileSync(".env", "utf8")) : {}), ...process.env };
+  const httpPort = Number(settings.SERVICE_PORT || 8000);
+  const rpcPort = Number(settings.GRPC_PORT || 50_052);
+  // Whoever listens there would answer in the place of the service that is started here.
+  for (const [name, port] of Object.entries({ SERVICE_PORT: httpPort, GRPC_PORT: rpcPort })) {
+    // What is no port is the service's to refuse.
+    if (port > 0 && port < 65_536 && (await isTaken(port))) {
+      throw new PythonError(
+        `Port ${port} (${name}) of 127.0.0.1 is taken, so what answers there is not the service that this command ` +
+          `starts. Stop it, or set ${name} to another port.`,
+      );
+    }
+  }
   const service = spawn(python, ["-m", "qingyu_ai"], { stdio: ["ignore", "inherit", "inherit"] });
   const exited = once(service, "exit");
-  const health = `http://127.0.0.1:${settings.SERVICE_PORT || 8000}/api/v1/health/ready`;
-  while (!(await isReady(health))) {
+  const health = `http://127.0.0.1:${httpPort}/api/v1/health/ready`;
+  for (let answered = false; !answered; ) {
+    answered = await isReady(health);
+    // Looked at after the answer: a service that has ended did not give it.
     if (service.exitCode !== null || service.signalCode !== null) {
       throw new PythonError("The Python service did not start; it said why above.");
     }
-    await pause(100);
+    if (!answered) await pause(100);
   }
   let isWanted = true;
   void exited.then(() => {
     if (isWanted) console.log("The Python service has stopped by itself; the gateway goes on without it.");
   });
   return {
-    url: `http://127.0.0.1:${settings.GRPC_PORT || 50052}`,
+    url: `http://127.0.0.1:${rpcPort}`,
     async close() {
       isWanted = false;
       service.kill("SIGTERM");
