@@ -98,6 +98,8 @@ def test_wrong_settings_end_the_process_with_one_line_each() -> None:
         ({"MILVUS_HOST": "fd00::1"}, "http://[fd00::1]:19530"),
         ({"MILVUS_URI": "https://milvus.example.com"}, "https://milvus.example.com"),
         ({"MILVUS_URI": "/data/a.db"}, "/data/a.db"),
+        ({"MILVUS_URI": "a.db"}, "a.db"),
+        ({"MILVUS_URI": "data/knowledge"}, "data/knowledge"),
     ],
 )
 def test_where_the_knowledge_base_is(monkeypatch: pytest.MonkeyPatch, given: dict[str, str], uri: str) -> None:
@@ -152,8 +154,7 @@ NO_MODEL = (
 )
 NO_EMBEDDER = f"EMBEDDING_PROVIDER: is required {NOT_DEVELOPMENT}: openai, local, or embedded for hashed n-grams"
 NO_URI = (
-    "MILVUS_URI: must be a server's URL, such as http://milvus:19530 (its user is MILVUS_USER), or a file that ends in "
-    ".db"
+    "MILVUS_URI: must be a server's URL, such as http://milvus:19530 (its user is MILVUS_USER), or a path with a slash"
 )
 
 
@@ -213,6 +214,8 @@ def test_complete_production_settings_start() -> None:
         ),
         ({"MILVUS_URI": "http://milvus:1"}, ["MILVUS_URI, MILVUS_HOST: only one of them may be set"]),
         ({"MILVUS_URI": "milvus:19530", "MILVUS_HOST": ""}, [NO_URI]),
+        ({"MILVUS_URI": "milvus", "MILVUS_HOST": ""}, [NO_URI]),
+        ({"MILVUS_URI": "milvus:19530/novels", "MILVUS_HOST": ""}, [NO_URI]),
         ({"MILVUS_URI": "tcp://milvus:19530", "MILVUS_HOST": ""}, [NO_URI]),
         ({"MILVUS_URI": "http://user:word@milvus", "MILVUS_HOST": ""}, [NO_URI]),
         (
@@ -257,7 +260,7 @@ def test_nothing_stands_in_outside_development_unless_asked_to() -> None:
     asked = {"DEFAULT_LLM_PROVIDER": "embedded", "EMBEDDING_PROVIDER": "embedded"}
     with running(ENVIRONMENT="staging", PYTHON_AI_TOKEN="t", **asked) as service:
         service.wait_for("the embedded writer answers, with canned sentences; no language model is asked")
-        service.wait_for("MILVUS_URI: the knowledge base is a local file, which no other replica sees")
+        service.wait_for("MILVUS_URI: the knowledge base is in local files, which no other replica sees")
 
 
 def test_in_development_what_does_nothing_is_only_said() -> None:

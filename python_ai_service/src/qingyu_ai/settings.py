@@ -25,9 +25,11 @@ def _key(value: SecretStr) -> SecretStr:
 
 
 def _knowledge_uri(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s@]+|(?!\w+://).+\.db", value):
+    is_url = re.fullmatch(r"https?://[^\s@]+", value)
+    is_path = re.search(r"/|\.db$", value) and not re.match(r"\w+://|[^/]+:\d+", value)
+    if not (is_url or is_path):
         raise ValueError(
-            "must be a server's URL, such as http://milvus:19530 (its user is MILVUS_USER), or a file that ends in .db"
+            "must be a server's URL, such as http://milvus:19530 (its user is MILVUS_USER), or a path with a slash"
         )
     return value
 
@@ -107,8 +109,7 @@ class Settings(BaseSettings):
     milvus_port: Port = Field(19530, description="Port of that Milvus server.")
     milvus_uri: Annotated[str, AfterValidator(_knowledge_uri)] | None = Field(
         None,
-        description="A Milvus server's URL, or a local file for Milvus Lite that ends in .db; unset: the host, else "
-        "`data/milvus.db`.",
+        description="A Milvus server's URL, or a local file for Milvus Lite; unset: the host, else `data/milvus.db`.",
     )
     milvus_secure: bool = Field(False, description="TLS to MILVUS_HOST; in MILVUS_URI it is https.")
     milvus_user: str | None = Field(None, description="User of that Milvus server.")
@@ -154,8 +155,8 @@ class Settings(BaseSettings):
 
     @property
     def knowledge_is_a_file(self) -> bool:
-        """Whether it is Milvus Lite's, which one process has open and no other machine sees."""
-        return self.knowledge_uri.endswith(".db")
+        """Whether it is in local files, which one process has open and no other machine sees."""
+        return not self.knowledge_uri.startswith(("http://", "https://"))
 
     @property
     def knowledge_token(self) -> str:

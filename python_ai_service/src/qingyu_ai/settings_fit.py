@@ -51,7 +51,7 @@ def remarks(settings: Settings) -> list[Misfit]:
         message = "the embedded writer answers, with canned sentences; no language model is asked"
         found.append(Misfit("DEFAULT_LLM_PROVIDER", message))
     if settings.knowledge_is_a_file and not settings.is_development:
-        message = "the knowledge base is a local file, which no other replica sees"
+        message = "the knowledge base is in local files, which no other replica sees"
         found.append(Misfit("MILVUS_URI" if settings.milvus_uri else "MILVUS_HOST, MILVUS_URI", message))
     return found
 
