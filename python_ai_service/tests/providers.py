@@ -107,6 +107,20 @@ def openai_says(text: str, finish_reason: str | None = "stop", *, done: bool = T
     return answer
 
 
+def anthropic_says(text: str, stop_reason: str = "end_turn") -> Callable[[Handler], None]:
+    """A streamed message of one piece."""
+    start = {"id": "m", "type": "message", "role": "assistant", "model": "claude-x", "content": []}
+    items: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {**start, "usage": {"input_tokens": 5, "output_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": stop_reason}, "usage": {"output_tokens": 9}},
+        {"type": "message_stop"},
+    ]
+    return lambda handler: handler.send(200, "text/event-stream", events(*items, named=True))
+
+
 def fails(status: int, code: str = "", **headers: str) -> Callable[[Handler], None]:
     """An error as OpenAI words it, with texts that nobody may pass on."""
 

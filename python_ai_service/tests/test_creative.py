@@ -9,22 +9,31 @@ from protobuf import Message
 
 from qingyu_ai.creative.author import Brief
 from qingyu_ai.creative.embedded_author import EmbeddedAuthor
+from qingyu_ai.creative.mending import mend_characters, mend_outline, mend_plot
 from qingyu_ai.creative.rules import characters_problems, outline_problems, plot_problems, report_problems
+from qingyu_ai.creative.schema import schema_of
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     AgentExecutionRequest,
+    Alliance,
     ChapterData,
     CharacterData,
     CharactersData,
     CharactersRequest,
+    Conflict,
+    ConflictData,
     CreativeWorkflowRequest,
     DiagnosticIssue,
     DiagnosticReportData,
     GenerateOptions,
+    KeyPlotPoints,
+    Mentorship,
     OutlineData,
     OutlineRequest,
     PlotData,
     PlotRequest,
     PlotThread,
+    RelationshipData,
+    RelationshipNetwork,
     StoryArc,
     StoryContextRequest,
     TimelineEventData,
@@ -111,6 +120,44 @@ OUTLINE = OutlineData(title="t", chapters=[chapter(1), chapter(2)])
             ),
             ["timelineEvents[0].title: ", "timelineEvents[0].chapterId: chapter 9", "plotThreads[0].events: event f"],
         ),
+        (
+            characters_problems(
+                CharactersData(
+                    characters=[
+                        CharacterData(
+                            character_id="a",
+                            name="b",
+                            first_appearance=9,
+                            relationships=[RelationshipData(character="x")],
+                        )
+                    ],
+                    relationship_network=RelationshipNetwork(
+                        alliances=[Alliance(members=["a", "y"])],
+                        conflicts=[Conflict(parties=["B ", "z"])],
+                        mentorships=[Mentorship(mentor="a", student="")],
+                    ),
+                ),
+                OUTLINE,
+            ),
+            [
+                "characters[0].firstAppearance: chapter 9",
+                "characters[0].relationships: character x",
+                "relationshipNetwork.alliances: character y",
+                "relationshipNetwork.conflicts: character z",
+                "relationshipNetwork.mentorships: character ",
+            ],
+        ),
+        (
+            plot_problems(
+                PlotData(
+                    timeline_events=[TimelineEventData(event_id="e", title="t")],
+                    conflicts=[ConflictData(parties=["命运"], escalation_events=["e", "g"])],
+                ),
+                OUTLINE,
+            ),
+            ["conflicts[0].escalationEvents: event g"],
+        ),
+        (outline_problems(OutlineData(title="t", chapters=[chapter(1, "", "")] * 5_000)), ["chapters["] * 100),
         (report_problems(DiagnosticReportData(passed=False, quality_score=101)), ["qualityScore: ", "issues: "]),
         (outline_problems(OUTLINE), []),
         (report_problems(DiagnosticReportData(passed=True, quality_score=90)), []),
@@ -119,6 +166,77 @@ OUTLINE = OutlineData(title="t", chapters=[chapter(1), chapter(2)])
 def test_rules_name_the_field(problems: list[str], says: list[str]) -> None:
     assert len(problems) == len(says)
     assert all(problem.startswith(text) for problem, text in zip(problems, says, strict=True))
+
+
+def test_an_outline_is_mended() -> None:
+    unnumbered = OutlineData(title="t", chapters=[chapter(0), chapter(0)], story_arc=StoryArc(setup=[1], climax=[2, 3]))
+    mend_outline(unnumbered)
+    assert [each.chapter_id for each in unnumbered.chapters] == [1, 2]
+    assert unnumbered.story_arc == StoryArc(setup=[1], climax=[2])
+    half = OutlineData(title="t", chapters=[chapter(0), chapter(2)])
+    mend_outline(half)
+    assert outline_problems(half) == ["chapters: each needs a chapterId of its own, from 1"]
+
+
+def test_characters_are_mended() -> None:
+    people = CharactersData(
+        characters=[
+            CharacterData(name="林青羽", first_appearance=9, chapters_involved=[9, 2, 1]),
+            CharacterData(
+                name="顾长风",
+                first_appearance=1,
+                relationships=[RelationshipData(character=who) for who in ("林青羽", " character-1", "父亲", "")],
+            ),
+        ],
+        relationship_network=RelationshipNetwork(
+            alliances=[Alliance(members=["林青羽", "character-2", "师父"]), Alliance(members=["林青羽", "师父"])],
+            conflicts=[Conflict(parties=["林青羽", "顾长风"]), Conflict(parties=["命运", "顾长风"])],
+            mentorships=[
+                Mentorship(mentor="顾长风", student="林青羽"),
+                Mentorship(mentor="师父", student="林青羽"),
+                Mentorship(mentor="顾长风"),
+            ],
+        ),
+    )
+    mend_characters(people, OUTLINE)
+    first, second = people.characters
+    assert [first.character_id, second.character_id] == ["character-1", "character-2"]
+    assert (first.first_appearance, list(first.chapters_involved)) == (1, [2, 1])
+    assert second.first_appearance == 1
+    assert [each.character for each in second.relationships] == ["林青羽", " character-1"]
+    assert people.relationship_network == RelationshipNetwork(
+        alliances=[Alliance(members=["林青羽", "character-2"])],
+        conflicts=[Conflict(parties=["林青羽", "顾长风"])],
+        mentorships=[Mentorship(mentor="顾长风", student="林青羽")],
+    )
+    assert characters_problems(people, OUTLINE) == []
+
+
+def test_a_plot_is_mended() -> None:
+    plot = PlotData(
+        timeline_events=[TimelineEventData(title="相遇", chapter_id=1), TimelineEventData(title="决裂", chapter_id=9)],
+        plot_threads=[PlotThread(events=["event-1", "决裂", "归来"], starting_event="很久以前")],
+        conflicts=[ConflictData(parties=["命运"], escalation_events=["相遇", "x"])],
+        key_plot_points=KeyPlotPoints(climax="在雨中"),
+    )
+    mend_plot(plot, OUTLINE)
+    assert plot == PlotData(
+        timeline_events=[
+            TimelineEventData(event_id="event-1", title="相遇", chapter_id=1),
+            TimelineEventData(event_id="event-2", title="决裂"),
+        ],
+        plot_threads=[PlotThread(events=["event-1", "event-2"], starting_event="很久以前")],
+        conflicts=[ConflictData(parties=["命运"], escalation_events=["event-1"])],
+        key_plot_points=KeyPlotPoints(climax="在雨中"),
+    )
+    assert plot_problems(plot, OUTLINE) == []
+
+
+async def test_what_can_be_mended_is_not_asked_for_again() -> None:
+    outline = GOOD.replace("}]}", '}],"storyArc":{"climax":[7]}}')
+    with provider(openai_says(outline)) as model:
+        assert (await ask_outline(model)).story_arc == StoryArc()
+        assert len(model.bodies) == 1
 
 
 async def test_every_rpc_can_be_tried_without_a_model(service: Running) -> None:
@@ -204,30 +322,15 @@ async def test_a_models_outline_is_asked_for_by_its_schema() -> None:
         outline = await ask_outline(model)
         assert (outline.title, [chapter.title for chapter in outline.chapters]) == ("听雨", ["初遇"])
         [body] = model.bodies
-        assert body["response_format"] == {"type": "json_object"}
+        schema = schema_of(OutlineData)
+        assert body["response_format"] == {
+            "type": "json_schema",
+            "json_schema": {"name": "OutlineData", "strict": True, "schema": schema.schema},
+        }
         told = [message["content"] for message in body["messages"]]
         assert all(name in told[0] for name in ("JSON Schema", '"estimatedTotalWords"', '"storyArc"', '"cliffhanger"'))
         assert "genre: 武侠" in told[1]
         assert told[2] == TASK
-
-
-@pytest.mark.parametrize(
-    ("bad", "complaint"),
-    [
-        ("I cannot do that.", "It is no OutlineData: "),
-        ('{"title":1}', "It is no OutlineData: "),
-        ("{}", "title: is empty\nchapters: is empty"),
-        ('{"title":"t","chapters":[{"chapterId":1,"title":"a","summary":""}]}', "chapters[0].summary: is empty"),
-        ("[" * 3000, "It is no OutlineData: "),
-        ('{"chapters":' + "[" * 30_000 + "]" * 30_000 + "}", "It is no OutlineData: "),
-    ],
-)
-async def test_a_wrong_answer_is_repaired_once(bad: str, complaint: str) -> None:
-    with provider(openai_says(bad), openai_says(f"```json\n{GOOD}\n```")) as model:
-        assert (await ask_outline(model)).title == "听雨"
-        _, repair = model.bodies
-        assert repair["messages"][-2] == {"role": "assistant", "content": bad}
-        assert complaint in repair["messages"][-1]["content"]
 
 
 async def test_a_repair_costs_the_tokens_of_both_calls() -> None:

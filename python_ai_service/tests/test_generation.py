@@ -28,7 +28,7 @@ from qingyu_ai.llm.routed import RoutedModel
 from qingyu_ai.rpc.guard import CODES, Context, Guard
 from qingyu_ai.rpc.requests import conversation, task_of
 from qingyu_ai.settings import Settings
-from tests.providers import Handler, Provider, events, fails, openai_says, provider, silent
+from tests.providers import Handler, Provider, anthropic_says, events, fails, openai_says, provider, silent
 from tests.running import running
 
 pytestmark = pytest.mark.anyio
@@ -60,19 +60,6 @@ async def write(
 ) -> Completion:
     async with of(model) as language_model:
         return await complete(language_model, task)
-
-
-def anthropic_says(text: str, stop_reason: str = "end_turn") -> Callable[[Handler], None]:
-    start = {"id": "m", "type": "message", "role": "assistant", "model": "claude-x", "content": []}
-    items: list[dict[str, Any]] = [
-        {"type": "message_start", "message": {**start, "usage": {"input_tokens": 5, "output_tokens": 1}}},
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}},
-        {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": stop_reason}, "usage": {"output_tokens": 9}},
-        {"type": "message_stop"},
-    ]
-    return lambda handler: handler.send(200, "text/event-stream", events(*items, named=True))
 
 
 async def test_openai_is_asked_for_what_was_said_and_nothing_else() -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from qingyu_ai.errors import Reason, ServiceError
 
@@ -20,6 +20,14 @@ class Message:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A JSON Schema by the strict rules of structured outputs, and a name for it of letters and digits."""
+
+    name: str
+    schema: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What a model is asked to write. What is None, empty or 0 was not said: the model's own default holds.
@@ -33,6 +41,7 @@ class Task:
         temperature: 0.0 to 2.0.
         stop: The answer ends before the first of these.
         json: Whether the answer must be one JSON object.
+        schema: What that object must be like. The messages say it too, since not every model can be held to it.
     """
 
     messages: tuple[Message, ...]
@@ -47,6 +56,7 @@ class Task:
     frequency_penalty: float | None = None
     stop: tuple[str, ...] = ()
     json: bool = False
+    schema: Schema | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ import re
 from qingyu_ai.creative.author import Brief, M, Written
 from qingyu_ai.creative.rules import characters_problems, outline_problems, plot_problems
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
-    Alliance,
     BackgroundData,
     ChapterData,
     CharacterData,
@@ -17,6 +16,7 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     DiagnosticReportData,
     EventImpact,
     KeyPlotPoints,
+    Mentorship,
     OutlineData,
     PersonalityData,
     PlotData,
@@ -31,6 +31,7 @@ from qingyu_ai.tokens import HAN, pieces_of
 
 _TITLE_CHARS = 20
 _WORDS_PER_CHAPTER = 3000
+_LEADS = 10
 
 
 class EmbeddedAuthor:
@@ -116,13 +117,16 @@ class EmbeddedAuthor:
             )
             for index, (name, other, role, age) in enumerate(people, 1)
         ]
-        network = RelationshipNetwork(alliances=[Alliance(members=[hero])], conflicts=[Conflict(parties=[hero, rival])])
+        network = RelationshipNetwork(
+            conflicts=[Conflict(parties=[hero, rival])], mentorships=[Mentorship(mentor=rival, student=hero)]
+        )
         return _written(brief, CharactersData(characters=characters, relationship_network=network))
 
     async def plot(self, brief: Brief, outline: OutlineData, characters: CharactersData) -> Written[PlotData]:
         """One event for each chapter, on one thread."""
         say = _Language(brief.task)
-        names = [character.name for character in characters.characters] or list(_names(brief.task))
+        # Each takes part in each event: with all of a large cast that would be millions of names.
+        names = [character.name for character in characters.characters[:_LEADS]] or list(_names(brief.task))
         chapters = outline.chapters or [ChapterData(chapter_id=1, title=brief.task[:_TITLE_CHARS])]
         ids = [f"event-{number}" for number, _ in enumerate(chapters, 1)]
         kinds = ("铺垫", "冲突", "高潮", "转折", "结局")

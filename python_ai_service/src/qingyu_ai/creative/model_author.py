@@ -3,6 +3,7 @@
 from protobuf import Message as ProtoMessage
 
 from qingyu_ai.creative.author import Brief, Written
+from qingyu_ai.creative.mending import mend_characters, mend_outline, mend_plot
 from qingyu_ai.creative.rules import characters_problems, outline_problems, plot_problems, report_problems
 from qingyu_ai.creative.structured import write_structured
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import CharactersData, DiagnosticReportData, OutlineData, PlotData
@@ -34,19 +35,32 @@ class ModelAuthor:
 
     async def outline(self, brief: Brief) -> Written[OutlineData]:
         """One or two calls of the model, as all methods here."""
-        return await write_structured(self._model, _messages(_OUTLINE, brief), OutlineData, outline_problems)
+
+        def settle(written: OutlineData) -> list[str]:
+            mend_outline(written)
+            return outline_problems(written)
+
+        return await write_structured(self._model, _messages(_OUTLINE, brief), OutlineData, settle)
 
     async def characters(self, brief: Brief, outline: OutlineData) -> Written[CharactersData]:
         """See `Author`."""
         messages = _messages(_CHARACTERS, brief, outline=outline)
-        return await write_structured(
-            self._model, messages, CharactersData, lambda characters: characters_problems(characters, outline)
-        )
+
+        def settle(written: CharactersData) -> list[str]:
+            mend_characters(written, outline)
+            return characters_problems(written, outline)
+
+        return await write_structured(self._model, messages, CharactersData, settle)
 
     async def plot(self, brief: Brief, outline: OutlineData, characters: CharactersData) -> Written[PlotData]:
         """See `Author`."""
         messages = _messages(_PLOT, brief, outline=outline, characters=characters)
-        return await write_structured(self._model, messages, PlotData, lambda plot: plot_problems(plot, outline))
+
+        def settle(written: PlotData) -> list[str]:
+            mend_plot(written, outline)
+            return plot_problems(written, outline)
+
+        return await write_structured(self._model, messages, PlotData, settle)
 
     async def review(
         self, brief: Brief, outline: OutlineData, characters: CharactersData, plot: PlotData

@@ -15,22 +15,25 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     PlotData,
 )
 
+# What a correction is told of a review: more than a model heeds.
+_TOLD_ISSUES = 20
+_MAX_ISSUE_CHARS = 500
 _AGENTS = ("outline_agent", "character_agent", "plot_agent")
 
 
 @dataclass(slots=True)
 class _Run:
-    """What has been measured so far; times in seconds by step."""
+    """What has been measured so far; times in seconds by step. The tokens are unknown where one step's are."""
 
     execution_times: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    tokens: int = 0
+    tokens: list[int] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
 
     async def step(self, name: str, work: Awaitable[Written[M]]) -> M:
         started = time.perf_counter()
         written = await work
         self.execution_times[name] += time.perf_counter() - started
-        self.tokens += written.tokens
+        self.tokens.append(written.tokens)
         self.reasoning.append(f"{name}: written in {time.perf_counter() - started:.2f} s")
         return written.data
 
@@ -62,7 +65,7 @@ async def run_workflow(
             characters = await run.step("characters", author.characters(current, outline))
         plot = await run.step("plot", author.plot(current, outline, characters))
         report = await run.step("review", author.review(brief, outline, characters, plot))
-        run.reasoning += report.reasoning_chain
+        run.reasoning += report.reasoning_chain[:_TOLD_ISSUES]
     if report.passed:
         report.correction_strategy = "none"
     elif human_review:
@@ -77,10 +80,10 @@ async def run_workflow(
         diagnostic_report=report,
         reasoning=run.reasoning,
         execution_times=dict(run.execution_times),
-        tokens_used=run.tokens,
+        tokens_used=sum(run.tokens) if all(run.tokens) else 0,
     )
 
 
 def _correction(brief: Brief, report: DiagnosticReportData) -> str:
-    found = [f"{issue.title}: {issue.description}" for issue in report.issues]
+    found = [f"{issue.title}: {issue.description}"[:_MAX_ISSUE_CHARS] for issue in report.issues[:_TOLD_ISSUES]]
     return "\n".join([brief.correction, *found]).strip()

@@ -7,12 +7,13 @@ from typing import Any
 import anthropic
 from anthropic import AsyncAnthropic, AsyncStream
 
+from qingyu_ai.errors import ServiceError
 from qingyu_ai.generation import Piece, Task
 from qingyu_ai.llm.anthropic_answer import AnthropicAnswer
 from qingyu_ai.llm.anthropic_request import left_out_after, request_body
 from qingyu_ai.llm.events import events_of
 from qingyu_ai.llm.learned import Learned
-from qingyu_ai.llm.provider_errors import RefusedError, provider_failures
+from qingyu_ai.llm.provider_errors import provider_failures
 from qingyu_ai.llm.provider_http import bounded_client
 
 _SILENCE_S = 120.0
@@ -55,7 +56,7 @@ class AnthropicModel:
             try:
                 answer = await self._ask(body)
                 break
-            except RefusedError as refusal:
+            except ServiceError as refusal:
                 left_out = left_out_after(refusal, task, left_out)
         # A limit that was too large says nothing about the next one.
         self._learned.learn(model, left_out - {"max_tokens"})

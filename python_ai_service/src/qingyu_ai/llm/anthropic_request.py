@@ -7,6 +7,7 @@ from qingyu_ai.errors import Reason, ServiceError, invalid
 from qingyu_ai.generation import Message, Task
 from qingyu_ai.llm.prompts import ONE_JSON_OBJECT, with_knowledge
 from qingyu_ai.llm.provider_errors import RefusedError
+from qingyu_ai.llm.schemas import JSON_SCHEMA, held_to, is_about_schema
 
 DEFAULT_MAX_TOKENS = 4096
 # Claude's models up to Opus 4.6, Sonnet 4.6 and Haiku 4.5 take a temperature or a top_p; all newer ones refuse both.
@@ -30,7 +31,7 @@ def request_body(task: Task, model: str, left_out: frozenset[str]) -> dict[str, 
     _check(task)
     messages = with_knowledge(task)
     system = [message.content for message in messages if message.role == "system" and message.content.strip()]
-    if task.json:
+    if task.json and task.schema is None:
         system.append(ONE_JSON_OBJECT)
     max_tokens = task.max_tokens or DEFAULT_MAX_TOKENS
     return {
@@ -39,18 +40,29 @@ def request_body(task: Task, model: str, left_out: frozenset[str]) -> dict[str, 
         "max_tokens": min(max_tokens, DEFAULT_MAX_TOKENS) if "max_tokens" in left_out else max_tokens,
         "stream": True,
         **({"system": "\n\n".join(system)} if system else {}),
+        **_output_config(task, left_out),
         **({"stop_sequences": list(task.stop)} if task.stop else {}),
         **{name: value for name, value in _sampling(task, model).items() if name not in left_out},
     }
 
 
-def left_out_after(refusal: RefusedError, task: Task, left_out: frozenset[str]) -> frozenset[str]:
+def left_out_after(refusal: ServiceError, task: Task, left_out: frozenset[str]) -> frozenset[str]:
     """What to leave out when the model is asked again. Raises the refusal where it would be another request then."""
+    if is_about_schema(refusal, task, left_out):
+        return left_out | {JSON_SCHEMA}
+    if not isinstance(refusal, RefusedError):
+        raise refusal
     is_smaller = refusal.is_too_large and task.max_tokens > DEFAULT_MAX_TOKENS and "max_tokens" not in left_out
     is_ours = task.is_own_limit or refusal.reason is not Reason.CONTEXT_LENGTH_EXCEEDED
     if refusal.parameter == "temperature" or (refusal.parameter == "max_tokens" and is_smaller and is_ours):
         return left_out | {refusal.parameter}
     raise refusal
+
+
+def _output_config(task: Task, left_out: frozenset[str]) -> dict[str, Any]:
+    """Claude's models before 4.5 refuse it; they have the schema in words."""
+    schema = held_to(task, left_out)
+    return {"output_config": {"format": {"type": "json_schema", "schema": schema.schema}}} if schema else {}
 
 
 def _check(task: Task) -> None:

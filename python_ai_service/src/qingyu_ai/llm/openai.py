@@ -7,12 +7,13 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI, AsyncStream
 
+from qingyu_ai.errors import ServiceError
 from qingyu_ai.generation import Piece, Task
 from qingyu_ai.llm.events import events_of
 from qingyu_ai.llm.learned import Learned
 from qingyu_ai.llm.openai_answer import OpenAIAnswer
 from qingyu_ai.llm.openai_request import lasting, left_out_after, request_body
-from qingyu_ai.llm.provider_errors import RefusedError, provider_failures
+from qingyu_ai.llm.provider_errors import provider_failures
 from qingyu_ai.llm.provider_http import bounded_client
 
 _SILENCE_S = 120.0
@@ -56,7 +57,7 @@ class OpenAIModel:
             try:
                 answer = await self._ask(body)
                 break
-            except RefusedError as refusal:
+            except ServiceError as refusal:
                 left_out = left_out_after(refusal, task, left_out)
         self._learned.learn(model, lasting(left_out))
         reading = OpenAIAnswer()

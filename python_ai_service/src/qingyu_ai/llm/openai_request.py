@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from qingyu_ai.errors import Reason
+from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.generation import Message, Task
 from qingyu_ai.llm.prompts import ONE_JSON_OBJECT, with_knowledge
 from qingyu_ai.llm.provider_errors import RefusedError
+from qingyu_ai.llm.schemas import JSON_SCHEMA, held_to, is_about_schema
 
 _REASONING = ("o1", "o3", "o4", "gpt-5")
 _OTHER_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -20,14 +21,14 @@ def request_body(task: Task, model: str, left_out: frozenset[str]) -> dict[str, 
     Args:
         task: What is to be written.
         model: The model's name.
-        left_out: Parameters that the model does not take. A limit is sent under its other name then; JSON is asked for
-            in words.
+        left_out: Parameters that the model does not take. A limit is sent under its other name then; a schema gives
+            way to any JSON object, and that to words.
     """
     # OpenAI's reasoning models have another name for the limit, and no temperature, which the gateway always sends.
     reasons = model.startswith(_REASONING)
     names = list(_OTHER_LIMIT)[::-1] if reasons else list(_OTHER_LIMIT)
     limit = next((name for name in names if name not in left_out), None)
-    if task.json and "response_format" in left_out:
+    if task.json and task.schema is None and "response_format" in left_out:
         task = replace(task, messages=(Message("system", ONE_JSON_OBJECT), *task.messages))
     said = {
         "stream": True,
@@ -38,7 +39,7 @@ def request_body(task: Task, model: str, left_out: frozenset[str]) -> dict[str, 
         "presence_penalty": task.presence_penalty,
         "frequency_penalty": task.frequency_penalty,
         "stop": list(task.stop) or None,
-        "response_format": {"type": "json_object"} if task.json else None,
+        "response_format": _response_format(task, left_out),
         **({limit: task.max_tokens or None} if limit else {}),
     }
     return {
@@ -48,8 +49,12 @@ def request_body(task: Task, model: str, left_out: frozenset[str]) -> dict[str, 
     }
 
 
-def left_out_after(refusal: RefusedError, task: Task, left_out: frozenset[str]) -> frozenset[str]:
+def left_out_after(refusal: ServiceError, task: Task, left_out: frozenset[str]) -> frozenset[str]:
     """What to leave out when the model is asked again. Raises the refusal where it would be another request then."""
+    if is_about_schema(refusal, task, left_out):
+        return left_out | {JSON_SCHEMA}
+    if not isinstance(refusal, RefusedError):
+        raise refusal
     name = refusal.parameter
     if name in _FREE or name == "response_format":
         return left_out | {name}
@@ -66,6 +71,13 @@ def left_out_after(refusal: RefusedError, task: Task, left_out: frozenset[str]) 
 def lasting(left_out: frozenset[str]) -> frozenset[str]:
     """What a model will refuse again: a limit that was too large says nothing about the next one."""
     return left_out - _OTHER_LIMIT.keys() if _OTHER_LIMIT.keys() <= left_out else left_out
+
+
+def _response_format(task: Task, left_out: frozenset[str]) -> dict[str, Any] | None:
+    if schema := held_to(task, left_out):
+        held = {"name": schema.name, "strict": True, "schema": schema.schema}
+        return {"type": "json_schema", "json_schema": held}
+    return {"type": "json_object"} if task.json else None
 
 
 def _message(message: Message) -> dict[str, str]:
