@@ -2,8 +2,8 @@ import asyncio
 import json
 import subprocess
 import sys
-from array import array
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,9 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
 from qingyu_ai.knowledge.context import CONTEXT_BUDGET_TOKENS, gather_context
 from qingyu_ai.knowledge.document import Document
 from qingyu_ai.knowledge.knowledge import PASSAGES_BUDGET_TOKENS, Facts, Knowledge
+from qingyu_ai.knowledge.local_store import LocalStore
 from qingyu_ai.knowledge.split import split
-from qingyu_ai.knowledge.store import KnowledgeStore, Passage, Scope
+from qingyu_ai.knowledge.store import Entry, Passage, Scope, Wanted
 from qingyu_ai.tokens import estimate_tokens
 from tests.providers import openai_says, provider
 from tests.running import Place, Running, free_port, running
@@ -34,7 +35,7 @@ MINE = Scope("tenant", "project")
 
 @pytest.fixture
 async def knowledge(tmp_path: Path) -> AsyncIterator[Knowledge]:
-    store = KnowledgeStore(str(tmp_path / "k.db"), "test", "embedded")
+    store = LocalStore(tmp_path / "k", "embedded")
     yield Knowledge(store, EmbeddedEmbedder(), 5)
     await store.close()
 
@@ -69,13 +70,12 @@ STORY = [
 
 
 async def index_story(knowledge: Knowledge) -> None:
-    for document in STORY:
-        await knowledge.index(MINE, document)
+    await knowledge.index(MINE, STORY)
 
 
 async def found(knowledge: Knowledge, filters: dict[str, list[str]]) -> set[str]:
     choices = [[f"{kind}:{value}" for value in values] for kind, values in filters.items()]
-    return {hit.document.id for hit in await knowledge.search(MINE, "剑", 100, choices)}
+    return {hit.document.id for hit in await knowledge.search(MINE, "剑客林青羽相遇与的时代", 100, choices)}
 
 
 async def test_the_nearest_passage_comes_first_with_its_score(knowledge: Knowledge) -> None:
@@ -111,32 +111,30 @@ async def test_nothing_is_found_in_another_scope(knowledge: Knowledge) -> None:
         assert await knowledge.search(scope, "剑", 5) == []
         assert await knowledge.facts(scope, "剑") == Facts()
         assert await knowledge.store.documents(scope, "chapter") == []
-        assert not await knowledge.store.holds(scope)
 
 
 async def test_a_document_replaces_the_one_with_its_id_and_leaves_nothing_of_it(knowledge: Knowledge) -> None:
     long = "\n".join(f"第{number}段：" + "青羽落下。" * 60 for number in range(5))
-    assert await knowledge.index(MINE, Document(id="a", text=long)) == 5
-    assert await knowledge.index(MINE, Document(id="a", doc_type="outline", text="另一种")) == 1
-    assert await knowledge.index(MINE, Document(id="a", text="短短一句。")) == 1
+    assert await knowledge.index(MINE, [Document(id="a", text=long)]) == 5
+    assert await knowledge.index(MINE, [Document(id="a", doc_type="outline", text="另一种青羽")]) == 1
+    assert await knowledge.index(MINE, [Document(id="a", text="短短一句落下。")]) == 1
     hits = await knowledge.search(MINE, "青羽落下", 100)
-    assert {hit.text for hit in hits} == {"短短一句。", "另一种"}
+    assert {hit.text for hit in hits} == {"短短一句落下。", "另一种青羽"}
 
 
-async def test_another_embedding_model_sees_nothing_or_says_so(knowledge: Knowledge, tmp_path: Path) -> None:
+async def test_another_embedding_model_is_told_of(knowledge: Knowledge, tmp_path: Path) -> None:
     await index_story(knowledge)
-    same_length = KnowledgeStore(str(tmp_path / "k.db"), "test", "another")
-    assert not await same_length.holds(MINE)
-    other_length = KnowledgeStore(str(tmp_path / "k.db"), "test", "third")
+    other = LocalStore(tmp_path / "k", "another")
     for use in (
-        other_length.search(MINE, [1.0, 2.0], 5),
-        other_length.replace(MINE, STORY[0], [Passage("x", array("f", [1.0]))]),
+        other.matching(MINE, "剑", 5, Wanted()),
+        other.nearest(MINE, [1.0, 2.0], 5, Wanted()),
+        other.documents(MINE),
+        other.replace(MINE, [Entry(STORY[0], [Passage("x")])]),
     ):
         with pytest.raises(ServiceError, match="MILVUS_COLLECTION_NAME") as raised:
             await use
         assert raised.value.reason == Reason.KNOWLEDGE_OTHER_MODEL
-    await same_length.close()
-    await other_length.close()
+    assert await other.documents(Scope("tenant", "new")) == []
 
 
 @pytest.mark.parametrize(
@@ -184,7 +182,7 @@ async def test_the_context_of_a_task(knowledge: Knowledge) -> None:
 
 async def test_the_context_keeps_its_budget_and_the_newest_chapters(knowledge: Knowledge) -> None:
     for number in range(1, 61):
-        await knowledge.index(MINE, Document(id=f"c{number}", order=number, text="章", summary="雨" * 180))
+        await knowledge.index(MINE, [Document(id=f"c{number}", order=number, text="章", summary="雨" * 180)])
     context, tokens = await gather_context(knowledge.store, MINE, "", "")
     orders = [chapter.order for chapter in context.previous_chapters]
     assert orders == list(range(61 - len(orders), 61))
@@ -193,7 +191,7 @@ async def test_the_context_keeps_its_budget_and_the_newest_chapters(knowledge: K
 
 async def test_passages_keep_their_budget(knowledge: Knowledge) -> None:
     for number in range(12):
-        await knowledge.index(MINE, Document(id=f"c{number}", text="雨落在青石巷。" * 57))
+        await knowledge.index(MINE, [Document(id=f"c{number}", text="雨落在青石巷。" * 57)])
     passages = (await Knowledge(knowledge.store, EmbeddedEmbedder(), 100).facts(MINE, "青石巷的雨")).text
     assert passages == passages.strip()
     assert PASSAGES_BUDGET_TOKENS - 30 < estimate_tokens(passages) <= PASSAGES_BUDGET_TOKENS + 10
@@ -221,7 +219,7 @@ async def test_what_is_indexed_is_found_through_every_rpc() -> None:
         ]
         async with service.client() as client:
             answer = await client.query_knowledge(RAGQueryRequest(project_id="p", query="谁教林青羽剑法"))
-            assert answer.total == len(answer.results) == 4
+            assert answer.total == len(answer.results) == 2
             best = answer.results[0]
             assert (best.doc_type, best.content.endswith("教林青羽剑法。")) == ("chapter", True)
             assert dict(best.metadata) == {
@@ -230,7 +228,7 @@ async def test_what_is_indexed_is_found_through_every_rpc() -> None:
                 "order": "2",
                 "passage": "0",
             }
-            people = RAGQueryRequest(project_id="p", query="谁", filters=RAGFilters(doc_types=["character"]))
+            people = RAGQueryRequest(project_id="p", query="少年是谁", filters=RAGFilters(doc_types=["character"]))
             assert [result.content for result in (await client.query_knowledge(people)).results] == ["少年剑客。"]
             one = await client.query_knowledge(RAGQueryRequest(project_id="p", query="雨", top_k=1))
             assert one.total == 1
@@ -320,8 +318,13 @@ async def test_a_milvus_server_that_comes_late_is_used(tmp_path: Path) -> None:
             try:
                 while service.run("index", "--project", "p", *write_files(service)).returncode != 0:
                     assert server.returncode is None
-                answer = await client.query_knowledge(RAGQueryRequest(project_id="p", query="雨"))
-                assert answer.total == 4
+                # Under load the server may need more than one connection's time.
+                total = 0
+                while not total:
+                    with suppress(ConnectError):
+                        total = (await client.query_knowledge(RAGQueryRequest(project_id="p", query="雨"))).total
+                    assert server.returncode is None
+                assert total == 1
             finally:
                 server.kill()
                 await server.wait()
@@ -333,13 +336,11 @@ async def test_a_second_process_goes_on_when_the_one_that_has_the_file_open_is_k
         asked = RAGQueryRequest(project_id="p", query="雨")
         with running(MILVUS_URI=owner.settings["MILVUS_URI"]) as other:
             async with owner.client() as opener, other.client() as client:
-                assert (await opener.query_knowledge(asked)).total == 4
-                assert (await client.query_knowledge(asked)).total == 4
+                assert (await opener.query_knowledge(asked)).total == 1
+                assert (await client.query_knowledge(asked)).total == 1
                 owner.process.kill()
                 owner.process.wait()
-                with pytest.raises(ConnectError, match="knowledge_unavailable"):
-                    await client.query_knowledge(asked)
-                assert (await client.query_knowledge(asked)).total == 4
+                assert (await client.query_knowledge(asked)).total == 1
 
 
 @pytest.mark.parametrize(

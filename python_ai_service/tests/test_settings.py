@@ -1,6 +1,5 @@
 import json
 import re
-import sys
 from pathlib import Path
 
 import docs
@@ -91,7 +90,7 @@ def test_wrong_settings_end_the_process_with_one_line_each() -> None:
 @pytest.mark.parametrize(
     ("given", "uri"),
     [
-        ({}, "data/milvus.db"),
+        ({}, "data/knowledge"),
         ({"MILVUS_HOST": "milvus"}, "http://milvus:19530"),
         ({"MILVUS_HOST": "milvus", "MILVUS_PORT": "1"}, "http://milvus:1"),
         ({"MILVUS_HOST": "milvus", "MILVUS_SECURE": "true", "MILVUS_URI": " "}, "https://milvus:19530"),
@@ -312,11 +311,3 @@ COMMON_NAMES = """
 def test_names_of_others_raise_no_alarm() -> None:
     gateway_and_compose = docs.names((ROOT / ".env.example").read_text(encoding="utf-8"))
     assert mistaken(NAMES, [*gateway_and_compose, *COMMON_NAMES.split()]) == []
-
-
-def test_without_milvus_lite_a_server_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "milvus_lite", None)
-    with pytest.raises(SettingsError, match=r"^MILVUS_HOST, MILVUS_URI: one must name a Milvus server: Milvus Lite"):
-        load_settings()
-    monkeypatch.setenv("MILVUS_HOST", "milvus")
-    assert load_settings().knowledge_uri == "http://milvus:19530"

@@ -5,9 +5,11 @@ What only some settings need is imported where they ask for it: the providers' c
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -23,6 +25,7 @@ from qingyu_ai.embedding.embedder import Embedder
 from qingyu_ai.generation import LanguageModel, Writer
 from qingyu_ai.health import Health
 from qingyu_ai.knowledge.knowledge import Knowledge
+from qingyu_ai.knowledge.local_store import LocalStore
 from qingyu_ai.knowledge.store import KnowledgeStore
 from qingyu_ai.llm.embedded import EmbeddedWriter
 from qingyu_ai.llm.observed import ObservedModel
@@ -51,13 +54,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         model = RoutedModel(models, settings.llm_provider)
         checks: dict[str, Callable[[], Awaitable[object]]] = {name: each.check for name, each in models.items()}
         embedder = await _embedder(settings, stack, checks)
-        store = KnowledgeStore(
-            settings.knowledge_uri,
-            settings.milvus_collection_name,
-            embedder.model,
-            token=settings.knowledge_token,
-            db_name=settings.milvus_db_name or "",
-        )
+        store = _store(settings, embedder.model)
         stack.push_async_callback(store.close)
         checks["knowledge"] = store.check
         knowledge = Knowledge(store, embedder, settings.rag_top_k)
@@ -75,6 +72,15 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
 def default_tenant(settings: Settings) -> str:
     """Whose knowledge a caller who names no tenant asks: in development that of the gateway's open door."""
     return "development" if settings.is_development else ""
+
+
+def _store(settings: Settings, model: str) -> KnowledgeStore:
+    uri, collection = settings.knowledge_uri, settings.milvus_collection_name
+    if not re.match("https?://", uri):
+        return LocalStore(Path(uri) / collection, model)
+    from qingyu_ai.knowledge.milvus_store import MilvusStore
+
+    return MilvusStore(uri, collection, model, token=settings.knowledge_token, db_name=settings.milvus_db_name or "")
 
 
 async def _language_models(settings: Settings, stack: AsyncExitStack) -> dict[str, LanguageModel]:

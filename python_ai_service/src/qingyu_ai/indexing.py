@@ -63,15 +63,13 @@ def _read(path: Path, place: int, doc_type: str) -> Iterator[Document]:
 
 async def index(knowledge: Knowledge, scope: Scope, documents: list[Document]) -> None:
     """Indexes documents one after the other, a line of progress for each. Raises what the knowledge base raises."""
-    total = 0
-    for number, document in enumerate(documents, 1):
-        head = f"{number}/{len(documents)}  {document.doc_type} {document.id}: "
+    stored = 0
 
-        def tell(done: int, every: int, head: str = head) -> None:
-            if done < every:
-                print(f"{head}{done} of {every} passages")  # noqa: T201
+    def tell(done: int, every: int, document: Document) -> None:
+        nonlocal stored
+        stored += done == every
+        head = f"{stored if done == every else stored + 1}/{len(documents)}  {document.doc_type} {document.id}: "
+        print(f"{head}{every} passages" if done == every else f"{head}{done} of {every} passages")  # noqa: T201
 
-        passages = await knowledge.index(scope, document, tell)
-        total += passages
-        print(f"{head}{passages} passages")  # noqa: T201
+    total = await knowledge.index(scope, documents, tell)
     print(f"Indexed {len(documents)} documents, {total} passages, for project {scope.project}.")  # noqa: T201

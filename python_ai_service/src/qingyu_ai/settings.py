@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     milvus_port: Port = Field(19530, description="Port of that Milvus server.")
     milvus_uri: Annotated[str, AfterValidator(_knowledge_uri)] | None = Field(
         None,
-        description="A Milvus server's URL, or a local file for Milvus Lite; unset: the host, else `data/milvus.db`.",
+        description="A Milvus server's URL, or the path of a local folder; unset: the host, else `data/knowledge`.",
     )
     milvus_secure: bool = Field(False, description="TLS to MILVUS_HOST; in MILVUS_URI it is https.")
     milvus_user: str | None = Field(None, description="User of that Milvus server.")
@@ -145,17 +145,17 @@ class Settings(BaseSettings):
 
     @property
     def knowledge_uri(self) -> str:
-        """Where the knowledge base is: a URL, or the path of a local file."""
+        """Where the knowledge base is: a URL, or the path of a local folder."""
         if self.milvus_uri:
             return self.milvus_uri
         if not self.milvus_host:
-            return "data/milvus.db"
+            return "data/knowledge"
         host = f"[{self.milvus_host}]" if ":" in self.milvus_host else self.milvus_host
         return f"{'https' if self.milvus_secure else 'http'}://{host}:{self.milvus_port}"
 
     @property
     def knowledge_is_a_file(self) -> bool:
-        """Whether it is in local files, which one process has open and no other machine sees."""
+        """Whether it is in local files, which no other machine sees."""
         return not self.knowledge_uri.startswith(("http://", "https://"))
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -102,9 +101,6 @@ def _knowledge(settings: Settings) -> Iterator[Misfit]:
     if settings.milvus_token and (settings.milvus_user or settings.milvus_password):
         message = "is in the place of MILVUS_USER and MILVUS_PASSWORD; set one or the other"
         yield Misfit("MILVUS_TOKEN", message, ("MILVUS_USER", "MILVUS_PASSWORD"))
-    if settings.knowledge_is_a_file and find_spec("milvus_lite") is None:
-        message = "one must name a Milvus server: Milvus Lite (the extra `lite`) is not installed here"
-        yield Misfit("MILVUS_HOST, MILVUS_URI", message)
 
 
 def _others(settings: Settings) -> Iterator[Misfit]:

@@ -33,6 +33,7 @@ class CachedEmbedder:
         self._key_prefix = key_prefix
         self._ttl_s = ttl_s
         self.model = embedder.model
+        self.is_lexical = embedder.is_lexical
 
     async def embed(self, texts: list[str], model: str = "") -> list[Vector]:
         """See `Embedder`."""

@@ -25,6 +25,7 @@ class EmbeddedEmbedder:
     """
 
     model = MODEL_NAME
+    is_lexical = True
 
     def __init__(self, *, takes_every_name: bool = False) -> None:
         self._takes_every_name = takes_every_name

@@ -15,6 +15,11 @@ class Embedder(Protocol):
         """The model that is used where the caller names none; vectors of two models must not be compared."""
         ...
 
+    @property
+    def is_lexical(self) -> bool:
+        """Whether its vectors tell only which terms a text has; lexical search then needs none of them."""
+        ...
+
     async def embed(self, texts: list[str], model: str = "") -> list[Vector]:
         """One vector per text, in order, all of the same dimension. Raises `ServiceError`s only."""
         ...

@@ -14,6 +14,8 @@ class LocalEmbedder:
         OSError: Where the model is neither a folder nor can be fetched.
     """
 
+    is_lexical = False
+
     def __init__(self, model: str) -> None:
         try:
             from sentence_transformers import SentenceTransformer

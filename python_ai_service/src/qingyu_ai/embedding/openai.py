@@ -16,6 +16,8 @@ class OpenAIEmbedder:
         model: For requests that name no model.
     """
 
+    is_lexical = False
+
     def __init__(self, client: AsyncOpenAI, model: str) -> None:
         self._client = client
         self.model = model

@@ -37,23 +37,29 @@ async def gather_context(
         chapter_id: The chapter to be written; empty or unknown: all chapters are before it.
         task_type: An open set; only review_content makes a difference.
     """
-    chapters = sorted(await store.documents(scope, "chapter"), key=lambda chapter: chapter.order)
+    chapters = sorted(await _of_type(store, scope, "chapter"), key=lambda chapter: chapter.order)
     current = next((chapter for chapter in chapters if chapter.id == chapter_id), None)
     if current:
         reach = current.order + (1 if task_type == _REVIEW else 0)
         chapters = [chapter for chapter in chapters if chapter.order < reach]
     purse = _Purse(CONTEXT_BUDGET_TOKENS)
-    worlds = [_world(document) for document in await store.documents(scope, "world")]
+    worlds = [_world(document) for document in await _of_type(store, scope, "world")]
     context = WorkspaceContext(world_settings=next(iter(purse.buy(worlds)), None))
-    characters = _active(await store.documents(scope, "character"), current)
+    characters = _active(await _of_type(store, scope, "character"), current)
     context.active_characters = purse.buy(_character(document) for document in characters)
     newest_first = purse.buy(_chapter(document) for document in reversed(chapters))
     context.previous_chapters = newest_first[::-1]
-    outline = sorted(await store.documents(scope, "outline"), key=lambda node: node.order)
+    outline = sorted(await _of_type(store, scope, "outline"), key=lambda node: node.order)
     context.outline_nodes = purse.buy(_outline(document) for document in outline)
-    events = sorted(await store.documents(scope, "timeline"), key=lambda event: event.order)
+    events = sorted(await _of_type(store, scope, "timeline"), key=lambda event: event.order)
     context.timeline_events = purse.buy(_event(document) for document in events)
     return context, purse.spent_tokens
+
+
+async def _of_type(store: KnowledgeStore, scope: Scope, doc_type: str) -> list[Document]:
+    """Documents with a summary: where they have none, their beginning."""
+    documents = [stored.document for stored in await store.documents(scope, doc_type)]
+    return [document.model_copy(update={"summary": document.summary or document.text}) for document in documents]
 
 
 class _Purse:

@@ -1,19 +1,22 @@
 """What a project knows: indexing and search."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import re
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from qingyu_ai.embedding.embedder import Embedder
-from qingyu_ai.errors import ServiceError
+from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.knowledge.document import Document
+from qingyu_ai.knowledge.fusion import fused
 from qingyu_ai.knowledge.split import split
-from qingyu_ai.knowledge.store import Hit, KnowledgeStore, Passage, Scope
+from qingyu_ai.knowledge.store import Entry, Hit, KnowledgeStore, Passage, Scope, Wanted
 from qingyu_ai.tokens import cut_to_tokens, estimate_tokens
 
 _log = logging.getLogger(__name__)
@@ -21,10 +24,12 @@ _log = logging.getLogger(__name__)
 PASSAGES_BUDGET_TOKENS = 2000
 _PASSAGES_TIMEOUT_S = 2.0
 _LEFT_ALONE_S = 10.0
-# The end of a prompt says what is wanted now.
+_TIMEOUTS_IN_A_ROW = 3
+# The end of a prompt says what is wanted now; for its terms less of it is enough.
 _QUERY_CHARS = 2000
-_SUMMARY_CHARS = 200
-_TEXTS_PER_BATCH = 256
+_TERMS_CHARS = 400
+_PASSAGES_PER_BATCH = 256
+_CANDIDATES = 50
 _HEADING = "本作品的资料，请与之保持一致 (facts of this work; stay consistent with them):"
 
 
@@ -38,6 +43,10 @@ class Facts:
 
     text: str = ""
     state: Literal["used", "none", "unavailable"] = "none"
+
+
+def _say_nothing(_done: int, _all: int, _document: Document) -> None:
+    return
 
 
 class Knowledge:
@@ -54,55 +63,93 @@ class Knowledge:
         self._embedder = embedder
         self._top_k = top_k
         self._left_alone_until_s = 0.0
+        self._timeouts = 0
 
     async def index(
-        self, scope: Scope, document: Document, tell: Callable[[int, int], None] = lambda _done, _all: None
+        self, scope: Scope, documents: Sequence[Document], tell: Callable[[int, int, Document], None] = _say_nothing
     ) -> int:
-        """Splits, embeds and stores a document in the place of the one with its type and id; the number of passages.
+        """Splits, embeds and stores documents, each in the place of the one with its type and id; how many passages.
 
         Args:
             scope: Whose.
-            document: What.
-            tell: Called after each batch with the number of passages that are embedded, and of all.
+            documents: What; small ones are embedded and stored together.
+            tell: Called with how many of a document's passages are embedded, how many it has, and the document. Equal
+                numbers come once for each document, when it is stored.
 
-        Raises what embedder and store raise; what the embedder raises leaves the old document as it was.
+        Raises what embedder and store raise; what the embedder raises leaves the old documents as they were.
         """
-        texts = split(document.text)
-        vectors: list[array[float]] = []
-        for start in range(0, len(texts), _TEXTS_PER_BATCH):
-            batch = await self._embedder.embed(texts[start : start + _TEXTS_PER_BATCH])
-            vectors += [array("f", vector) for vector in batch]
-            tell(len(vectors), len(texts))
-        summary = document.summary or document.text[:_SUMMARY_CHARS]
-        summarized = document.model_copy(update={"summary": summary})
-        passages = [Passage(text, vector) for text, vector in zip(texts, vectors, strict=True)]
-        await self.store.replace(scope, summarized, passages)
-        return len(passages)
+        total = 0
+        for batch in _batches(documents):
+            texts = [text for _, texts in batch for text in texts]
+            vectors: list[array[float] | None] = []
+            for start in range(0, len(texts), _PASSAGES_PER_BATCH):
+                vectors += await self._vectors(texts[start : start + _PASSAGES_PER_BATCH])
+                if len(vectors) < len(texts):
+                    tell(len(vectors), len(texts), batch[0][0])
+            passages = iter([Passage(text, vector) for text, vector in zip(texts, vectors, strict=True)])
+            entries = [Entry(document, [next(passages) for _ in own]) for document, own in batch]
+            await self.store.replace(scope, entries)
+            for entry in entries:
+                tell(len(entry.passages), len(entry.passages), entry.document)
+            total += len(texts)
+        await self.store.finish(scope)
+        return total
 
     async def search(
-        self, scope: Scope, query: str, top_k: int = 0, filters: Sequence[Sequence[str]] = ()
+        self,
+        scope: Scope,
+        query: str,
+        top_k: int = 0,
+        filters: Sequence[Sequence[str]] = (),
+        before_chapter: str = "",
     ) -> list[Hit]:
-        """The passages nearest to a query, best first; see `KnowledgeStore.search`. A `top_k` of 0 is the default."""
-        if not await self.store.holds(scope):
-            return []
-        [vector] = await self._embedder.embed([query[-_QUERY_CHARS:]])
-        return await self.store.search(scope, vector, top_k or self._top_k, filters)
+        """The passages that fit a query, best first, each with a score from 0 to 1.
 
-    async def facts(self, scope: Scope, prompt: str) -> Facts:
+        With the embedded embedder the score is the share of the query's weight that a passage has (see
+        `KnowledgeStore.matching`); with a model it tells how high terms and vectors rank the passage, 1 where it is the
+        first of both.
+
+        Args:
+            scope: Whose.
+            query: Its last 2000 characters count, of its terms those of the last 400.
+            top_k: 1 to 100; 0 is the default.
+            filters: See `Wanted.labels`.
+            before_chapter: See `Wanted.before_chapter`.
+
+        Raises what embedder and store raise.
+        """
+        wanted = Wanted(filters, before_chapter)
+        limit = top_k or self._top_k
+        terms = query[-_TERMS_CHARS:]
+        if self._embedder.is_lexical:
+            return await self.store.matching(scope, terms, limit, wanted)
+        return await self._fused(scope, query[-_QUERY_CHARS:], terms, limit, wanted)
+
+    async def facts(self, scope: Scope, prompt: str, *, chapter_id: str = "") -> Facts:
         """What a model should know before it continues a prompt, in at most 2000 tokens.
 
-        Writing goes on without it: a knowledge base that fails or is slow costs at most two seconds, and then nothing
-        for ten.
+        Writing goes on without it: a knowledge base that fails costs nothing for ten seconds then, one that is slow two
+        seconds, and after three times in a row nothing for ten, too.
+
+        Args:
+            scope: Whose.
+            prompt: What is continued.
+            chapter_id: The chapter that is written: nothing of it or of later ones is told.
         """
         if time.monotonic() < self._left_alone_until_s:
             return Facts(state="unavailable")
         try:
             async with asyncio.timeout(_PASSAGES_TIMEOUT_S):
-                hits = await self.search(scope, prompt)
+                hits = await self.search(scope, prompt, before_chapter=chapter_id)
         except (ServiceError, TimeoutError) as error:
-            _log.warning("wrote without the knowledge base: %s", getattr(error, "reason", "timeout"))
-            self._left_alone_until_s = time.monotonic() + _LEFT_ALONE_S
+            reason = getattr(error, "reason", None)
+            _log.warning("wrote without the knowledge base: %s", reason or "timeout")
+            self._timeouts += reason is None
+            if reason == Reason.KNOWLEDGE_UNAVAILABLE or self._timeouts >= _TIMEOUTS_IN_A_ROW:
+                self._left_alone_until_s = time.monotonic() + _LEFT_ALONE_S
+                self._timeouts = 0
             return Facts(state="unavailable")
+        self._timeouts = 0
         left = PASSAGES_BUDGET_TOKENS - estimate_tokens(_HEADING)
         lines = []
         for hit in hits:
@@ -112,3 +159,33 @@ class Knowledge:
             if left <= 0:
                 break
         return Facts("\n\n".join([_HEADING, *lines]), "used") if lines else Facts()
+
+    async def _vectors(self, texts: list[str]) -> list[array[float] | None]:
+        if self._embedder.is_lexical:
+            return [None] * len(texts)
+        return [array("f", vector) for vector in await self._embedder.embed(texts)]
+
+    async def _fused(self, scope: Scope, query: str, terms: str, limit: int, wanted: Wanted) -> list[Hit]:
+        async def nearest() -> list[Hit]:
+            [vector] = await self._embedder.embed([query])
+            return await self.store.nearest(scope, vector, _CANDIDATES + limit, wanted)
+
+        async with asyncio.TaskGroup() as group:
+            by_terms = group.create_task(self.store.matching(scope, terms, _CANDIDATES + limit, wanted))
+            by_vector = group.create_task(nearest())
+        return fused(by_terms.result(), by_vector.result())[:limit]
+
+
+def _batches(documents: Sequence[Document]) -> Iterator[list[tuple[Document, list[str]]]]:
+    """Documents with the texts of their passages, as many as are embedded at once; a large one alone."""
+    batch: list[tuple[Document, list[str]]] = []
+    size = 0
+    for document in documents:
+        texts = split(document.text)
+        if batch and size + len(texts) > _PASSAGES_PER_BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append((document, texts))
+        size += len(texts)
+    if batch:
+        yield batch

@@ -10,7 +10,14 @@ _HIDDEN = {"MILVUS_URI": "", "PYTHON_DOTENV_DISABLED": "1"}
 _saved = {name: os.environ.get(name) for name in _HIDDEN}
 os.environ.update(_HIDDEN)
 
-from pymilvus import AsyncMilvusClient, DataType, MilvusClient, MilvusException  # noqa: E402
+from pymilvus import (  # noqa: E402
+    AsyncMilvusClient,
+    DataType,
+    Function,
+    FunctionType,
+    MilvusClient,
+    MilvusException,
+)
 
 for _name, _value in _saved.items():
     if _value is None:
@@ -18,4 +25,4 @@ for _name, _value in _saved.items():
     else:
         os.environ[_name] = _value
 
-__all__ = ["AsyncMilvusClient", "DataType", "MilvusClient", "MilvusException"]
+__all__ = ["AsyncMilvusClient", "DataType", "Function", "FunctionType", "MilvusClient", "MilvusException"]

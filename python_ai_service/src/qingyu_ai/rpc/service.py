@@ -268,8 +268,8 @@ class Service(AIService):
             nodes = await self._knowledge.store.documents(self._scope(ctx, project_id), "outline")
         except ServiceError:
             return ""
-        in_order = sorted(nodes, key=lambda node: node.order)
-        return "\n".join(f"{node.title}: {node.summary}" for node in in_order)
+        in_order = sorted((node.document for node in nodes), key=lambda node: node.order)
+        return "\n".join(f"{node.title}: {node.summary or node.text}" for node in in_order)
 
 
 def _total(usage: Usage | None) -> int:

@@ -1,0 +1,329 @@
+"""The knowledge base in local files: one SQLite database for each scope, searched exactly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TypeVar
+
+from qingyu_ai.embedding.embedder import Vector
+from qingyu_ai.errors import Reason, ServiceError
+from qingyu_ai.knowledge.document import Document
+from qingyu_ai.knowledge.ranking import fit, weights_of
+from qingyu_ai.knowledge.store import Entry, Hit, Scope, Stored, Wanted, other_model, searched_text, unavailable
+from qingyu_ai.knowledge.terms import terms_of
+from qingyu_ai.knowledge.vectors import Matrices
+
+_log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+# How long a writer waits for the writers before it.
+_LOCK_TIMEOUT_S = 60.0
+# Of the schema and of `terms_of`: what an index of another one says is not understood.
+_LAYOUT = 1
+_SCHEMA = f"""
+PRAGMA journal_mode = WAL;
+PRAGMA user_version = {_LAYOUT};
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (
+  id INTEGER PRIMARY KEY, doc_type TEXT NOT NULL, name TEXT NOT NULL, place INTEGER NOT NULL, chapter TEXT NOT NULL,
+  document TEXT NOT NULL, ending TEXT NOT NULL, passages INTEGER NOT NULL, digest TEXT NOT NULL,
+  UNIQUE (doc_type, name)
+);
+CREATE TABLE labels (label TEXT, document INTEGER, PRIMARY KEY (label, document)) WITHOUT ROWID;
+CREATE INDEX labels_of ON labels (document);
+CREATE TABLE passages (id INTEGER PRIMARY KEY, document INTEGER NOT NULL, chunk INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE INDEX passages_of ON passages (document, chunk);
+CREATE TABLE vectors (passage INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+CREATE VIRTUAL TABLE terms USING fts5 (term, content='', detail=none, columnsize=0, tokenize='ascii');
+"""
+_DOCUMENTS = """
+SELECT document, ending, passages, digest FROM documents
+WHERE :types = '[]' OR doc_type IN (SELECT value FROM json_each(:types))
+"""
+_LABELLED = "SELECT document FROM labels WHERE label IN (SELECT value FROM json_each(?))"
+# A place of 0 is unknown: it is neither before nor after another.
+_BEFORE = """
+SELECT id FROM documents AS one WHERE CASE doc_type
+  WHEN 'chapter' THEN name <> :name AND (:place = 0 OR place < :place)
+  ELSE :place = 0 OR NOT EXISTS (
+    SELECT 1 FROM documents WHERE doc_type = 'chapter' AND name = one.chapter AND place > :place)
+END
+"""
+# So many candidates are looked at closely, and so many rows are read to find them.
+_CANDIDATES = 100
+_MAX_ROWS_READ = 20_000
+
+
+_OLDER = (
+    "The knowledge base is of an older version (Milvus Lite), which is not read: index again, where MILVUS_URI is set "
+    "into another folder."
+)
+
+
+class LocalStore:
+    """See `KnowledgeStore`. Any number of processes may read and write at once; writers wait for one another.
+
+    Args:
+        folder: Where the files are; made on the first write.
+        model: The embedding model.
+    """
+
+    def __init__(self, folder: Path, model: str) -> None:
+        self._folder = folder
+        self._model = model
+        self._matrices = Matrices()
+
+    async def replace(self, scope: Scope, entries: Sequence[Entry]) -> None:
+        """See `KnowledgeStore`. All of the documents or none."""
+
+        def work(database: sqlite3.Connection) -> None:
+            self._check_model(database)
+            for entry in entries:
+                _remove(database, entry.document.doc_type, entry.document.id)
+                _insert(database, entry)
+
+        await self._write(scope, work)
+
+    async def remove(self, scope: Scope, documents: Sequence[tuple[str, str]]) -> int:
+        """See `KnowledgeStore`."""
+
+        def work(database: sqlite3.Connection) -> int:
+            return sum(_remove(database, *document) for document in documents)
+
+        return await self._write(scope, work) if self._path(scope).exists() else 0
+
+    async def finish(self, scope: Scope) -> None:
+        """See `KnowledgeStore`. Nothing is left to be done."""
+
+    async def documents(self, scope: Scope, *doc_types: str) -> list[Stored]:
+        """See `KnowledgeStore`."""
+
+        def work(database: sqlite3.Connection) -> list[Stored]:
+            rows = database.execute(_DOCUMENTS, {"types": json.dumps(doc_types)})
+            return [Stored(Document.model_validate_json(row[0]), *row[1:]) for row in rows]
+
+        return await self._read(scope, work, [])
+
+    async def matching(self, scope: Scope, query: str, limit: int, wanted: Wanted) -> list[Hit]:
+        """See `KnowledgeStore`."""
+
+        def work(database: sqlite3.Connection) -> list[Hit]:
+            terms = terms_of(query)
+            counts = {term: _count(database, term) for term in dict.fromkeys(terms)}
+            [[passages]] = database.execute("SELECT count(*) FROM passages")
+            weights = weights_of(terms, counts, passages)
+            candidates = _candidates(database, weights, counts, _allowed(database, wanted))
+            hits = [
+                hit.scored(fit(weights, terms_of(searched_text(hit.document, hit.text))))
+                for hit in _hits(database, dict.fromkeys(candidates, 0.0))
+            ]
+            return sorted(hits, key=lambda hit: -hit.score)[:limit]
+
+        return await self._read(scope, work, [])
+
+    async def nearest(self, scope: Scope, vector: Vector, limit: int, wanted: Wanted) -> list[Hit]:
+        """See `KnowledgeStore`."""
+
+        def work(database: sqlite3.Connection) -> list[Hit]:
+            matrix = self._matrices.of(scope.key, database)
+            return _hits(database, matrix.nearest(vector, limit, _allowed(database, wanted)))
+
+        return await self._read(scope, work, [])
+
+    async def check(self) -> None:
+        """See `KnowledgeStore`: whether the folder can be written to."""
+        folder = next(folder for folder in (self._folder, *self._folder.absolute().parents) if folder.exists())
+        if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise unavailable()
+
+    async def close(self) -> None:
+        """See `KnowledgeStore`. No file is open between calls."""
+
+    def _path(self, scope: Scope) -> Path:
+        root = self._folder.parent
+        beside = root.parent / "milvus.db"
+        if _is_milvus_lite(root) or (not root.exists() and _is_milvus_lite(beside)):
+            raise ServiceError(Reason.KNOWLEDGE_OTHER_MODEL, _OLDER)
+        return self._folder / f"{scope.key}.db"
+
+    async def _read(self, scope: Scope, work: Callable[[sqlite3.Connection], R], nothing: R) -> R:
+        def read() -> R:
+            path = self._path(scope)
+            if not path.exists():
+                return nothing
+            with _failures(), _opened(path) as database, _transaction(database, "BEGIN"):
+                self._check_model(database)
+                return work(database)
+
+        return await asyncio.to_thread(read)
+
+    async def _write(self, scope: Scope, work: Callable[[sqlite3.Connection], R]) -> R:
+        def write() -> R:
+            path = self._path(scope)
+            with _failures():
+                if not path.exists():
+                    _create(path, self._model)
+                with _opened(path) as database, _transaction(database, "BEGIN IMMEDIATE"):
+                    result = work(database)
+                    database.execute("UPDATE facts SET value = value + 1 WHERE name = 'version'")
+                    return result
+
+        return await asyncio.to_thread(write)
+
+    def _check_model(self, database: sqlite3.Connection) -> None:
+        """A scope without any document takes any model."""
+        [[model]] = database.execute("SELECT value FROM facts WHERE name = 'model'")
+        if model == self._model:
+            return
+        if database.execute("SELECT 1 FROM documents LIMIT 1").fetchone():
+            raise other_model()
+        if database.in_transaction:
+            database.execute("UPDATE facts SET value = ? WHERE name = 'model'", (self._model,))
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        # Its words may hold paths.
+        _log.warning("knowledge base failed: %s", type(error).__name__)
+        raise unavailable() from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    # As a URI, so that a file that is gone is not made again.
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_TIMEOUT_S, isolation_level=None)) as database:
+        [[layout]] = database.execute("PRAGMA user_version")
+        if layout != _LAYOUT:
+            raise other_model()
+        yield database
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection, begin: str) -> Iterator[None]:
+    database.execute(begin)
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
+def _create(path: Path, model: str) -> None:
+    """An empty database that is whole from the moment that it has its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, prefix="new-", suffix=".tmp") as file:
+        with closing(sqlite3.connect(file.name)) as database:
+            database.executescript(_SCHEMA)
+            facts = [("model", model), ("version", "0")]
+            database.executemany("INSERT INTO facts VALUES (?, ?)", facts)
+            database.commit()
+        try:
+            os.link(file.name, path)
+        except FileExistsError:
+            # Another process was faster, with the same.
+            return
+
+
+def _insert(database: sqlite3.Connection, entry: Entry) -> None:
+    document, passages = entry.document, entry.passages
+    stored = Stored.of(document, len(passages))
+    row = (document.doc_type, document.id, document.order, document.chapter_id)
+    kept = (stored.document.model_dump_json(exclude_defaults=True), stored.ending, stored.passages, stored.digest)
+    key = database.execute("INSERT INTO documents VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *kept)).lastrowid
+    database.executemany("INSERT OR IGNORE INTO labels VALUES (?, ?)", [(label, key) for label in document.labels()])
+    for chunk, passage in enumerate(passages):
+        insert = "INSERT INTO passages VALUES (NULL, ?, ?, ?)"
+        number = database.execute(insert, (key, chunk, passage.text)).lastrowid
+        terms = " ".join(terms_of(searched_text(document, passage.text)))
+        database.execute("INSERT INTO terms (rowid, term) VALUES (?, ?)", (number, terms))
+        if passage.vector:
+            database.execute("INSERT INTO vectors VALUES (?, ?)", (number, passage.vector.tobytes()))
+
+
+def _remove(database: sqlite3.Connection, doc_type: str, name: str) -> int:
+    found = database.execute("SELECT id, document FROM documents WHERE doc_type = ? AND name = ?", (doc_type, name))
+    for key, kept in found.fetchall():
+        document = Document.model_validate_json(kept)
+        passages = database.execute("SELECT id, text FROM passages WHERE document = ?", (key,)).fetchall()
+        for number, text in passages:
+            # An index without its texts has to be told them again.
+            terms = " ".join(terms_of(searched_text(document, text)))
+            database.execute("INSERT INTO terms (terms, rowid, term) VALUES ('delete', ?, ?)", (number, terms))
+            database.execute("DELETE FROM vectors WHERE passage = ?", (number,))
+        for table, column in (("passages", "document"), ("labels", "document"), ("documents", "id")):
+            database.execute(f"DELETE FROM {table} WHERE {column} = ?", (key,))  # noqa: S608
+        return 1
+    return 0
+
+
+def _allowed(database: sqlite3.Connection, wanted: Wanted) -> set[int] | None:
+    """The passages that may be found; none where all may."""
+    sets = [
+        {row[0] for row in database.execute(_LABELLED, (json.dumps(list(choice)),))}
+        for choice in wanted.labels
+        if choice
+    ]
+    find = "SELECT place FROM documents WHERE doc_type = 'chapter' AND name = ?"
+    if found := database.execute(find, (wanted.before_chapter,)).fetchone():
+        given = {"name": wanted.before_chapter, "place": found[0]}
+        sets.append({row[0] for row in database.execute(_BEFORE, given)})
+    if not sets:
+        return None
+    documents = json.dumps(list(set.intersection(*sets)))
+    of = "SELECT id FROM passages WHERE document IN (SELECT value FROM json_each(?))"
+    return {row[0] for row in database.execute(of, (documents,))}
+
+
+def _is_milvus_lite(folder: Path) -> bool:
+    """Whether a folder is what an older version of this service kept its knowledge in."""
+    return (folder / "collections").is_dir()
+
+
+def _count(database: sqlite3.Connection, term: str) -> int:
+    [[count]] = database.execute("SELECT count(*) FROM terms WHERE terms MATCH ?", (f'"{term}"',))
+    return int(count)
+
+
+def _candidates(
+    database: sqlite3.Connection, weights: dict[str, float], counts: dict[str, int], allowed: set[int] | None
+) -> list[int]:
+    """The passages that share the most weight with a query, by its rarest terms, most first."""
+    shared: defaultdict[int, float] = defaultdict(float)
+    left = _MAX_ROWS_READ
+    for term in sorted(weights, key=lambda term: counts[term]):
+        left -= counts[term]
+        if left < 0 and shared:
+            break
+        for [number] in database.execute("SELECT rowid FROM terms WHERE terms MATCH ?", (f'"{term}"',)):
+            shared[number] += weights[term]
+    found = shared if allowed is None else [number for number in shared if number in allowed]
+    return sorted(found, key=lambda number: -shared[number])[:_CANDIDATES]
+
+
+def _hits(database: sqlite3.Connection, scores: dict[int, float]) -> list[Hit]:
+    """Passages with their documents and scores, in the order given."""
+    rows = database.execute(
+        "SELECT passages.id, text, chunk, doc_type, name, document.document FROM passages "
+        "JOIN documents AS document ON document.id = passages.document "
+        "WHERE passages.id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(scores)),),
+    )
+    hits = {
+        number: Hit(f"{doc_type}:{name}:{chunk}", text, scores[number], chunk, Document.model_validate_json(kept))
+        for number, text, chunk, doc_type, name, kept in rows
+    }
+    return [hits[number] for number in scores]
