@@ -16,7 +16,12 @@ import yaml
 from qingyu_ai.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).parents[2]
-REQUIRED = ["GATEWAY_API_KEYS", "MINIO_ROOT_PASSWORD", "MINIO_ROOT_USER", "PYTHON_AI_TOKEN"]
+REQUIRED = [
+    *("GATEWAY_API_KEYS", "MILVUS_PASSWORD", "MINIO_ROOT_PASSWORD", "MINIO_ROOT_USER", "PYTHON_AI_TOKEN"),
+    "REDIS_PASSWORD",
+]
+# It runs to its end: no health, no restart, no port.
+JOB = "index"
 
 SERVICE_SETTINGS = {name.upper() for name in Settings.model_fields}
 EXAMPLE = (ROOT / ".env.example").read_text()
@@ -25,8 +30,12 @@ GATEWAY_SETTINGS = set(docs.names(EXAMPLE.split("gateway:start")[1].split("gatew
 KNOWN_SETTINGS = {
     "gateway": GATEWAY_SETTINGS,
     "python-ai-service": SERVICE_SETTINGS,
-    "redis": set[str](),
-    "milvus": {"ETCD_ENDPOINTS", "MINIO_ADDRESS", "MINIO_ACCESS_KEY_ID", "MINIO_SECRET_ACCESS_KEY", "MQ_TYPE"},
+    JOB: SERVICE_SETTINGS,
+    "redis": {"REDISCLI_AUTH"},
+    "milvus": {
+        *("ETCD_ENDPOINTS", "MINIO_ADDRESS", "MINIO_ACCESS_KEY_ID", "MINIO_SECRET_ACCESS_KEY", "MQ_TYPE"),
+        *("COMMON_SECURITY_AUTHORIZATIONENABLED", "COMMON_SECURITY_DEFAULTROOTPASSWORD"),
+    },
     "etcd": {
         *("ETCD_AUTO_COMPACTION_MODE", "ETCD_AUTO_COMPACTION_RETENTION"),
         *("ETCD_QUOTA_BACKEND_BYTES", "ETCD_SNAPSHOT_COUNT"),
@@ -104,7 +113,8 @@ def run_module(*arguments: str) -> None:
 def test_what_is_named_exists(services: dict[str, Object]) -> None:
     for name, service in services.items():
         assert set(service["networks"]) <= WRITTEN["networks"].keys(), name
-        assert {volume.split(":")[0] for volume in service.get("volumes", [])} <= WRITTEN["volumes"].keys(), name
+        volumes = {volume.split(":")[0] for volume in service.get("volumes", [])}
+        assert {volume for volume in volumes if not volume.startswith("./")} <= WRITTEN["volumes"].keys(), name
         assert service.get("depends_on", {}).keys() <= services.keys(), name
 
 
@@ -174,6 +184,60 @@ def test_the_stores_are_where_the_service_looks(services: dict[str, Object]) -> 
     assert milvus["MINIO_SECRET_ACCESS_KEY"] == minio["MINIO_ROOT_PASSWORD"]
 
 
+def test_the_stores_ask_for_the_passwords_that_the_service_has() -> None:
+    variables = {**dict.fromkeys(REQUIRED, "given"), "REDIS_PASSWORD": "of-redis", "MILVUS_PASSWORD": "of-milvus"}
+    services = services_with(variables)
+    redis, milvus = services["redis"], services["milvus"]["environment"]
+    assert redis["command"][:3] == ["redis-server", "--requirepass", "of-redis"]
+    # Else the health check would not be let in.
+    assert redis["environment"]["REDISCLI_AUTH"] == "of-redis"
+    assert milvus["COMMON_SECURITY_AUTHORIZATIONENABLED"] == "true"
+    for name in ("python-ai-service", JOB):
+        service = services[name]["environment"]
+        assert service["REDIS_PASSWORD"] == "of-redis"
+        assert service["MILVUS_USER"] == "root"
+        assert service["MILVUS_PASSWORD"] == milvus["COMMON_SECURITY_DEFAULTROOTPASSWORD"] == "of-milvus"
+
+
+def test_every_service_has_limits(services: dict[str, Object]) -> None:
+    for name, service in services.items():
+        assert 0 < service["cpus"] <= 4, name
+        assert re.fullmatch(r"\d+[mg]", service["mem_limit"]), name
+        assert 0 < service["pids_limit"] <= 4096, name
+        assert int(service["logging"]["options"]["max-file"]) * 10 <= 30, name
+    # One process uses one core.
+    assert services["python-ai-service"]["cpus"] == 1
+    # Redis has its own limit, below which there must be room for the process.
+    assert services["redis"]["command"][4] == "256mb"
+    assert services["redis"]["mem_limit"] == "512m"
+
+
+def test_the_index_job_runs_only_when_asked_and_as_the_service_would(
+    services: dict[str, Object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, service = services[JOB], services["python-ai-service"]
+    assert job["profiles"] == [JOB]
+    assert job["restart"] == "no"
+    assert not any("profiles" in other for name, other in services.items() if name != JOB)
+    assert job["entrypoint"] == ["python", "-m", "qingyu_ai", "index"]
+    assert job["volumes"] == ["./documents:/documents:ro"]
+    assert job["build"] == service["build"]
+    own = settings_from(job["environment"], monkeypatch)
+    others = settings_from(service["environment"], monkeypatch)
+    same = ("knowledge_uri", "knowledge_token", "milvus_collection_name", "embedding_provider", "embedding_model_name")
+    assert [getattr(own, name) for name in same] == [getattr(others, name) for name in same]
+
+
+def test_compose_lets_what_is_under_way_end(services: dict[str, Object]) -> None:
+    service = services["python-ai-service"]
+    assert seconds(service["stop_grace_period"]) > int(service["environment"]["DRAIN_SECONDS"])
+
+
+def seconds(text: str) -> int:
+    assert text.endswith("s")
+    return int(text.removesuffix("s"))
+
+
 def test_who_talks_to_whom_shares_a_network(services: dict[str, Object]) -> None:
     for name, service in services.items():
         for other in service.get("depends_on", {}):
@@ -183,9 +247,10 @@ def test_who_talks_to_whom_shares_a_network(services: dict[str, Object]) -> None
 
 def test_every_service_has_a_health_check_and_waits_for_healthy_ones(services: dict[str, Object]) -> None:
     for name, service in services.items():
-        check = service["healthcheck"]
-        assert check["test"][0] in {"CMD", "CMD-SHELL"}, name
-        assert not check.get("disable"), name
+        if name != JOB:
+            check = service["healthcheck"]
+            assert check["test"][0] in {"CMD", "CMD-SHELL"}, name
+            assert not check.get("disable"), name
         for other, condition in service.get("depends_on", {}).items():
             assert condition["condition"] == "service_healthy", f"{name} -> {other}"
             assert "healthcheck" in services[other], f"{name} -> {other}"
@@ -235,9 +300,9 @@ def test_images_are_pinned_or_built_here(services: dict[str, Object]) -> None:
 
 def test_every_service_comes_back_and_gains_no_privileges(services: dict[str, Object]) -> None:
     for name, service in services.items():
-        assert service["restart"] == "unless-stopped", name
+        assert service["restart"] == ("no" if name == JOB else "unless-stopped"), name
         assert "no-new-privileges:true" in service["security_opt"], name
-    for name in ("gateway", "python-ai-service", "redis", "etcd"):
+    for name in ("gateway", "python-ai-service", JOB, "redis", "etcd"):
         assert services[name]["read_only"], name
         assert services[name]["cap_drop"] == ["ALL"], name
 
@@ -291,21 +356,91 @@ def container(pod: Object) -> Object:
     return found
 
 
+@pytest.fixture
+def job() -> Object:
+    found: Object = KUBERNETES["Job"]["spec"]["template"]
+    return found
+
+
 def test_the_kinds() -> None:
-    assert KUBERNETES.keys() == {"ConfigMap", "Deployment", "Secret", "Service"}
-    assert {part["metadata"]["name"] for part in KUBERNETES.values()} == {"python-ai-service"}
+    assert KUBERNETES.keys() == {
+        *("ConfigMap", "Deployment", "HorizontalPodAutoscaler", "Job", "NetworkPolicy"),
+        *("PodDisruptionBudget", "Secret", "Service"),
+    }
+    names = {kind: part["metadata"]["name"] for kind, part in KUBERNETES.items()}
+    assert names.pop("Job") == "python-ai-index"
+    assert set(names.values()) == {"python-ai-service"}
 
 
-def test_selectors_match_the_pods_labels(pod: Object) -> None:
-    labels = pod["metadata"]["labels"].items()
-    assert KUBERNETES["Deployment"]["spec"]["selector"]["matchLabels"].items() <= labels
+def test_selectors_match_the_pods_labels(pod: Object, job: Object) -> None:
+    labels, of_job = pod["metadata"]["labels"].items(), job["metadata"]["labels"].items()
+    for kind in ("Deployment", "PodDisruptionBudget"):
+        assert KUBERNETES[kind]["spec"]["selector"]["matchLabels"].items() <= labels
+        assert not KUBERNETES[kind]["spec"]["selector"]["matchLabels"].items() <= of_job
     assert KUBERNETES["Service"]["spec"]["selector"].items() <= labels
+    # No call may be sent to the job.
+    assert not KUBERNETES["Service"]["spec"]["selector"].items() <= of_job
+    policy = KUBERNETES["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items()
+    assert policy <= labels
+    assert policy <= of_job
+    for spread in pod["spec"]["topologySpreadConstraints"]:
+        assert spread["labelSelector"]["matchLabels"].items() <= labels
+
+
+def test_there_are_always_two_replicas_and_one_of_them_may_go() -> None:
+    scaler = KUBERNETES["HorizontalPodAutoscaler"]["spec"]
+    assert 2 <= scaler["minReplicas"] < scaler["maxReplicas"]
+    target = scaler["scaleTargetRef"]
+    assert (target["kind"], target["name"]) == ("Deployment", KUBERNETES["Deployment"]["metadata"]["name"])
+    # Each apply would undo what the autoscaler did.
+    assert "replicas" not in KUBERNETES["Deployment"]["spec"]
+    assert KUBERNETES["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
+    assert KUBERNETES["Deployment"]["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_replicas_share_a_milvus_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    filled = dict.fromkeys(KUBERNETES["Secret"]["stringData"], "given")
+    settings = settings_from(KUBERNETES["ConfigMap"]["data"] | filled, monkeypatch)
+    assert not settings.knowledge_is_a_file
+    assert settings.knowledge_token == "root:given"
+    # Nothing of a pod is kept.
+    assert all("emptyDir" in volume for volume in KUBERNETES["Deployment"]["spec"]["template"]["spec"]["volumes"])
+
+
+def test_the_policy_lets_through_what_the_settings_name() -> None:
+    policy, settings = KUBERNETES["NetworkPolicy"]["spec"], KUBERNETES["ConfigMap"]["data"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    called = {port["port"] for rule in policy["ingress"] for port in rule["ports"]}
+    assert called == {int(settings[name]) for name in ("GRPC_PORT", "PLAIN_GRPC_PORT", "SERVICE_PORT")}
+    # Every rule names who, and only the door for Prometheus is the HTTP side.
+    assert all(rule.get("from") for rule in policy["ingress"])
+    calls = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    assert calls == {53, 443, 4318, int(settings["MILVUS_PORT"]), int(settings["REDIS_PORT"])}
+    assert all(rule.get("to") for rule in policy["egress"])
+    # The address at which clouds hand out credentials.
+    [anywhere] = [to["ipBlock"] for rule in policy["egress"] for to in rule["to"] if "ipBlock" in to]
+    assert "169.254.0.0/16" in anywhere["except"]
+
+
+def test_the_job_is_the_service_with_another_command(pod: Object, job: Object) -> None:
+    [service], [index] = pod["spec"]["containers"], job["spec"]["containers"]
+    for name in ("image", "envFrom", "securityContext"):
+        assert index[name] == service[name]
+    for name in ("securityContext", "automountServiceAccountToken", "enableServiceLinks"):
+        assert job["spec"][name] == pod["spec"][name]
+    assert index["command"][:4] == ["python", "-m", "qingyu_ai", "index"]
+    assert "--tenant" in index["command"]
+    [documents] = [mount for mount in index["volumeMounts"] if mount["mountPath"] == index["command"][-1]]
+    assert documents["readOnly"]
+    assert job["spec"]["restartPolicy"] == "Never"
+    assert KUBERNETES["Job"]["spec"]["activeDeadlineSeconds"] > 0
 
 
 def test_ports_match(container: Object) -> None:
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     settings = KUBERNETES["ConfigMap"]["data"]
-    assert ports == {"http": int(settings["SERVICE_PORT"]), "rpc": int(settings["GRPC_PORT"])}
+    names = {"http": "SERVICE_PORT", "rpc": "GRPC_PORT", "grpc": "PLAIN_GRPC_PORT"}
+    assert ports == {port: int(settings[name]) for port, name in names.items()}
     assert {port["targetPort"]: port["port"] for port in KUBERNETES["Service"]["spec"]["ports"]} == ports
 
 
@@ -316,8 +451,23 @@ def test_probes_ask_the_http_side(container: Object) -> None:
     assert {probe["port"] for probe in asked.values()} == {"http"}
 
 
-def test_the_pod_may_finish_what_it_began(pod: Object) -> None:
-    assert pod["spec"]["terminationGracePeriodSeconds"] > 10
+def test_the_pod_may_finish_what_it_began(pod: Object, container: Object) -> None:
+    before_sigterm_s = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    drain_s = int(KUBERNETES["ConfigMap"]["data"]["DRAIN_SECONDS"])
+    # A pod that is going must be forgotten by then: it is not ready at two probes, and proxies hear of it.
+    assert before_sigterm_s >= 5
+    assert pod["spec"]["terminationGracePeriodSeconds"] > before_sigterm_s + drain_s
+    # The gateway's own limit of a request.
+    assert drain_s >= 120
+
+
+def test_the_limits_fit(container: Object) -> None:
+    requests, limits = container["resources"]["requests"], container["resources"]["limits"]
+    assert requests.keys() == {"cpu", "memory", "ephemeral-storage"}
+    # One process uses one core; a limit would only make it wait.
+    assert int(requests["cpu"].removesuffix("m")) <= 1000
+    assert "cpu" not in limits
+    assert (requests["memory"], limits["memory"]) == ("384Mi", "1Gi")
 
 
 def test_the_pod_has_no_privileges(pod: Object, container: Object) -> None:
@@ -352,5 +502,5 @@ def test_the_pod_does_not_start_until_its_secret_is_filled_in(monkeypatch: pytes
     plain, secret = KUBERNETES["ConfigMap"]["data"], KUBERNETES["Secret"]["stringData"]
     with pytest.raises(SettingsError, match=r"PYTHON_AI_TOKEN.*OPENAI_API_KEY"):
         settings_from(plain | secret, monkeypatch)
-    filled = {"PYTHON_AI_TOKEN": "given", "OPENAI_API_KEY": "given"}
+    filled = {"PYTHON_AI_TOKEN": "given", "OPENAI_API_KEY": "given", "MILVUS_PASSWORD": "given"}
     assert settings_from(plain | secret | filled, monkeypatch).redis_port == 6379
