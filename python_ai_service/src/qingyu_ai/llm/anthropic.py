@@ -7,12 +7,11 @@ from typing import Any
 import anthropic
 from anthropic import AsyncAnthropic, AsyncStream
 
-from qingyu_ai.errors import ServiceError
 from qingyu_ai.generation import Piece, Task
 from qingyu_ai.llm.anthropic_answer import AnthropicAnswer
 from qingyu_ai.llm.anthropic_request import left_out_after, request_body
 from qingyu_ai.llm.events import events_of
-from qingyu_ai.llm.learned import Learned
+from qingyu_ai.llm.learned import Learned, ask_without
 from qingyu_ai.llm.provider_errors import provider_failures
 from qingyu_ai.llm.provider_http import bounded_client
 
@@ -50,18 +49,15 @@ class AnthropicModel:
         that the model refuses is left out, and the model asked again.
         """
         model = task.model or self._default_model
-        left_out = self._learned.of(model)
-        while True:
-            body = request_body(task, model, left_out)
-            try:
-                answer = await self._ask(body)
-                break
-            except ServiceError as refusal:
-                left_out = left_out_after(refusal, task, left_out)
+        answer, left_out = await ask_without(
+            self._learned.of(model),
+            lambda left_out: self._ask(request_body(task, model, left_out)),
+            lambda refusal, left_out: left_out_after(refusal, task, left_out),
+        )
         # A limit that was too large says nothing about the next one.
         self._learned.learn(model, left_out - {"max_tokens"})
         reading = AnthropicAnswer()
-        with anthropic_failures(body):
+        with anthropic_failures():
             async with answer:
                 async for event in events_of(answer.response):
                     if piece := reading.read(event):

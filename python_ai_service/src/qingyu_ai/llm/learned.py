@@ -2,6 +2,13 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from qingyu_ai.errors import Reason, ServiceError
+from qingyu_ai.llm.provider_errors import RefusedError
+
+A = TypeVar("A")
 
 _MAX_MODELS = 100
 _MAX_NAME_CHARS = 200
@@ -27,3 +34,30 @@ class Learned:
         self._by_model.move_to_end(model)
         if len(self._by_model) > _MAX_MODELS:
             self._by_model.popitem(last=False)
+
+
+async def ask_without(
+    left_out: frozenset[str],
+    ask: Callable[[frozenset[str]], Awaitable[A]],
+    after: Callable[[RefusedError, frozenset[str]], frozenset[str]],
+) -> tuple[A, frozenset[str]]:
+    """Asks, and asks again without what is refused; the answer, and what it came without.
+
+    Args:
+        left_out: What is left out from the start.
+        ask: Asks without the parameters that it is given.
+        after: What to leave out after a refusal; raises where asking again would be another request.
+
+    Raises what the two raise; a refusal of what this service sent never becomes the caller's `invalid_request`.
+    """
+    first: RefusedError | None = None
+    while True:
+        try:
+            return await ask(left_out), left_out
+        except RefusedError as refusal:
+            left_out = after(refusal, left_out)
+            first = first or refusal
+        except ServiceError as error:
+            if first and error.reason is Reason.INVALID_REQUEST:
+                raise first from None
+            raise

@@ -7,10 +7,9 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI, AsyncStream
 
-from qingyu_ai.errors import ServiceError
 from qingyu_ai.generation import Piece, Task
 from qingyu_ai.llm.events import events_of
-from qingyu_ai.llm.learned import Learned
+from qingyu_ai.llm.learned import Learned, ask_without
 from qingyu_ai.llm.openai_answer import OpenAIAnswer
 from qingyu_ai.llm.openai_request import lasting, left_out_after, request_body
 from qingyu_ai.llm.provider_errors import provider_failures
@@ -51,17 +50,14 @@ class OpenAIModel:
         What the model refuses and the request is as good without is left out, and the model asked again.
         """
         model = task.model or self._default_model
-        left_out = self._learned.of(model)
-        while True:
-            body = request_body(task, model, left_out)
-            try:
-                answer = await self._ask(body)
-                break
-            except ServiceError as refusal:
-                left_out = left_out_after(refusal, task, left_out)
+        answer, left_out = await ask_without(
+            self._learned.of(model),
+            lambda left_out: self._ask(request_body(task, model, left_out)),
+            lambda refusal, left_out: left_out_after(refusal, task, left_out),
+        )
         self._learned.learn(model, lasting(left_out))
         reading = OpenAIAnswer()
-        with openai_failures(body):
+        with openai_failures():
             async with answer:
                 async for event in events_of(answer.response):
                     if piece := reading.read(event):

@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import math
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ from connectrpc.errors import ConnectError
 from connectrpc.request import RequestContext
 
 from qingyu_ai.errors import Reason, ServiceError, invalid
+from qingyu_ai.rpc.error_details import details_of
 from qingyu_ai.telemetry.call import CallRecord, begin_call, current_call, trace_id_of
 from qingyu_ai.telemetry.log import event
 
@@ -81,7 +83,7 @@ class Guard:
         if told is None:
             return
         if isinstance(error, ServiceError) and error.retry_after_s is not None:
-            ctx.response_headers["retry-after"] = f"{error.retry_after_s:.0f}"
+            ctx.response_headers["retry-after"] = str(math.ceil(error.retry_after_s))
         if told is not error:
             raise told from error
 
@@ -129,6 +131,6 @@ def _told(error: Exception) -> ConnectError:
     if isinstance(error, ConnectError):
         return error
     if isinstance(error, ServiceError):
-        return ConnectError(CODES[error.reason], f"{error.reason}: {error.message}")
+        return ConnectError(CODES[error.reason], f"{error.reason}: {error.message}", details_of(error))
     _log.error("a call failed unexpectedly", exc_info=error, extra={"fields": {"requestId": current_call().request_id}})
     return ConnectError(Code.INTERNAL, f"{Reason.INTERNAL}: The service failed.")
