@@ -197,9 +197,10 @@ def provider_failures(client: Any, base: type[Exception], sent: Collection[str] 
 
 
 def _connection_failure(error: Exception) -> ServiceError:
-    cause = error.__cause__ or error
-    if isinstance(cause, AnswerTooLargeError):
-        return ServiceError(Reason.MODEL_BAD_ANSWER, "The provider's answer is too large.")
-    if isinstance(cause, httpx2.DecodingError):
-        return ServiceError(Reason.MODEL_BAD_ANSWER, "The provider's answer makes no sense.")
+    # The package wraps what happens while it reads a whole answer, and not what happens later.
+    for cause in (error, error.__cause__):
+        if isinstance(cause, AnswerTooLargeError):
+            return ServiceError(Reason.MODEL_BAD_ANSWER, "The provider's answer is too large.")
+        if isinstance(cause, httpx2.DecodingError):
+            return ServiceError(Reason.MODEL_BAD_ANSWER, "The provider's answer makes no sense.")
     return ServiceError(Reason.MODEL_UNAVAILABLE, "The provider cannot be reached.")
