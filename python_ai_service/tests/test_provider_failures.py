@@ -222,6 +222,17 @@ REFUSALS: list[tuple[list[tuple[int, object]], dict[str, Any]]] = [
         {"max_tokens": None},
     ),
     ([(400, error("`response_format` is not supported"))], {"response_format": None, "messages": IN_WORDS}),
+    (
+        [
+            (
+                400,
+                error(
+                    "'messages' must contain the word 'json' in some form, to use 'response_format'", param="messages"
+                ),
+            )
+        ],
+        {"messages": IN_WORDS},
+    ),
     ([(400, error("no", param="stream"))], {"stream": None, "stream_options": None}),
     (
         [(400, error("no", param="max_tokens")), (400, error("no", param="temperature"))],

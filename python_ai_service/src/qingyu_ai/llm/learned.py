@@ -39,25 +39,27 @@ class Learned:
 async def ask_without(
     left_out: frozenset[str],
     ask: Callable[[frozenset[str]], Awaitable[A]],
-    after: Callable[[RefusedError, frozenset[str]], frozenset[str]],
+    after: Callable[[ServiceError, frozenset[str]], frozenset[str]],
 ) -> tuple[A, frozenset[str]]:
     """Asks, and asks again without what is refused; the answer, and what it came without.
 
     Args:
         left_out: What is left out from the start.
         ask: Asks without the parameters that it is given.
-        after: What to leave out after a refusal; raises where asking again would be another request.
+        after: What to leave out after a failure; raises it where asking again cannot help or would ask another thing.
 
-    Raises what the two raise; a refusal of what this service sent never becomes the caller's `invalid_request`.
+    Raises what the two raise; the refusal of what this service sent never becomes the caller's `invalid_request`.
     """
     first: RefusedError | None = None
     while True:
         try:
             return await ask(left_out), left_out
-        except RefusedError as refusal:
-            left_out = after(refusal, left_out)
-            first = first or refusal
         except ServiceError as error:
-            if first and error.reason is Reason.INVALID_REQUEST:
-                raise first from None
-            raise
+            try:
+                left_out = after(error, left_out)
+            except ServiceError:
+                if first and error.reason is Reason.INVALID_REQUEST:
+                    raise first from None
+                raise
+            if isinstance(error, RefusedError):
+                first = first or error

@@ -6,13 +6,14 @@ from typing import Any
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.generation import Message, Task
 from qingyu_ai.llm.prompts import ONE_JSON_OBJECT, with_knowledge
-from qingyu_ai.llm.provider_errors import RefusedError
+from qingyu_ai.llm.provider_errors import JSON_IN_WORDS, RefusedError
 from qingyu_ai.llm.schemas import JSON_SCHEMA, held_to, is_about_schema
 
 _REASONING = ("o1", "o3", "o4", "gpt-5")
 _OTHER_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 # A request says the same without them: how the answer comes, and a temperature, which the gateway always sends.
 _FREE = frozenset({"stream", "stream_options", "temperature"})
+_IN_WORDS = frozenset({"response_format", JSON_IN_WORDS})
 
 
 def request_body(task: Task, model: str, left_out: frozenset[str]) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def request_body(task: Task, model: str, left_out: frozenset[str]) -> dict[str, 
     reasons = model.startswith(_REASONING)
     names = list(_OTHER_LIMIT)[::-1] if reasons else list(_OTHER_LIMIT)
     limit = next((name for name in names if name not in left_out), None)
-    if task.json and task.schema is None and "response_format" in left_out:
+    if task.json and task.schema is None and left_out & _IN_WORDS:
         task = replace(task, messages=(Message("system", ONE_JSON_OBJECT), *task.messages))
     said = {
         "stream": True,
@@ -56,7 +57,7 @@ def left_out_after(refusal: ServiceError, task: Task, left_out: frozenset[str]) 
     if not isinstance(refusal, RefusedError):
         raise refusal
     name = refusal.parameter
-    if name in _FREE or name == "response_format":
+    if name in _FREE | _IN_WORDS:
         return left_out | {name}
     if name in _OTHER_LIMIT:
         # A model that cannot write as much keeps within the limit by itself.

@@ -92,6 +92,9 @@ _STATUSES = {
     429: Reason.RATE_LIMITED,
     504: Reason.MODEL_TIMEOUT,
 }
+# OpenAI takes `json_object` only where the messages speak of JSON.
+JSON_IN_WORDS = "json in words"
+_WANTS_JSON_IN_WORDS = re.compile(r"contain the word .?json", re.IGNORECASE)
 _NOT_FOUND = 404
 _REFUSED = (400, 422)
 _TOO_LARGE = re.compile(r"too large|at most|maximum|exceed|\brange\b|between|less than|<=", re.IGNORECASE)
@@ -114,7 +117,7 @@ class RefusedError(ServiceError):
     """A request that a provider refused for one parameter of it.
 
     Args:
-        parameter: Its name in the provider's API; one of those that were sent.
+        parameter: Its name in the provider's API, one of those that were sent; or `JSON_IN_WORDS`.
         is_too_large: Whether the value is beyond what the model can, rather than unknown to it.
         reason: Why.
     """
@@ -143,6 +146,8 @@ def failure_of(problem: Problem, sent: Collection[str] = (), *, wait_s: float | 
     parameter = _refused_parameter(problem, sent) if problem.status in _REFUSED else ""
     if parameter in ("max_tokens", "max_completion_tokens") and reason is Reason.CONTEXT_LENGTH_EXCEEDED:
         return RefusedError(parameter, is_too_large=True, reason=reason)
+    if reason is Reason.INVALID_REQUEST and _WANTS_JSON_IN_WORDS.search(problem.message):
+        return RefusedError(JSON_IN_WORDS)
     if reason is Reason.INVALID_REQUEST and parameter == "model":
         reason = Reason.MODEL_NOT_FOUND
     elif reason is Reason.INVALID_REQUEST and parameter and parameter not in ("messages", "system", "input"):
