@@ -4,8 +4,7 @@ from pathlib import Path
 
 SERVICE = Path(__file__).parents[1]
 PROJECT = tomllib.loads((SERVICE / "pyproject.toml").read_text(encoding="utf-8"))
-SERVER = PROJECT["project"]["dependencies"]
-RUNTIME = SERVER + PROJECT["project"]["optional-dependencies"]["lite"]
+RUNTIME = PROJECT["project"]["dependencies"]
 
 
 def locked(file: str) -> dict[str, str]:
@@ -19,17 +18,16 @@ def locked(file: str) -> dict[str, str]:
 
 
 def test_what_the_project_names_is_locked_with_hashes() -> None:
-    server, runtime = locked("requirements-server.txt"), locked("requirements.txt")
-    everything = locked("requirements-dev.txt")
-    all_wanted = RUNTIME + PROJECT["dependency-groups"]["dev"]
-    for wanted, pins in ((SERVER, server), (RUNTIME, runtime), (all_wanted, everything)):
+    runtime, everything = locked("requirements.txt"), locked("requirements-dev.txt")
+    for wanted, pins in ((RUNTIME, runtime), (RUNTIME + PROJECT["dependency-groups"]["dev"], everything)):
         for name, version in (requirement.lower().split("==") for requirement in wanted):
             assert pins[name] == version
-    assert server.items() < runtime.items() < everything.items()
+    assert runtime.items() < everything.items()
 
 
-def test_the_image_for_a_milvus_server_has_nothing_of_milvus_lite() -> None:
-    assert not {"milvus-lite", "faiss-cpu", "pyarrow"} & locked("requirements-server.txt").keys()
+def test_the_image_has_nothing_of_milvus_lite() -> None:
+    """Together 230 MB of 430."""
+    assert not {"milvus-lite", "faiss-cpu", "pyarrow"} & locked("requirements.txt").keys()
 
 
 def test_what_builds_the_package_is_what_is_locked() -> None:
