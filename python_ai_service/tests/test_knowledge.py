@@ -175,7 +175,7 @@ async def test_the_context_of_a_task(knowledge: Knowledge) -> None:
     reviewed, _ = await gather_context(knowledge.store, MINE, "c2", "review_content")
     assert [chapter.id for chapter in reviewed.previous_chapters] == ["c1", "c2"]
     third, _ = await gather_context(knowledge.store, MINE, "c3", "x")
-    assert [character.id for character in third.active_characters] == ["old"]
+    assert [character.id for character in third.active_characters] == ["old", "lin"]
     everything, _ = await gather_context(knowledge.store, MINE, "", "")
     assert [chapter.id for chapter in everything.previous_chapters] == ["c1", "c2", "c3"]
 
@@ -234,7 +234,7 @@ async def test_what_is_indexed_is_found_through_every_rpc() -> None:
             assert one.total == 1
             context = await client.get_context(ContextRequest(project_id="p", task_type="create_chapter"))
             assert context.context
-            assert [chapter.title for chapter in context.context.previous_chapters] == ["前言", "第二章 雨夜"][::-1]
+            assert [chapter.title for chapter in context.context.previous_chapters] == ["前言", "第二章 雨夜"]
             assert (context.task_type, context.token_count > 0) == ("create_chapter", True)
             told = await client.generate_content(GenerateContentRequest(project_id="p", prompt="谁教林青羽剑法？"))
             assert told.content.startswith("【第二章 雨夜】")
@@ -264,10 +264,10 @@ async def test_a_models_prompt_holds_what_the_project_knows() -> None:
     [
         ("missing.txt", None, "missing.txt: no such file or directory"),
         ("latin.txt", b"\xff\xfe\xfa", "latin.txt: is not UTF-8 text"),
-        ("empty.txt", b"", "empty.txt: text: "),
+        ("empty.txt", b"", "empty.txt: is empty"),
         ("broken.json", b"{", "broken.json: is not JSON"),
         ("field.json", b'{"id":"x","text":"y","colour":1}', "field.json: colour: "),
-        ("type.jsonl", b'{"id":"x","text":1}', "type.jsonl: text: "),
+        ("type.jsonl", b'{"id":"x","text":1}', "type.jsonl: line 1: text: "),
         ("blank.json", b'{"id":"x","text":" \\n"}', "blank.json: text: "),
     ],
 )

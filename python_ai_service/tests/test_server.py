@@ -64,7 +64,7 @@ def test_health_is_told_in_the_platforms_shape() -> None:
 
 async def test_it_is_not_ready_where_the_rpc_port_does_not_answer() -> None:
     async with AIServiceClient(f"http://127.0.0.1:{free_port()}") as client:
-        app = http_api(lambda: _ask(client))
+        app = http_api(lambda: _ask(client), _unused)
         sent: list[dict[str, object]] = []
 
         async def receive() -> dict[str, object]:
@@ -116,10 +116,14 @@ async def test_what_does_not_end_is_ended_within_ten_seconds() -> None:
 
 async def test_a_server_that_ends_by_itself_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = _server(http_api(_unasked))
+        server = _server(http_api(_unasked, _unused))
         server.should_exit = True
         with pytest.raises(RuntimeError, match="ended by itself"):
             await _run(server, listening, asyncio.Event())
+
+
+async def _unused(_scope: object, _receive: object, _send: object) -> None:
+    raise AssertionError
 
 
 async def _unasked() -> Report:

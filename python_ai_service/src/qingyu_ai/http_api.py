@@ -1,17 +1,20 @@
-"""The HTTP side: how the service is, in the platform's shape."""
+"""The HTTP side: how the service is, in the platform's shape, and the administration of what projects know."""
 
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Response
+from starlette.types import ASGIApp
 
 from qingyu_ai.health import Report
+from qingyu_ai.indexing.wire import PATH
 
 
-def http_api(ask_rpc: Callable[[], Awaitable[Report]]) -> FastAPI:
+def http_api(ask_rpc: Callable[[], Awaitable[Report]], administration: ASGIApp) -> FastAPI:
     """The application of the HTTP port.
 
     Args:
         ask_rpc: Asks HealthCheck over the RPC port, as a caller would; raises `ConnectionError` where nobody answers.
+        administration: See `knowledge_api`.
     """
     app = FastAPI(title="Qingyu AI service", openapi_url=None)
 
@@ -39,4 +42,5 @@ def http_api(ask_rpc: Callable[[], Awaitable[Report]]) -> FastAPI:
     async def live() -> dict[str, str]:
         return {"status": "alive"}
 
+    app.mount(PATH, administration)
     return app

@@ -12,11 +12,12 @@ from connectrpc.server import ConnectASGIApplication
 from fastapi import FastAPI
 from grpc import aio
 
-from qingyu_ai.app import open_app
+from qingyu_ai.app import default_tenant, open_app
 from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIService, AIServiceASGIApplication, AIServiceClient
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import HealthCheckRequest
 from qingyu_ai.health import Report
 from qingyu_ai.http_api import http_api
+from qingyu_ai.knowledge_api import knowledge_api
 from qingyu_ai.rpc.codecs import codecs
 from qingyu_ai.rpc.guard import Guard
 from qingyu_ai.rpc.plain_grpc import grpc_server
@@ -35,7 +36,7 @@ _PROBE_TIMEOUT_MS = 4000
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (compared with, not listened on)
 
 
-class PortError(Exception):
+class PortError(OSError):
     """A port cannot be listened on; the message is one line that names it."""
 
 
@@ -56,12 +57,15 @@ async def serve(settings: Settings) -> None:
         http_socket = sockets.enter_context(_listen(settings.service_host, settings.service_port, "SERVICE_PORT"))
         rpc_socket = sockets.enter_context(_listen(settings.service_host, settings.grpc_port, "GRPC_PORT"))
         async with open_app(settings) as app, AIServiceClient(_url(settings)) as own_client:
-            guard = Guard(settings.python_ai_token.get_secret_value() if settings.python_ai_token else None)
+            token = settings.python_ai_token.get_secret_value() if settings.python_ai_token else None
+            guard = Guard(token)
+            administration = knowledge_api(app.knowledge, token, default_tenant(settings))
             rpc = AIServiceASGIApplication(
                 app.service, interceptors=[guard], read_max_bytes=_READ_MAX_BYTES, codecs=codecs()
             )
             plain = _plain_server(settings, app.service, guard)
-            servers = {http_socket: _server(http_api(lambda: _ask(own_client))), rpc_socket: _server(rpc)}
+            http = http_api(lambda: _ask(own_client), administration)
+            servers = {http_socket: _server(http), rpc_socket: _server(rpc)}
             stopped = asyncio.Event()
             for signal_number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(signal_number, stopped.set)

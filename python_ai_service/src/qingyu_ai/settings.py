@@ -63,7 +63,7 @@ class Settings(BaseSettings):
         "embedded without being told to.",
     )
     service_host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
-    service_port: Port = Field(8000, description="Port of the HTTP side: health.")
+    service_port: Port = Field(8000, description="Port of the HTTP side: health, and the administration of knowledge.")
     grpc_port: Port = Field(50052, description="Port of AIService over Connect and gRPC-Web.")
     plain_grpc_port: Port | None = Field(
         None, description="Port of AIService over plain gRPC, for callers who speak nothing else."

@@ -40,7 +40,7 @@ _REASONS = frozenset(Reason)
 # Those that the gateway answers with a status from 500.
 _FAILURES = frozenset({Code.INTERNAL, Code.UNKNOWN, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
 # The forms that the gateway gives both.
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _TENANT = re.compile(r"[A-Za-z0-9._-]{0,64}")
 
 Context = RequestContext[Any, Any]
@@ -64,7 +64,7 @@ class Guard:
         record = begin_call()
         headers = ctx.request_headers
         request_id = headers.get("x-request-id") or ""
-        if _REQUEST_ID.fullmatch(request_id):
+        if REQUEST_ID.fullmatch(request_id):
             record.request_id = ctx.response_headers["x-request-id"] = request_id
         record.trace_id = trace_id_of(headers.get("traceparent") or "")
         try:

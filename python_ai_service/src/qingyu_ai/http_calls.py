@@ -1,0 +1,159 @@
+"""What every call of the HTTP side's JSON goes through: the token, the log line, the body, and errors as JSON."""
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from qingyu_ai.errors import Reason, ServiceError, invalid
+from qingyu_ai.rpc.guard import REQUEST_ID
+from qingyu_ai.telemetry.call import begin_call, trace_id_of
+from qingyu_ai.telemetry.log import event
+
+_log = logging.getLogger("qingyu_ai.calls")
+STATUS = {
+    Reason.INVALID_REQUEST: 400,
+    Reason.UNSUPPORTED_PARAMETER: 400,
+    Reason.CONTEXT_LENGTH_EXCEEDED: 400,
+    Reason.CONTENT_FILTER: 400,
+    Reason.UNAUTHENTICATED: 401,
+    Reason.MODEL_NOT_FOUND: 404,
+    Reason.RATE_LIMITED: 429,
+    Reason.QUOTA_EXHAUSTED: 429,
+    Reason.MODEL_UNAVAILABLE: 503,
+    Reason.MODEL_CREDENTIAL: 503,
+    Reason.MODEL_TIMEOUT: 504,
+    Reason.MODEL_BAD_ANSWER: 502,
+    Reason.KNOWLEDGE_UNAVAILABLE: 503,
+    Reason.KNOWLEDGE_OTHER_MODEL: 409,
+    Reason.INTERNAL: 500,
+}
+_TOO_LARGE, _TOO_SLOW = 413, 408
+_BODY_TIMEOUT_S = 60.0
+M = TypeVar("M", bound=BaseModel)
+
+
+class Guarded:
+    """Refuses callers without the token before anything of theirs is read, and writes a log line for each call."""
+
+    def __init__(self, api: ASGIApp, token: str | None) -> None:
+        self._api = api
+        self._authorization = None if token is None else f"Bearer {token}".encode()
+
+    async def __call__(self, connection: Scope, receive: Receive, send: Send) -> None:
+        record = begin_call()
+        headers = dict(connection["headers"])
+        request_id = headers.get(b"x-request-id", b"").decode("latin-1")
+        record.request_id = request_id if REQUEST_ID.fullmatch(request_id) else ""
+        record.trace_id = trace_id_of(headers.get(b"traceparent", b"").decode("latin-1"))
+        status = 0
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if record.request_id:
+                    message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        sent = headers.get(b"authorization", b"")
+        is_allowed = self._authorization is None or hmac.compare_digest(sent, self._authorization)
+        refusal = _told(ServiceError(Reason.UNAUTHENTICATED, "The bearer token is wrong."))
+        try:
+            await (self._api if is_allowed else refusal)(connection, receive, observed)
+        finally:
+            event(
+                _log,
+                logging.INFO if status < 500 else logging.ERROR,
+                "administration",
+                method=connection["method"],
+                path=connection["path"],
+                status=status,
+                requestId=record.request_id,
+                traceId=record.trace_id,
+                tenant=record.tenant,
+                durationMs=record.age_ms,
+            )
+
+
+def answer_errors(api: FastAPI) -> None:
+    """Has an application answer its errors as `{"error": {"code", "message"}}`, with the service's reasons."""
+
+    @api.exception_handler(ServiceError)
+    async def refused(_request: Request, error: ServiceError) -> JSONResponse:
+        return _told(error)
+
+    @api.exception_handler(RequestValidationError)
+    async def misread(_request: Request, error: RequestValidationError) -> JSONResponse:
+        return _answer(400, Reason.INVALID_REQUEST, _problem(error.errors()[0]))
+
+    @api.exception_handler(HTTPException)
+    async def unknown(_request: Request, error: HTTPException) -> JSONResponse:
+        return _answer(error.status_code, Reason.INVALID_REQUEST, f"{error.detail}.")
+
+    @api.exception_handler(Exception)
+    async def failed(_request: Request, _error: Exception) -> JSONResponse:
+        return _answer(500, Reason.INTERNAL, "The service failed.")
+
+
+class _BodyError(ServiceError):
+    """A body that is not read to its end."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(Reason.INVALID_REQUEST, message)
+        self.status = status
+
+
+async def read_body(request: Request, shape: type[M], max_bytes: int) -> M:
+    """Reads a request's JSON, at most so many bytes within a minute. Raises `invalid_request`."""
+    declared = request.headers.get("content-length", "")
+    too_large = _BodyError(_TOO_LARGE, f"body: has more than {max_bytes} bytes; send fewer documents at once.")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise too_large
+    content = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_TIMEOUT_S):
+            async for part in request.stream():
+                content += part
+                if len(content) > max_bytes:
+                    raise too_large
+    except TimeoutError:
+        raise _BodyError(_TOO_SLOW, "body: did not come within a minute.") from None
+    # Reading 16 MiB takes long enough for other callers to notice.
+    return await asyncio.to_thread(_read, bytes(content), shape)
+
+
+def _read(content: bytes, shape: type[M]) -> M:
+    try:
+        return shape.model_validate(from_json(content))
+    except ValidationError as error:
+        raise invalid(_problem(error.errors(include_url=False, include_input=False)[0])) from None
+    except ValueError as error:
+        raise invalid(f"body: is not JSON ({error}).") from None
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    """What is wrong with a field, by its path."""
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
+    return f"{path.removeprefix('.query').removeprefix('.') or 'body'}: {problem['msg'].removeprefix('Value error, ')}."
+
+
+def _told(error: ServiceError) -> JSONResponse:
+    status = error.status if isinstance(error, _BodyError) else STATUS[error.reason]
+    response = _answer(status, error.reason, error.message)
+    if error.retry_after_s is not None:
+        response.headers["retry-after"] = f"{error.retry_after_s:.0f}"
+    return response
+
+
+def _answer(status: int, reason: Reason, message: str) -> JSONResponse:
+    return JSONResponse({"error": {"code": reason, "message": message}}, status)

@@ -1,0 +1,1 @@
+"""The commands that fill, list and clear the knowledge base."""
