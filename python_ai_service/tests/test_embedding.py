@@ -38,6 +38,11 @@ def embeds(dimension: int = 3, *, without: int = 0, shuffled: bool = False) -> C
     return answer
 
 
+def gives(vector: str) -> Callable[[Handler], None]:
+    items = ",".join(f'{{"object":"embedding","index":{index},"embedding":{vector}}}' for index in range(2))
+    return lambda handler: handler.send(200, "application/json", f'{{"data":[{items}]}}'.encode())
+
+
 async def embed(model: Provider, texts: list[str]) -> list[list[float]]:
     async with openai_client("key", f"{model.url}/v1") as client:
         return await OpenAIEmbedder(client, "the-embedder").embed(texts)
@@ -90,12 +95,33 @@ async def test_openai_is_asked_in_batches_and_its_order_does_not_matter() -> Non
         (fails(500), Reason.MODEL_UNAVAILABLE),
         (lambda handler: handler.send(200, "application/json", b"{"), Reason.MODEL_BAD_ANSWER),
         (lambda handler: handler.send(200, "application/json", b"{}"), Reason.MODEL_BAD_ANSWER),
+        *((gives(vector), Reason.MODEL_BAD_ANSWER) for vector in ("[NaN]", "[1e39]", "[null]", "1")),
+        (gives("[1" + "0" * 5000 + "]"), Reason.MODEL_BAD_ANSWER),
+        (fails(400, "context_length_exceeded"), Reason.CONTEXT_LENGTH_EXCEEDED),
+        (fails(404), Reason.MODEL_NOT_FOUND),
     ],
 )
 async def test_a_wrong_answer_never_becomes_vectors(answer: Callable[[Handler], None], reason: Reason) -> None:
     with provider(answer) as model, pytest.raises(ServiceError) as raised:
         await embed(model, ["a", "b"])
     assert raised.value.reason == reason
+
+
+async def test_the_embedder_is_asked_for_what_was_said() -> None:
+    with provider(embeds()) as model:
+        await embed(model, ["a"])
+        assert model.bodies == [{"model": "the-embedder", "input": ["a"], "encoding_format": "float"}]
+
+
+@pytest.mark.parametrize(("asked", "is_here"), [("", True), ("embedded", True), ("text-embedding-3-small", False)])
+async def test_the_embedded_embedder_stands_in_for_real_models_only_where_it_may(asked: str, is_here: bool) -> None:
+    assert await EmbeddedEmbedder(takes_every_name=True).embed(["a"], asked)
+    if is_here:
+        assert await EmbeddedEmbedder().embed(["a"], asked)
+    else:
+        with pytest.raises(ServiceError) as raised:
+            await EmbeddedEmbedder().embed(["a"], asked)
+        assert raised.value.reason == Reason.MODEL_NOT_FOUND
 
 
 @contextmanager

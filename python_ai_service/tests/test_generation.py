@@ -16,6 +16,7 @@ from qingyu_ai.app import open_app
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     ChatMessage,
+    EmbedRequest,
     GenerateContentRequest,
     GenerateOptions,
     HealthCheckRequest,
@@ -343,19 +344,53 @@ async def test_the_embedded_writer_stands_in_for_real_models_only_where_it_may(a
 
 
 @pytest.mark.parametrize(
-    ("settings", "content"),
-    [({}, "embedded"), ({"openai_api_key": "k"}, "the-model"), ({"anthropic_api_key": "k"}, "claude-x")],
+    ("settings", "content", "asked"),
+    [
+        ({}, "embedded", []),
+        ({"openai_api_key": "k"}, "the-model", ["own-gpt"]),
+        ({"anthropic_api_key": "k"}, "claude-x", ["own-claude"]),
+        ({"openai_api_key": "k", "anthropic_api_key": "k"}, "the-model", ["own-gpt"]),
+        (
+            {"openai_api_key": "k", "anthropic_api_key": "k", "default_llm_provider": "anthropic"},
+            "claude-x",
+            ["own-claude"],
+        ),
+        ({"openai_api_key": "k", "default_llm_provider": "embedded"}, "embedded", []),
+    ],
 )
-async def test_who_writes_follows_from_the_keys(settings: dict[str, str], content: str, tmp_path: Path) -> None:
+async def test_who_writes_for_callers_who_name_no_model_follows_from_the_settings(
+    settings: dict[str, str], content: str, asked: list[str], tmp_path: Path
+) -> None:
     with provider(openai_says("x")) as openai, provider(anthropic_says("x")) as anthropic:
         made = Settings(
             openai_base_url=f"{openai.url}/v1",
             anthropic_base_url=anthropic.url,
+            openai_model="own-gpt",
+            anthropic_model="own-claude",
             milvus_uri=str(tmp_path / "k.db"),
             **settings,  # type: ignore[arg-type]
         )
         async with open_app(made) as app:
             assert (await complete(app.service._model, Task(messages=SAID))).model == content
+        assert [body["model"] for body in openai.bodies + anthropic.bodies] == asked
+
+
+async def test_outside_development_the_embedded_models_are_nobody_elses() -> None:
+    settings = {"ENVIRONMENT": "production", "PYTHON_AI_TOKEN": "t", "DEFAULT_LLM_PROVIDER": "embedded"}
+    headers = {"authorization": "Bearer t"}
+    named = GenerateContentRequest(prompt="x", options=GenerateOptions(model="gpt-4o"))
+    as_json = GenerateContentRequest(prompt="x", options=GenerateOptions(response_format="json_object"))
+    with running(**settings, EMBEDDING_PROVIDER="embedded") as service:
+        async with service.client() as client:
+            for call in (
+                client.generate_content(named, headers=headers),
+                client.embed_text(EmbedRequest(texts=["x"], model="text-embedding-3-small"), headers=headers),
+            ):
+                with pytest.raises(ConnectError, match=r"^model_not_found: ") as raised:
+                    await call
+                assert raised.value.code == Code.NOT_FOUND
+            assert json.loads((await client.generate_content(as_json, headers=headers)).content)["text"]
+            assert (await client.embed_text(EmbedRequest(texts=["x"]), headers=headers)).embeddings
 
 
 @pytest.mark.parametrize("protocol", [ProtocolType.CONNECT, ProtocolType.GRPC_WEB])

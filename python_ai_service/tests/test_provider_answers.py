@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -301,6 +302,52 @@ async def test_thoughts_are_signs_of_life() -> None:
         pieces = await pieces_by_openai(model)
     empty = Piece(model="fake-model")
     assert pieces == [empty, empty, Piece("a", "fake-model"), Piece("", "fake-model", "stop")]
+
+
+SILENCE_S = 0.4
+
+
+async def written_within(silence_s: float, model: Provider) -> Completion:
+    async with openai_client("key", f"{model.url}/v1", silence_s) as client:
+        return await complete(OpenAIModel(client, "m"), TASK)
+
+
+def slowly(*steps: bytes, step_s: float) -> Callable[[Handler], None]:
+    """A streamed answer in steps; the connection is lost after the last one."""
+
+    def answer(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-type", "text/event-stream")
+        handler.send_header("content-length", "1000000")
+        handler.end_headers()
+        for step in steps:
+            handler.wfile.write(step)
+            handler.server.provider.left.wait(step_s)  # type: ignore[attr-defined]
+        handler.connection.shutdown(socket.SHUT_RDWR)
+        handler.close_connection = True
+
+    return answer
+
+
+async def test_a_model_that_thinks_for_long_does_not_time_out() -> None:
+    thought = events(delta("", reasoning_content="hm"))
+    answer = slowly(*[thought] * 8, events(delta("a"), END, DONE), step_s=SILENCE_S / 4)
+    with provider(answer) as model:
+        assert (await written_within(SILENCE_S, model)).content == "a"
+
+
+async def test_a_model_that_falls_silent_is_given_up() -> None:
+    with provider(slowly(events(delta("a")), step_s=30)) as model:
+        with pytest.raises(ServiceError) as raised:
+            await written_within(SILENCE_S, model)
+        model.left.set()
+    assert raised.value.reason == Reason.MODEL_TIMEOUT
+
+
+async def test_a_connection_that_is_lost_in_the_midst_is_a_provider_in_trouble() -> None:
+    with provider(slowly(events(delta("a")), step_s=0)) as model, pytest.raises(ServiceError) as raised:
+        await written_within(SILENCE_S, model)
+    assert raised.value.reason == Reason.MODEL_UNAVAILABLE
 
 
 def test_one_sign_of_life_a_second_is_passed_on() -> None:

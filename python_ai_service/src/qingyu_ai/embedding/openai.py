@@ -6,6 +6,8 @@ from qingyu_ai.embedding.embedder import Vector, checked
 from qingyu_ai.llm.openai import openai_failures
 
 _TEXTS_PER_CALL = 64
+_SENT = ("model", "input", "encoding_format")
+_MOST = 3.4e38
 
 
 class OpenAIEmbedder:
@@ -27,10 +29,17 @@ class OpenAIEmbedder:
         vectors: list[Vector] = []
         for start in range(0, len(texts), _TEXTS_PER_CALL):
             batch = texts[start : start + _TEXTS_PER_CALL]
-            with openai_failures():
+            with openai_failures(_SENT):
                 answer = await self._client.embeddings.create(
                     model=model or self.model, input=batch, encoding_format="float"
                 )
                 in_order = sorted(answer.data or [], key=lambda item: item.index)
-                vectors += checked([item.embedding for item in in_order], len(batch))
+                vectors += checked([[_number(each) for each in item.embedding] for item in in_order], len(batch))
         return checked(vectors, len(texts))
+
+
+def _number(value: object) -> float:
+    """A number that 32 bits can hold; the package checks nothing. Raises `ValueError`."""
+    if not isinstance(value, int | float) or not abs(value) <= _MOST:
+        raise ValueError("no number")
+    return float(value)

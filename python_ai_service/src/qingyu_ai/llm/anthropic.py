@@ -13,19 +13,19 @@ from qingyu_ai.llm.anthropic_request import left_out_after, request_body
 from qingyu_ai.llm.events import events_of
 from qingyu_ai.llm.learned import Learned, ask_without
 from qingyu_ai.llm.provider_errors import provider_failures
-from qingyu_ai.llm.provider_http import bounded_client
-
-_SILENCE_S = 120.0
+from qingyu_ai.llm.provider_http import SILENCE_S, bounded_client
 
 
-def anthropic_client(api_key: str, base_url: str) -> AsyncAnthropic:
-    """A client that does not retry, since the gateway does, and gives up after two minutes of silence."""
+def anthropic_client(api_key: str, base_url: str, silence_s: float = SILENCE_S) -> AsyncAnthropic:
+    """A client that does not retry, since the gateway does, and gives up after two minutes of silence.
+
+    Whatever a provider sends, a model's thoughts among it, ends the silence.
+    """
     return AsyncAnthropic(
         api_key=api_key,
         base_url=base_url,
         max_retries=0,
-        timeout=_SILENCE_S,
-        http_client=bounded_client(_SILENCE_S),
+        http_client=bounded_client(silence_s),
     )
 
 

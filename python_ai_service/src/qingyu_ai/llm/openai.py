@@ -13,21 +13,22 @@ from qingyu_ai.llm.learned import Learned, ask_without
 from qingyu_ai.llm.openai_answer import OpenAIAnswer
 from qingyu_ai.llm.openai_request import lasting, left_out_after, request_body
 from qingyu_ai.llm.provider_errors import provider_failures
-from qingyu_ai.llm.provider_http import bounded_client
+from qingyu_ai.llm.provider_http import SILENCE_S, bounded_client
 
-_SILENCE_S = 120.0
 # Where asking for the list of models says that there is none.
 _NO_LIST = (400, 404, 405, 501)
 
 
-def openai_client(api_key: str, base_url: str) -> AsyncOpenAI:
-    """A client that does not retry, since the gateway does, and gives up after two minutes of silence."""
+def openai_client(api_key: str, base_url: str, silence_s: float = SILENCE_S) -> AsyncOpenAI:
+    """A client that does not retry, since the gateway does, and gives up after two minutes of silence.
+
+    Whatever a provider sends, a model's thoughts among it, ends the silence.
+    """
     return AsyncOpenAI(
         api_key=api_key,
         base_url=base_url,
         max_retries=0,
-        timeout=_SILENCE_S,
-        http_client=bounded_client(_SILENCE_S),
+        http_client=bounded_client(silence_s),
     )
 
 

@@ -9,6 +9,7 @@ MAX_ERROR_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_STREAM_BYTES = 64 * 1024 * 1024
 _STEP_BYTES = 64 * 1024
+SILENCE_S = 120.0
 _CONNECT_S = 10.0
 _LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 # Either coding may stand behind the word deflate; 32 lets zlib look at the head of gzip and zlib.
