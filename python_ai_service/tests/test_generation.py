@@ -528,12 +528,12 @@ async def test_a_caller_who_leaves_ends_the_models_work(protocol: ProtocolType, 
 )
 async def test_wrong_requests_are_refused_by_the_fields_name(request_: GenerateContentRequest, field: str) -> None:
     with pytest.raises(ServiceError, match=f"^{field}: |^{field} ") as raised:
-        task_of(conversation(request_), "", request_.options)
+        task_of(conversation(request_), request_.options)
     assert CODES[raised.value.reason] == Code.INVALID_ARGUMENT
 
 
 def test_a_float_of_32_bits_is_the_number_that_was_written() -> None:
     sent = GenerateContentRequest(prompt="x", options=GenerateOptions(temperature=0.7, top_p=0.1)).to_binary()
     request = GenerateContentRequest.from_binary(sent)
-    task = task_of(conversation(request), "", request.options)
+    task = task_of(conversation(request), request.options)
     assert (task.temperature, task.top_p) == (0.7, 0.1)

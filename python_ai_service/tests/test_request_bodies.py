@@ -212,10 +212,10 @@ def test_no_optional_option_can_be_forgotten() -> None:
     }
     said = (Message("user", "x"),)
     unsaid = Task(messages=said)
-    assert task_of(said, "", GenerateOptions()) == task_of(said, "", None) == unsaid
+    assert task_of(said, GenerateOptions()) == task_of(said, None) == unsaid
     for field in optional:
         is_text = field.name == "response_format"
-        changed = task_of(said, "", GenerateOptions(**{field.name: "json_object" if is_text else 0}))  # type: ignore[arg-type]
+        changed = task_of(said, GenerateOptions(**{field.name: "json_object" if is_text else 0}))  # type: ignore[arg-type]
         assert changed != unsaid, field.name
         name = "json" if is_text else field.name
         assert getattr(changed, name) == (True if is_text else 0)

@@ -17,6 +17,7 @@ MAX_VALUES = 100_000
 
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'"\\,[]{}'))
 _TOKEN = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)(\s*:)?|[\[\]{}]|[^\s"\[\]{},:]+', re.DOTALL)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _NAME = re.compile(r"\w{1,64}")
 _SAMPLED_TOKENS = 20_000
 _DEEPEST = 20
@@ -41,17 +42,19 @@ def message_from_json(shape: type[M], text: str | bytes | bytearray) -> M:
         value = json.loads(checked)
     except (ValueError, RecursionError):
         raise ValueError(f"no {shape.__name__}: it is not JSON, or nested too deeply") from None
-    return message_from_value(shape, value)
+    # Text that was UTF-8 can hold one only in its escapes.
+    return message_from_value(shape, value, may_have_surrogates=_SURROGATE.search(data) is not None)
 
 
-def message_from_value(shape: type[M], value: Any) -> M:  # noqa: ANN401 (JSON)
+def message_from_value(shape: type[M], value: Any, *, may_have_surrogates: bool = True) -> M:  # noqa: ANN401 (JSON)
     """Reads a message from JSON that has been read already; unknown fields are skipped.
 
     Raises `ValueError` with a message that names the field and holds nothing of the value.
     """
     try:
-        # Half a surrogate pair has no UTF-8: no provider could be sent it.
-        json.dumps(value, ensure_ascii=False).encode()
+        if may_have_surrogates:
+            # Half a surrogate pair has no UTF-8: no provider could be sent it.
+            json.dumps(value, ensure_ascii=False).encode()
         return message_from_json_value(shape, value, ignore_unknown_fields=True)
     except UnicodeError:
         raise ValueError(f"no {shape.__name__}: it holds half a surrogate pair") from None

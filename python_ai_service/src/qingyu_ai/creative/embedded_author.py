@@ -32,6 +32,8 @@ from qingyu_ai.tokens import HAN, pieces_of
 _TITLE_CHARS = 20
 _WORDS_PER_CHAPTER = 3000
 _LEADS = 10
+_PLOTTED_CHAPTERS = 200
+_HASHED_CHARS = 1000
 
 
 class EmbeddedAuthor:
@@ -123,11 +125,11 @@ class EmbeddedAuthor:
         return _written(brief, CharactersData(characters=characters, relationship_network=network))
 
     async def plot(self, brief: Brief, outline: OutlineData, characters: CharactersData) -> Written[PlotData]:
-        """One event for each chapter, on one thread."""
+        """One event for each of the first 200 chapters, on one thread."""
         say = _Language(brief.task)
         # Each takes part in each event: with all of a large cast that would be millions of names.
         names = [character.name for character in characters.characters[:_LEADS]] or list(_names(brief.task))
-        chapters = outline.chapters or [ChapterData(chapter_id=1, title=brief.task[:_TITLE_CHARS])]
+        chapters = outline.chapters[:_PLOTTED_CHAPTERS] or [ChapterData(chapter_id=1, title=brief.task[:_TITLE_CHARS])]
         ids = [f"event-{number}" for number, _ in enumerate(chapters, 1)]
         kinds = ("铺垫", "冲突", "高潮", "转折", "结局")
         events = [
@@ -233,7 +235,7 @@ def _names(task: str) -> tuple[str, str]:
     say = _Language(task)
     heroes = (say("林青羽", "Mara"), say("沈知微", "Elin"), say("苏晚", "Tess"))
     rivals = (say("顾长风", "Corvin"), say("陆沉", "Aldous"), say("谢惊蛰", "Bram"))
-    seed = fnv1a(task)
+    seed = fnv1a(task[:_HASHED_CHARS])
     return heroes[seed % len(heroes)], rivals[seed // len(heroes) % len(rivals)]
 
 

@@ -80,8 +80,11 @@ class Guard:
         """Writes the log line; raises what the caller is told instead of `error`."""
         told = None if error is None else _told(error)
         _write(record, ctx, told)
-        if told is None:
+        if told is None or error is None:
             return
+        # connectrpc keeps the error in a frame that the error's traceback leads to: a circle, which would keep the
+        # request in memory until the next run of the garbage collector.
+        error.__traceback__ = None
         if isinstance(error, ServiceError) and error.retry_after_s is not None:
             ctx.response_headers["retry-after"] = str(math.ceil(error.retry_after_s))
         if told is not error:

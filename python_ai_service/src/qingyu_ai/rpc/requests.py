@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from qingyu_ai.creative.author import Brief
 from qingyu_ai.errors import invalid
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     EmbedRequest,
@@ -14,11 +13,11 @@ from qingyu_ai.generation import Message, Task
 from qingyu_ai.knowledge.document import label
 from qingyu_ai.knowledge.store import Scope
 from qingyu_ai.rpc.guard import Context
+from qingyu_ai.rpc.sizes import MAX_PROMPT_CHARS, check_filter, check_options
 
 _ROLES = ("system", "user", "assistant", "tool")
 _MAX_TEXTS = 2048
 _MAX_EMBEDDED_CHARS = 32_768
-_MAX_PROMPT_CHARS = 1_000_000
 # An unset field reads as 0 or "" like a set one; only its presence tells the two apart.
 _OPTIONAL: tuple[Any, ...] = tuple(
     field.name for field in GenerateOptions.desc().fields if field.presence.name == "EXPLICIT"
@@ -42,18 +41,19 @@ def conversation(request: GenerateContentRequest) -> tuple[Message, ...]:
             raise invalid(f"messages[{index}].role: is none of {', '.join(_ROLES)}")
     if not any(message.content.strip() for message in request.messages):
         raise invalid("messages: hold no text")
-    if sum(len(message.content) for message in request.messages) > _MAX_PROMPT_CHARS:
-        raise invalid(f"messages: hold more than {_MAX_PROMPT_CHARS} characters")
+    if sum(len(message.content) + len(message.name) for message in request.messages) > MAX_PROMPT_CHARS:
+        raise invalid(f"messages: hold more than {MAX_PROMPT_CHARS} characters")
     return tuple(Message(message.role, message.content, message.name) for message in request.messages)
 
 
-def task_of(messages: tuple[Message, ...], knowledge: str, options: GenerateOptions | None) -> Task:
+def task_of(messages: tuple[Message, ...], options: GenerateOptions | None) -> Task:
     """What a model is asked to write. Raises `invalid_request` where an option is out of its range.
 
     Options with presence are said only where the caller sent them, and 0 is a value then; the others are not said where
     they are 0 or empty.
     """
     options = options or GenerateOptions()
+    check_options(options.model, options.stop)
     if options.max_tokens < 0:
         raise invalid("options.max_tokens: must not be negative")
     _within("options.temperature", options.temperature, 0, 2)
@@ -66,7 +66,6 @@ def task_of(messages: tuple[Message, ...], knowledge: str, options: GenerateOpti
         raise invalid("options.response_format: is none of text, json_object")
     return Task(
         messages=messages,
-        knowledge=knowledge,
         model=options.model,
         max_tokens=options.max_tokens,
         temperature=_rounded(options.temperature) or None,
@@ -100,29 +99,26 @@ def embedding_texts(request: EmbedRequest) -> list[str]:
 
 
 def search_filters(filters: RAGFilters | None) -> list[list[str]]:
-    """The choices of labels of which a passage must have one each."""
+    """The choices of labels of which a passage must have one each. Raises `invalid_request`."""
     if filters is None:
         return []
     kinds = {
-        "doc_type": filters.doc_types,
-        "character": filters.character_ids,
-        "timeline": filters.timeline_ids,
-        "chapter": filters.chapter_ids,
+        "doc_types": ("doc_type", filters.doc_types),
+        "character_ids": ("character", filters.character_ids),
+        "timeline_ids": ("timeline", filters.timeline_ids),
+        "chapter_ids": ("chapter", filters.chapter_ids),
     }
-    return [[label(kind, value) for value in values] for kind, values in kinds.items() if values]
-
-
-def brief_of(task: str, workspace: dict[str, str], knowledge: str, correction: str = "") -> Brief:
-    """What is to be written. Raises `invalid_request` where there is no task."""
-    return Brief(task=required("task", task), knowledge=knowledge, workspace=dict(workspace), correction=correction)
+    for name, (_, values) in kinds.items():
+        check_filter(name, values)
+    return [[label(kind, value) for value in values] for kind, values in kinds.values() if values]
 
 
 def required(name: str, value: str) -> str:
     """A field that must hold something. Raises `invalid_request`."""
     if not value.strip():
         raise invalid(f"{name}: is empty")
-    if len(value) > _MAX_PROMPT_CHARS:
-        raise invalid(f"{name}: has more than {_MAX_PROMPT_CHARS} characters")
+    if len(value) > MAX_PROMPT_CHARS:
+        raise invalid(f"{name}: has more than {MAX_PROMPT_CHARS} characters")
     return value
 
 

@@ -3,8 +3,12 @@
 import json
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from protobuf import Message as Structure
 
 from qingyu_ai.creative.author import Author, Brief
 from qingyu_ai.creative.story import assemble
@@ -51,7 +55,6 @@ from qingyu_ai.knowledge.store import Hit, Scope
 from qingyu_ai.rpc.guard import Context
 from qingyu_ai.rpc.requests import (
     MAX_TOP_K,
-    brief_of,
     conversation,
     embedding_texts,
     reflections,
@@ -60,6 +63,7 @@ from qingyu_ai.rpc.requests import (
     search_filters,
     task_of,
 )
+from qingyu_ai.rpc.sizes import check_prompt
 from qingyu_ai.telemetry.call import current_call
 
 _DEFAULT_REFLECTIONS = 3
@@ -180,30 +184,38 @@ class Service(AIService):
 
     async def generate_characters(self, request: CharactersRequest, ctx: Context) -> CharactersResponse:
         started = time.perf_counter()
-        brief = await self._brief_for(request, ctx)
+        brief = await self._brief_for(request, ctx, outline=request.outline)
         characters = await self._author.characters(brief, request.outline or OutlineData())
         return CharactersResponse(characters=characters.data, execution_time=time.perf_counter() - started)
 
     async def generate_plot(self, request: PlotRequest, ctx: Context) -> PlotResponse:
         started = time.perf_counter()
-        brief = await self._brief_for(request, ctx)
+        brief = await self._brief_for(request, ctx, outline=request.outline, characters=request.characters)
         plot = await self._author.plot(brief, request.outline or OutlineData(), request.characters or CharactersData())
         return PlotResponse(plot=plot.data, execution_time=time.perf_counter() - started)
 
     async def execute_creative_workflow(
         self, request: CreativeWorkflowRequest, ctx: Context
     ) -> CreativeWorkflowResponse:
+        max_reflections = reflections(request.max_reflections)
+        check_prompt(task=request.task, workspace_context=request.workspace_context)
         return await run_workflow(
             self._author,
             await self._brief(ctx, request.project_id, request.task, request.workspace_context),
-            max_reflections=reflections(request.max_reflections),
+            max_reflections=max_reflections,
             human_review=request.enable_human_review,
         )
 
     async def story_write(self, request: StoryContextRequest, ctx: Context) -> StoryContextResponse:
-        given = (request.assembled_prompt, request.selected_text, request.instruction)
-        required("assembled_prompt, selected_text, instruction", "".join(given))
-        asked = "\n".join(given[1:]).strip()
+        given = {
+            "assembled_prompt": request.assembled_prompt,
+            "selected_text": request.selected_text,
+            "instruction": request.instruction,
+        }
+        check_prompt(mode=request.mode, **given)
+        required(", ".join(given), "".join(given.values()))
+        options = task_of((), request.options)
+        asked = f"{request.selected_text}\n{request.instruction}".strip()
         is_assembled = bool(request.assembled_prompt)
         story = assemble(
             mode=request.mode,
@@ -213,7 +225,7 @@ class Service(AIService):
             outline="" if is_assembled else await self._outline(ctx, request.project_id),
             knowledge="" if is_assembled else (await self._facts(ctx, request.project_id, asked)).text,
         )
-        completion = await complete(self._model, task_of(story.messages, "", request.options))
+        completion = await complete(self._model, replace(options, messages=story.messages))
         return StoryContextResponse(
             content=completion.content,
             tokens_used=_total(completion.usage),
@@ -236,21 +248,27 @@ class Service(AIService):
 
     async def _task(self, request: GenerateContentRequest, ctx: Context) -> tuple[Task, str]:
         """What is to be written, and what the contract calls `knowledge`."""
-        messages = conversation(request)
-        said = [message.content for message in messages if message.role == "user"]
+        task = task_of(conversation(request), request.options)
+        said = [message.content for message in task.messages if message.role == "user"]
         facts = await self._facts(ctx, request.project_id, said[-1] if said else "")
-        return task_of(messages, facts.text, request.options), facts.state
+        return replace(task, knowledge=facts.text), facts.state
 
-    async def _brief_for(self, request: OutlineRequest | CharactersRequest | PlotRequest, ctx: Context) -> Brief:
-        return await self._brief(
-            ctx, request.project_id, request.task, request.workspace_context, request.correction_prompt
+    async def _brief_for(
+        self, request: OutlineRequest | CharactersRequest | PlotRequest, ctx: Context, **given: Structure[Any] | None
+    ) -> Brief:
+        """What is to be written, and checks that it fits a prompt with the structures that the caller gave."""
+        correction = request.correction_prompt
+        check_prompt(
+            task=request.task, workspace_context=request.workspace_context, correction_prompt=correction, **given
         )
+        return await self._brief(ctx, request.project_id, request.task, request.workspace_context, correction)
 
     async def _brief(
-        self, ctx: Context, project_id: str, task: str, workspace: dict[str, str], correction: str = ""
+        self, ctx: Context, project_id: str, task: str, workspace: Mapping[str, str], correction: str = ""
     ) -> Brief:
+        required("task", task)
         facts = await self._facts(ctx, project_id, task)
-        return brief_of(task, workspace, facts.text, correction)
+        return Brief(task=task, knowledge=facts.text, workspace=dict(workspace), correction=correction)
 
     async def _facts(self, ctx: Context, project_id: str, prompt: str) -> Facts:
         """What the project knows about a prompt; without one of the two nothing. The answer's metadata tells it too."""
