@@ -201,7 +201,8 @@ def test_the_stores_ask_for_the_passwords_that_the_service_has() -> None:
 
 def test_every_service_has_limits(services: dict[str, Object]) -> None:
     for name, service in services.items():
-        assert 0 < service["cpus"] <= 4, name
+        # More than there are would keep it from starting.
+        assert 0 < float(service["cpus"]) <= 2, name
         assert re.fullmatch(r"\d+[mg]", service["mem_limit"]), name
         assert 0 < service["pids_limit"] <= 4096, name
         assert int(service["logging"]["options"]["max-file"]) * 10 <= 30, name

@@ -211,6 +211,10 @@ def test_complete_production_settings_start() -> None:
                 for name in ("MILVUS_USER", "MILVUS_PASSWORD", "MILVUS_DB_NAME")
             ],
         ),
+        (
+            {"OPENAI_BASE_URL": "https://user:word@api.openai.com/v1"},
+            ["OPENAI_BASE_URL: must be an http or https URL without credentials, query or fragment"],
+        ),
         ({"MILVUS_URI": "http://milvus:1"}, ["MILVUS_URI, MILVUS_HOST: only one of them may be set"]),
         ({"MILVUS_URI": "milvus:19530", "MILVUS_HOST": ""}, [NO_URI]),
         ({"MILVUS_URI": "milvus", "MILVUS_HOST": ""}, [NO_URI]),

@@ -24,6 +24,12 @@ def _key(value: SecretStr) -> SecretStr:
     return SecretStr(key)
 
 
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s@?#]+", value):
+        raise ValueError("must be an http or https URL without credentials, query or fragment")
+    return value
+
+
 def _knowledge_uri(value: str) -> str:
     is_url = re.fullmatch(r"https?://[^\s@]+", value)
     is_path = re.search(r"/|\.db$", value) and not re.match(r"\w+://|[^/]+:\d+", value)
@@ -37,7 +43,7 @@ def _knowledge_uri(value: str) -> str:
 Host = Annotated[str, AfterValidator(_host)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
+Url = Annotated[str, AfterValidator(_url)]
 Seconds = Annotated[int, Field(ge=0, le=3600)]
 
 
