@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,10 +70,10 @@ class Place:
 class Running(Place):
     """A started service; its output is read as it comes."""
 
-    def __init__(self, settings: dict[str, str], folder: Path) -> None:
+    def __init__(self, settings: dict[str, str], folder: Path, launcher: Sequence[str] = ()) -> None:
         super().__init__(settings, folder)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "qingyu_ai"],
+            [*launcher, sys.executable, "-m", "qingyu_ai"],
             cwd=folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -124,10 +124,10 @@ class Running(Place):
 
 
 @contextmanager
-def starting(**settings: str) -> Iterator[Running]:
-    """A service that may not come up; killed at the end."""
+def starting(launcher: Sequence[str] = (), **settings: str) -> Iterator[Running]:
+    """A service that may not come up; killed at the end. `launcher` is a command that ends by starting it."""
     with TemporaryDirectory(prefix="qingyu-") as folder:
-        service = Running(settings, Path(folder))
+        service = Running(settings, Path(folder), launcher)
         try:
             yield service
         finally:
@@ -136,9 +136,9 @@ def starting(**settings: str) -> Iterator[Running]:
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[Running]:
+def running(launcher: Sequence[str] = (), **settings: str) -> Iterator[Running]:
     """A service that listens; ended with SIGTERM."""
-    with starting(**settings) as service:
+    with starting(launcher, **settings) as service:
         service.wait_for('"listening"')
         yield service
         service.process.terminate()

@@ -28,6 +28,7 @@ from qingyu_ai.llm.openai import OpenAIModel, openai_client
 from qingyu_ai.llm.routed import RoutedModel
 from qingyu_ai.rpc.guard import CODES, Context, Guard
 from qingyu_ai.rpc.requests import conversation, task_of
+from qingyu_ai.serving.stopping import Stop
 from qingyu_ai.settings import Settings
 from tests.providers import Handler, Provider, anthropic_says, events, fails, openai_says, provider, silent
 from tests.running import running
@@ -468,7 +469,7 @@ async def test_each_provider_that_is_configured_has_its_entry_and_only_the_defau
 
 async def test_what_nobody_foresaw_is_told_without_its_words() -> None:
     ctx = Context(method=MethodInfo(**METHOD), http_method="POST", request_headers=Headers())
-    guard = Guard(None)
+    guard = Guard(None, 1, Stop())
     with pytest.raises(ConnectError) as raised:
         await guard.on_end(await guard.on_start(ctx), ctx, RuntimeError("SECRET"))
     assert (raised.value.code, raised.value.message) == (Code.INTERNAL, "internal: The service failed.")

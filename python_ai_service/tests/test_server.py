@@ -1,25 +1,33 @@
 import asyncio
 import gzip
+import http.client
 import json
 import signal
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from connectrpc.protocol import ProtocolType
+from grpc import aio
 
 from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIServiceClient
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import GenerateContentRequest, HealthCheckRequest
-from qingyu_ai.health import Report
 from qingyu_ai.http_api import http_api
-from qingyu_ai.server import _ask, _run, _server
-from tests.providers import provider, silent
+from qingyu_ai.server import _ask
+from qingyu_ai.serving.http_server import HttpServer
+from qingyu_ai.serving.stopping import Stop
+from tests.providers import openai_says, provider, silent
 from tests.running import Running, free_port, running, starting
 
 pytestmark = pytest.mark.anyio
+DRAIN_S = 2
 
 
 def get(url: str) -> tuple[int, dict[str, object]]:
@@ -33,6 +41,14 @@ def get(url: str) -> tuple[int, dict[str, object]]:
 def accepts(port: str) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", int(port))) == 0
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    def wait() -> None:
+        while not is_so():
+            pass
+
+    await asyncio.wait_for(asyncio.to_thread(wait), 10)
 
 
 @pytest.mark.parametrize("setting", ["SERVICE_PORT", "GRPC_PORT", "PLAIN_GRPC_PORT"])
@@ -64,7 +80,7 @@ def test_health_is_told_in_the_platforms_shape() -> None:
 
 async def test_it_is_not_ready_where_the_rpc_port_does_not_answer() -> None:
     async with AIServiceClient(f"http://127.0.0.1:{free_port()}") as client:
-        app = http_api(lambda: _ask(client), _unused)
+        app = http_api(lambda: _ask(client), _nobody, Stop())
         sent: list[dict[str, object]] = []
 
         async def receive() -> dict[str, object]:
@@ -100,34 +116,93 @@ async def test_what_is_under_way_ends_before_the_process_does(stop: signal.Signa
         assert not accepts(service.settings["GRPC_PORT"])
 
 
-async def test_what_does_not_end_is_ended_within_ten_seconds() -> None:
-    with provider(silent) as model, running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1") as service:
+async def test_what_does_not_end_is_ended_after_drain_seconds_and_told_why() -> None:
+    settings = {"OPENAI_API_KEY": "k", "DRAIN_SECONDS": str(DRAIN_S)}
+    with provider(silent) as model, running(OPENAI_BASE_URL=f"{model.url}/v1", **settings) as service:
         async with service.client() as client:
             started = time.monotonic()
             call = asyncio.create_task(client.generate_content(GenerateContentRequest(prompt="x")))
             assert await asyncio.to_thread(model.asked.wait, 5)
             service.process.send_signal(signal.SIGTERM)
-            with pytest.raises(ConnectError):
+            with pytest.raises(ConnectError, match="service_unavailable: The service stops") as raised:
                 await call
+            assert raised.value.code == Code.UNAVAILABLE
         assert service.wait() == 0
-        assert time.monotonic() - started < 10 + 1
+        assert DRAIN_S < time.monotonic() - started < DRAIN_S + 6
         assert model.left.wait(1)
+
+
+@pytest.mark.parametrize("is_plain", [False, True])
+async def test_a_second_signal_ends_what_is_under_way_at_once(is_plain: bool) -> None:
+    settings = {"PLAIN_GRPC_PORT": str(free_port()), "DRAIN_SECONDS": "60"}
+    with provider(silent) as model:
+        with running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1", **settings) as service:
+            address = f"127.0.0.1:{settings['PLAIN_GRPC_PORT']}"
+            async with service.client() as client, aio.insecure_channel(address) as channel:
+                request = GenerateContentRequest(prompt="x")
+                plain: Any = channel.unary_unary("/qingyu.ai.AIService/GenerateContent")
+                asked = plain(request.to_binary()) if is_plain else client.generate_content(request)
+                call = asyncio.ensure_future(asked)
+                assert await asyncio.to_thread(model.asked.wait, 5)
+                service.process.terminate()
+                await until(lambda: get(f"{service.http_url}/api/v1/health/ready")[0] == 503)
+                service.process.terminate()
+                with pytest.raises((ConnectError, aio.AioRpcError)):
+                    await call
+            assert await asyncio.to_thread(service.wait) == 0
+            assert model.left.wait(1)
+
+
+async def test_while_it_drains_it_is_alive_and_not_ready_and_nobody_new_is_let_in() -> None:
+    with provider(silent, openai_says("x")) as model:
+        with running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1", DRAIN_SECONDS="60") as service:
+            async with service.client() as client:
+                assert get(f"{service.http_url}/api/v1/health/ready")[0] == 200
+                model.asked.clear()
+                model.answers[:] = [silent]
+                call = asyncio.create_task(client.generate_content(GenerateContentRequest(prompt="x")))
+                assert await asyncio.to_thread(model.asked.wait, 5)
+                service.process.terminate()
+                await until(lambda: not accepts(service.settings["GRPC_PORT"]))
+                checks = {"rpc": "error"}
+                assert get(f"{service.http_url}/api/v1/health/ready") == (
+                    503,
+                    {"ready": False, "status": "stopping", "checks": checks},
+                )
+                assert get(f"{service.http_url}/api/v1/health/live") == (200, {"status": "alive"})
+                call.cancel()
+                with pytest.raises(ConnectError):
+                    await call
+
+
+def test_a_kept_connection_is_closed_after_its_call_once_the_service_drains() -> None:
+    """Of the HTTP port, which answers until the end."""
+    with provider(silent) as model:
+        with running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1", DRAIN_SECONDS="60") as service:
+            threading.Thread(target=post, args=(service, b'{"prompt":"x"}'), daemon=True).start()
+            assert model.asked.wait(5)
+            service.process.terminate()
+            kept = http.client.HTTPConnection("127.0.0.1", int(service.settings["SERVICE_PORT"]))
+            status = 0
+            while status != 503:
+                kept.request("GET", "/api/v1/health/ready")
+                answer = kept.getresponse()
+                status, closes = answer.status, answer.getheader("connection")
+                answer.read()
+            assert closes == "close"
+            service.process.terminate()
 
 
 async def test_a_server_that_ends_by_itself_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = _server(http_api(_unasked, _unused))
+        server = HttpServer(_nobody, listening, Stop(), drain_s=1, connections=1)
         server.should_exit = True
         with pytest.raises(RuntimeError, match="ended by itself"):
-            await _run(server, listening, asyncio.Event())
+            await server.run_until_stopped()
 
 
-async def _unused(_scope: object, _receive: object, _send: object) -> None:
-    raise AssertionError
-
-
-async def _unasked() -> Report:
-    raise ConnectionError
+async def _nobody(_scope: object, _receive: object, _send: object) -> None:
+    raise NotImplementedError
 
 
 def post(service: Running, body: bytes, content_type: str = "application/json", **headers: str) -> tuple[int, str]:

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     MODEL_BAD_ANSWER = "model_bad_answer"
     KNOWLEDGE_UNAVAILABLE = "knowledge_unavailable"
     KNOWLEDGE_OTHER_MODEL = "knowledge_other_model"
+    SERVICE_UNAVAILABLE = "service_unavailable"
     INTERNAL = "internal"
 
 

@@ -7,19 +7,23 @@ from starlette.types import ASGIApp
 
 from qingyu_ai.health import Report
 from qingyu_ai.indexing.wire import PATH
+from qingyu_ai.serving.stopping import Stop
 
 
-def http_api(ask_rpc: Callable[[], Awaitable[Report]], administration: ASGIApp) -> FastAPI:
+def http_api(ask_rpc: Callable[[], Awaitable[Report]], administration: ASGIApp, stop: Stop) -> FastAPI:
     """The application of the HTTP port.
 
     Args:
         ask_rpc: Asks HealthCheck over the RPC port, as a caller would; raises `ConnectionError` where nobody answers.
         administration: See `knowledge_api`.
+        stop: Once it is asked, the service is not ready.
     """
     app = FastAPI(title="Qingyu AI service", openapi_url=None)
 
     async def report() -> Report:
         """HealthCheck's, with the RPC port as one part more."""
+        if stop.is_asked:
+            return Report("stopping", {"rpc": "error"})
         try:
             told = await ask_rpc()
         except ConnectionError:
@@ -32,7 +36,7 @@ def http_api(ask_rpc: Callable[[], Awaitable[Report]], administration: ASGIApp) 
 
     @app.get("/api/v1/health/ready")
     async def ready(response: Response) -> dict[str, object]:
-        """Ready where the RPC port answers; 503 otherwise."""
+        """Ready where the RPC port answers and is to go on; 503 otherwise."""
         told = await report()
         is_ready = told.checks["rpc"] == "ok"
         response.status_code = 200 if is_ready else 503

@@ -3,14 +3,11 @@
 import asyncio
 import logging
 import signal
-import socket
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
+from functools import partial
 
-import uvicorn
+from connectrpc.code import Code
 from connectrpc.errors import ConnectError
-from connectrpc.server import ConnectASGIApplication
-from fastapi import FastAPI
-from grpc import aio
 
 from qingyu_ai.app import default_tenant, open_app
 from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIService, AIServiceASGIApplication, AIServiceClient
@@ -19,8 +16,13 @@ from qingyu_ai.health import Report
 from qingyu_ai.http_api import http_api
 from qingyu_ai.knowledge_api import knowledge_api
 from qingyu_ai.rpc.codecs import codecs
+from qingyu_ai.rpc.compression import OneGzip
 from qingyu_ai.rpc.guard import Guard
-from qingyu_ai.rpc.plain_grpc import grpc_server
+from qingyu_ai.rpc.plain_grpc import PlainGrpcServer
+from qingyu_ai.serving.door import Door
+from qingyu_ai.serving.http_server import HttpServer
+from qingyu_ai.serving.ports import PortError, connections_per_port, listen, raise_descriptor_limit
+from qingyu_ai.serving.stopping import Stop
 from qingyu_ai.settings import Settings
 from qingyu_ai.settings_fit import remarks
 from qingyu_ai.settings_names import mistaken_names
@@ -28,101 +30,70 @@ from qingyu_ai.telemetry.log import event, log_loop_failures
 
 _log = logging.getLogger(__name__)
 
-# What is under way at SIGTERM may end; with what follows, the process is gone within 10 s.
-_DRAIN_S = 8
-_BACKLOG = 1024
 _READ_MAX_BYTES = 16 * 1024 * 1024
 _PROBE_TIMEOUT_MS = 4000
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (compared with, not listened on)
 
 
-class PortError(OSError):
-    """A port cannot be listened on; the message is one line that names it."""
-
-
-class _Server(uvicorn.Server):
-    """Leaves the process's signals to `serve`: two servers would take them from each other."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        return nullcontext()
-
-
 async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then lets what is under way end, for 8 s at most.
+    """Serves until SIGTERM or SIGINT, then lets what is under way end, for DRAIN_SECONDS or until a second signal.
 
     Raises `PortError` before anything is served, and what ends one of the servers: the others end with it.
     """
-    log_loop_failures(asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    log_loop_failures(loop)
+    stop = Stop()
+    ports = 3 if settings.plain_grpc_port else 2
+    connections = connections_per_port(raise_descriptor_limit(), settings.max_concurrency, ports)
+    limits = {"drain_s": settings.drain_seconds, "connections": connections}
     with ExitStack() as sockets:
-        http_socket = sockets.enter_context(_listen(settings.service_host, settings.service_port, "SERVICE_PORT"))
-        rpc_socket = sockets.enter_context(_listen(settings.service_host, settings.grpc_port, "GRPC_PORT"))
+        http_socket = sockets.enter_context(listen(settings.service_host, settings.service_port, "SERVICE_PORT"))
+        rpc_socket = sockets.enter_context(listen(settings.service_host, settings.grpc_port, "GRPC_PORT"))
         async with open_app(settings) as app, AIServiceClient(_url(settings)) as own_client:
             token = settings.python_ai_token.get_secret_value() if settings.python_ai_token else None
-            guard = Guard(token)
+            guard = Guard(token, settings.max_concurrency, stop)
             administration = knowledge_api(app.knowledge, token, default_tenant(settings))
-            rpc = AIServiceASGIApplication(
-                app.service, interceptors=[guard], read_max_bytes=_READ_MAX_BYTES, codecs=codecs()
-            )
-            plain = _plain_server(settings, app.service, guard)
-            http = http_api(lambda: _ask(own_client), administration)
-            servers = {http_socket: _server(http), rpc_socket: _server(rpc)}
-            stopped = asyncio.Event()
+            api = http_api(lambda: _ask(own_client), administration, stop)
+            http = HttpServer(Door(api, stop), http_socket, stop, **limits)
+            rpc = HttpServer(_rpc(app.service, guard, stop), rpc_socket, stop, **limits)
+            plain = _plain_server(settings, app.service, guard, connections)
             for signal_number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(signal_number, stopped.set)
+                loop.add_signal_handler(signal_number, stop.ask)
             async with asyncio.TaskGroup() as tasks:
-                for listening, server in servers.items():
-                    tasks.create_task(_run(server, listening, stopped))
+                tasks.create_task(http.run_until_stopped())
+                serving = tasks.create_task(rpc.run_until_stopped())
                 if plain:
                     await plain.start()
                 _announce(settings)
-                await stopped.wait()
-                for server in servers.values():
-                    server.should_exit = True
+                await stop.asked()
+                rpc.should_exit = True
                 if plain:
-                    await plain.stop(_DRAIN_S)
+                    await plain.drain(settings.drain_seconds, stop)
+                await serving
+                # The last one: until here it says that nobody should ask any more.
+                http.should_exit = True
     event(_log, logging.INFO, "stopped")
 
 
-def _listen(host: str, port: int, setting: str) -> socket.socket:
-    """Listens at once, so that no other process can have the port while the rest is put together."""
-    try:
-        return socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=_BACKLOG
-        )
-    except OSError as error:
-        raise PortError(f"Port {port} ({setting}) of {host} cannot be listened on: {error.strerror}.") from None
+def _rpc(service: AIService, guard: Guard, stop: Stop) -> Door:
+    app = AIServiceASGIApplication(
+        service, interceptors=[guard], read_max_bytes=_READ_MAX_BYTES, codecs=codecs(), compressions=[OneGzip()]
+    )
+    return Door(app, stop, small=[f"{app.path}/HealthCheck"], refusal=partial(ConnectError, Code.RESOURCE_EXHAUSTED))
 
 
-def _plain_server(settings: Settings, service: AIService, guard: Guard) -> aio.Server | None:
+def _plain_server(settings: Settings, service: AIService, guard: Guard, connections: int) -> PlainGrpcServer | None:
     port = settings.plain_grpc_port
     if port is None:
         return None
-    server = grpc_server(service, guard, _READ_MAX_BYTES)
+    server = PlainGrpcServer(
+        service, guard, read_max_bytes=_READ_MAX_BYTES, connections=connections, streams=settings.max_concurrency
+    )
     try:
-        server.add_insecure_port(_address(settings.service_host, port))
+        server.listen(_address(settings.service_host, port))
     except RuntimeError:
         raise PortError(f"Port {port} (PLAIN_GRPC_PORT) of {settings.service_host} cannot be listened on.") from None
     return server
-
-
-def _server(app: FastAPI | ConnectASGIApplication[AIService]) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            app,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            backlog=_BACKLOG,
-            timeout_graceful_shutdown=_DRAIN_S,
-        )
-    )
-
-
-async def _run(server: uvicorn.Server, listening: socket.socket, stopped: asyncio.Event) -> None:
-    await server.serve(sockets=[listening])
-    if not stopped.is_set():
-        raise RuntimeError("a server ended by itself")
 
 
 def _url(settings: Settings) -> str:

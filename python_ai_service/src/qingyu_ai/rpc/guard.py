@@ -4,7 +4,7 @@ import hmac
 import logging
 import math
 import re
-from typing import Any
+from typing import Any, overload
 
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
@@ -12,6 +12,7 @@ from connectrpc.request import RequestContext
 
 from qingyu_ai.errors import Reason, ServiceError, invalid
 from qingyu_ai.rpc.error_details import details_of
+from qingyu_ai.serving.stopping import Stop
 from qingyu_ai.telemetry.call import CallRecord, begin_call, current_call, trace_id_of
 from qingyu_ai.telemetry.log import event
 
@@ -34,9 +35,12 @@ CODES = {
     Reason.MODEL_BAD_ANSWER: Code.INTERNAL,
     Reason.KNOWLEDGE_UNAVAILABLE: Code.UNAVAILABLE,
     Reason.KNOWLEDGE_OTHER_MODEL: Code.FAILED_PRECONDITION,
+    Reason.SERVICE_UNAVAILABLE: Code.UNAVAILABLE,
     Reason.INTERNAL: Code.INTERNAL,
 }
 _REASONS = frozenset(Reason)
+_OPEN = frozenset({"HealthCheck"})
+_RETRY_AFTER_S = 1.0
 # Those that the gateway answers with a status from 500.
 _FAILURES = frozenset({Code.INTERNAL, Code.UNKNOWN, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
 # The forms that the gateway gives both.
@@ -51,10 +55,15 @@ class Guard:
 
     Args:
         token: The bearer token that callers must send; None lets everybody in. HealthCheck is open.
+        max_concurrency: Calls at once, HealthCheck apart; more are refused before their bodies are read.
+        stop: Tells whose calls are ended because the process ends.
     """
 
-    def __init__(self, token: str | None) -> None:
+    def __init__(self, token: str | None, max_concurrency: int, stop: Stop) -> None:
         self._authorization = None if token is None else f"Bearer {token}".encode()
+        self._max_concurrency = max_concurrency
+        self._stop = stop
+        self._under_way = 0
 
     async def on_start(self, ctx: Context) -> CallRecord:
         """Begins the call's record; echoes the caller's request id, by which the gateway knows its answers.
@@ -68,40 +77,56 @@ class Guard:
             record.request_id = ctx.response_headers["x-request-id"] = request_id
         record.trace_id = trace_id_of(headers.get("traceparent") or "")
         try:
-            self._admit(ctx)
-            record.tenant = _tenant(headers.get("x-qingyu-tenant") or "")
+            if ctx.method.name not in _OPEN:
+                self._admit(ctx)
+            record.tenant = _tenant([said for name, said in headers.allitems() if name == "x-qingyu-tenant"])
         except ServiceError as error:
-            refusal = _told(error)
-            _write(record, ctx, refusal)
-            raise refusal from None
+            raise _end(record, ctx, error) from None
+        self._under_way += ctx.method.name not in _OPEN
         return record
 
     async def on_end(self, record: CallRecord, ctx: Context, error: Exception | None, /) -> None:
         """Writes the log line; raises what the caller is told instead of `error`."""
-        told = None if error is None else _told(error)
-        _write(record, ctx, told)
+        self._under_way -= ctx.method.name not in _OPEN
+        if isinstance(error, ConnectError) and error.code is Code.CANCELED and self._stop.is_asked:
+            error = ServiceError(Reason.SERVICE_UNAVAILABLE, "The service stops.", retry_after_s=_RETRY_AFTER_S)
+        told = _end(record, ctx, error)
         if told is None or error is None:
             return
         # connectrpc keeps the error in a frame that the error's traceback leads to: a circle, which would keep the
         # request in memory until the next run of the garbage collector.
         error.__traceback__ = None
-        if isinstance(error, ServiceError) and error.retry_after_s is not None:
-            ctx.response_headers["retry-after"] = str(math.ceil(error.retry_after_s))
         if told is not error:
             raise told from error
 
     def _admit(self, ctx: Context) -> None:
-        if self._authorization is None or ctx.method.name == "HealthCheck":
-            return
         sent = (ctx.request_headers.get("authorization") or "").encode()
-        if not hmac.compare_digest(sent, self._authorization):
+        if self._authorization is not None and not hmac.compare_digest(sent, self._authorization):
             raise ServiceError(Reason.UNAUTHENTICATED, "The bearer token is wrong.")
+        if self._under_way >= self._max_concurrency:
+            raise ServiceError(
+                Reason.SERVICE_UNAVAILABLE, "The service has too much to do.", retry_after_s=_RETRY_AFTER_S
+            )
 
 
-def _tenant(sent: str) -> str:
-    if not _TENANT.fullmatch(sent):
-        raise invalid("x-qingyu-tenant: must be at most 64 letters, digits, dots, underscores or hyphens")
-    return sent
+def _tenant(sent: list[str]) -> str:
+    tenant = ",".join(sent)
+    if not _TENANT.fullmatch(tenant):
+        raise invalid("x-qingyu-tenant: must be one name of at most 64 letters, digits, dots, underscores or hyphens")
+    return tenant
+
+
+@overload
+def _end(record: CallRecord, ctx: Context, error: Exception) -> ConnectError: ...
+@overload
+def _end(record: CallRecord, ctx: Context, error: Exception | None) -> ConnectError | None: ...
+def _end(record: CallRecord, ctx: Context, error: Exception | None) -> ConnectError | None:
+    """Writes the log line; what the caller is told of an error."""
+    told = None if error is None else _told(error)
+    if isinstance(error, ServiceError) and error.retry_after_s is not None:
+        ctx.response_headers["retry-after"] = str(math.ceil(error.retry_after_s))
+    _write(record, ctx, told)
+    return told
 
 
 def _write(record: CallRecord, ctx: Context, error: ConnectError | None) -> None:
