@@ -1,0 +1,163 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { buildBundle } from "../../bench/bundle.ts";
+import { startWorker, type Worker } from "../../bench/workerd.ts";
+import { type PythonService, startService } from "./service.ts";
+
+/*
+ * The whole body that a provider of language models gets, from a caller of the gateway through the Python service: what the
+ * caller said, what the settings say, and nothing that one of the two invented.
+ */
+
+let models: Server;
+let service: PythonService;
+const gateways = new Map<string, Worker>();
+let bodies: unknown[] = [];
+
+const protocols = ["connect", "grpc-web"] as const;
+const question = { role: "user", content: "夜雨落在青石巷，" };
+
+beforeAll(async () => {
+  models = createServer((request, response) => {
+    let text = "";
+    request.setEncoding("utf8").on("data", (part: string) => {
+      text += part;
+    });
+    request.on("end", () => {
+      if (text !== "") bodies.push(JSON.parse(text));
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.end(request.url?.endsWith("/messages") ? anthropicAnswer : openaiAnswer);
+    });
+  }).listen(0, "127.0.0.1");
+  await once(models, "listening");
+  const address = models.address();
+  const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : address}`;
+  service = await startService({
+    OPENAI_API_KEY: "sk-x",
+    OPENAI_BASE_URL: `${url}/v1`,
+    OPENAI_MODEL: "the-services-own",
+    ANTHROPIC_API_KEY: "sk-y",
+    ANTHROPIC_BASE_URL: url,
+  });
+  const script = buildBundle({ minify: true }).path;
+  for (const protocol of protocols) {
+    const bindings = {
+      ENVIRONMENT: "development",
+      PYTHON_AI_SERVICE_URL: service.url,
+      PYTHON_AI_PROTOCOL: protocol,
+      QINGYU_CACHE_ENABLED: "false",
+    };
+    gateways.set(protocol, await startWorker({ script, readyPath: "/health/live", bindings }));
+  }
+}, 60_000);
+beforeEach(() => {
+  bodies = [];
+});
+afterAll(async () => {
+  await Promise.all([...gateways.values()].map((worker) => worker.stop()));
+  await service.close();
+  models.closeAllConnections();
+  models.close();
+}, 30_000);
+
+const events = (...data: readonly unknown[]) =>
+  data.map((item) => `data: ${typeof item === "string" ? item : JSON.stringify(item)}\n\n`).join("");
+const openaiAnswer = events(
+  { model: "m", choices: [{ index: 0, delta: { content: "好" } }] },
+  { model: "m", choices: [{ index: 0, delta: {}, finish_reason: "stop" }] },
+  { model: "m", choices: [], usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } },
+  "[DONE]",
+);
+const anthropicAnswer = [
+  {
+    type: "message_start",
+    message: {
+      id: "m",
+      type: "message",
+      role: "assistant",
+      content: [],
+      model: "m",
+      usage: { input_tokens: 1, output_tokens: 1 },
+    },
+  },
+  { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
+  { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "好" } },
+  { type: "content_block_stop", index: 0 },
+  { type: "message_delta", delta: { stop_reason: "end_turn", stop_sequence: null }, usage: { output_tokens: 1 } },
+  { type: "message_stop" },
+]
+  .map((event) => `event: ${event.type}\n${events(event)}`)
+  .join("");
+
+async function ask(protocol: string, stream: boolean, said: object): Promise<string> {
+  const answer = await fetch(`http://127.0.0.1:${gateways.get(protocol)?.port}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ messages: [question], stream, ...said }),
+  });
+  const text = await answer.text();
+  expect([answer.status, text]).toEqual([200, expect.stringContaining("好")]);
+  return answer.headers.get("x-qingyu-attempts") ?? "";
+}
+
+const ways = protocols.flatMap((protocol) => [false, true].map((stream) => ({ protocol, stream })));
+const always = { stream: true, stream_options: { include_usage: true } };
+const zeros = { top_p: 0, seed: 0, presence_penalty: 0, frequency_penalty: 0 };
+const values = { top_p: 0.25, seed: -7, presence_penalty: -1.5, frequency_penalty: 2 };
+
+describe.each(ways)("OpenAI, asked over $protocol, stream $stream", ({ protocol, stream }) => {
+  it.each([
+    {
+      name: "nothing: the settings' length and temperature, the service's own model",
+      said: {},
+      gets: { model: "the-services-own", max_tokens: 2000, temperature: 0.7 },
+    },
+    {
+      name: "zeros: all but a temperature of 0, which the contract cannot tell from none",
+      said: { temperature: 0, ...zeros },
+      gets: { model: "the-services-own", max_tokens: 2000, ...zeros },
+    },
+    ...Object.entries(zeros).map(([name, value]) => ({
+      name: `${name} of 0 alone`,
+      said: { [name]: value },
+      gets: { model: "the-services-own", max_tokens: 2000, temperature: 0.7, [name]: value },
+    })),
+    {
+      name: "everything",
+      said: {
+        model: "qwen-max",
+        max_tokens: 9,
+        temperature: 1.3,
+        stop: ["完", "终"],
+        response_format: { type: "json_object" },
+        ...values,
+      },
+      gets: {
+        model: "qwen-max",
+        max_tokens: 9,
+        temperature: 1.3,
+        stop: ["完", "终"],
+        response_format: { type: "json_object" },
+        ...values,
+      },
+    },
+  ])("gets of a caller who said $name", async ({ said, gets }) => {
+    expect(await ask(protocol, stream, said)).toBe("ai-service:ok");
+    expect(bodies).toEqual([{ messages: [question], ...always, ...gets }]);
+  });
+});
+
+describe.each(ways)("Anthropic, asked over $protocol, stream $stream", ({ protocol, stream }) => {
+  it.each([
+    { name: "nothing but the model", said: {}, gets: { max_tokens: 2000, temperature: 0.7 } },
+    {
+      name: "everything that it has",
+      said: { max_tokens: 9, temperature: 0.25, stop: ["完"] },
+      gets: { max_tokens: 9, temperature: 0.25, stop_sequences: ["完"] },
+    },
+  ])("gets of a caller who said $name", async ({ said, gets }) => {
+    expect(await ask(protocol, stream, { model: "claude-3-opus", ...said })).toBe("ai-service:ok");
+    expect(bodies).toEqual([{ model: "claude-3-opus", messages: [question], stream: true, ...gets }]);
+  });
+});
