@@ -90,16 +90,15 @@ const anthropicAnswer = [
   .map((event) => `event: ${event.type}\n${events(event)}`)
   .join("");
 
-async function ask(protocol: string, stream: boolean, said: object): Promise<string> {
+async function ask(protocol: string, stream: boolean, said: object) {
   const answer = await fetch(`http://127.0.0.1:${gateways.get(protocol)?.port}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ messages: [question], stream, ...said }),
   });
-  const text = await answer.text();
-  expect([answer.status, text]).toEqual([200, expect.stringContaining("好")]);
-  return answer.headers.get("x-qingyu-attempts") ?? "";
+  return { status: answer.status, text: await answer.text(), attempts: answer.headers.get("x-qingyu-attempts") };
 }
+const good = { status: 200, text: expect.stringContaining("好"), attempts: "ai-service:ok" };
 
 const ways = protocols.flatMap((protocol) => [false, true].map((stream) => ({ protocol, stream })));
 const always = { stream: true, stream_options: { include_usage: true } };
@@ -114,9 +113,9 @@ describe.each(ways)("OpenAI, asked over $protocol, stream $stream", ({ protocol,
       gets: { model: "the-services-own", max_tokens: 2000, temperature: 0.7 },
     },
     {
-      name: "zeros: all but a temperature of 0, which the contract cannot tell from none",
+      name: "zeros",
       said: { temperature: 0, ...zeros },
-      gets: { model: "the-services-own", max_tokens: 2000, ...zeros },
+      gets: { model: "the-services-own", max_tokens: 2000, temperature: 0, ...zeros },
     },
     ...Object.entries(zeros).map(([name, value]) => ({
       name: `${name} of 0 alone`,
@@ -143,7 +142,7 @@ describe.each(ways)("OpenAI, asked over $protocol, stream $stream", ({ protocol,
       },
     },
   ])("gets of a caller who said $name", async ({ said, gets }) => {
-    expect(await ask(protocol, stream, said)).toBe("ai-service:ok");
+    expect(await ask(protocol, stream, said)).toEqual(good);
     expect(bodies).toEqual([{ messages: [question], ...always, ...gets }]);
   });
 });
@@ -156,8 +155,27 @@ describe.each(ways)("Anthropic, asked over $protocol, stream $stream", ({ protoc
       said: { max_tokens: 9, temperature: 0.25, stop: ["完"] },
       gets: { max_tokens: 9, temperature: 0.25, stop_sequences: ["完"] },
     },
+    { name: "a temperature of 0", said: { temperature: 0 }, gets: { max_tokens: 2000, temperature: 0 } },
+    {
+      name: "zeros, of which a penalty is what it does anyway",
+      said: { top_p: 0, presence_penalty: 0, frequency_penalty: 0 },
+      gets: { max_tokens: 2000, top_p: 0 },
+    },
   ])("gets of a caller who said $name", async ({ said, gets }) => {
-    expect(await ask(protocol, stream, { model: "claude-3-opus", ...said })).toBe("ai-service:ok");
+    expect(await ask(protocol, stream, { model: "claude-3-opus", ...said })).toEqual(good);
     expect(bodies).toEqual([{ model: "claude-3-opus", messages: [question], stream: true, ...gets }]);
   });
+
+  it.each(["seed", "presence_penalty", "frequency_penalty"])(
+    "is not asked for a %s, which another provider may have",
+    async (name) => {
+      const { status, text, attempts } = await ask(protocol, stream, { model: "claude-3-opus", [name]: 1 });
+      expect([status, JSON.parse(text).error.code, attempts]).toEqual([
+        400,
+        "unsupported_parameter",
+        "ai-service:unsupported_parameter",
+      ]);
+      expect(bodies).toEqual([]);
+    },
+  );
 });

@@ -46,11 +46,21 @@ def conversation(request: GenerateContentRequest) -> tuple[Message, ...]:
     return tuple(Message(message.role, message.content, message.name) for message in request.messages)
 
 
-def task_of(messages: tuple[Message, ...], options: GenerateOptions | None) -> Task:
+def is_gateway(ctx: Context) -> bool:
+    """Whether the gateway asks: it names a tenant with every call."""
+    return "x-qingyu-tenant" in ctx.request_headers
+
+
+def task_of(messages: tuple[Message, ...], options: GenerateOptions | None, *, says_temperature: bool = False) -> Task:
     """What a model is asked to write. Raises `invalid_request` where an option is out of its range.
 
     Options with presence are said only where the caller sent them, and 0 is a value then; the others are not said where
     they are 0 or empty.
+
+    Args:
+        messages: The conversation.
+        options: As they came.
+        says_temperature: Whether the caller says a temperature with every request, as the gateway does: then 0 is one.
     """
     options = options or GenerateOptions()
     check_options(options.model, options.stop)
@@ -68,7 +78,7 @@ def task_of(messages: tuple[Message, ...], options: GenerateOptions | None) -> T
         messages=messages,
         model=options.model,
         max_tokens=options.max_tokens,
-        temperature=_rounded(options.temperature) or None,
+        temperature=_rounded(options.temperature) if options.temperature or says_temperature else None,
         stop=tuple(filter(None, options.stop)),
         json=response_format == "json_object",
         **said,

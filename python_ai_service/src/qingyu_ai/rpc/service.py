@@ -57,6 +57,7 @@ from qingyu_ai.rpc.requests import (
     MAX_TOP_K,
     conversation,
     embedding_texts,
+    is_gateway,
     reflections,
     required,
     scope_of,
@@ -248,7 +249,7 @@ class Service(AIService):
 
     async def _task(self, request: GenerateContentRequest, ctx: Context) -> tuple[Task, str]:
         """What is to be written, and what the contract calls `knowledge`."""
-        task = task_of(conversation(request), request.options)
+        task = task_of(conversation(request), request.options, says_temperature=is_gateway(ctx))
         said = [message.content for message in task.messages if message.role == "user"]
         facts = await self._facts(ctx, request.project_id, said[-1] if said else "")
         return replace(task, knowledge=facts.text), facts.state
