@@ -85,8 +85,8 @@ FAILURES: list[tuple[int, object, Reason]] = [
     (400, error("Model Not Exist", type="invalid_request_error"), Reason.MODEL_NOT_FOUND),
     (400, error(code="1211"), Reason.MODEL_NOT_FOUND),
     (400, error(param="model", code="invalid_value"), Reason.MODEL_NOT_FOUND),
+    (404, "<html>", Reason.MODEL_NOT_FOUND),
     # An address that is none.
-    (404, "<html>", Reason.MODEL_UNAVAILABLE),
     (405, "", Reason.MODEL_UNAVAILABLE),
     (302, "", Reason.MODEL_UNAVAILABLE),
     # Our key, our account.

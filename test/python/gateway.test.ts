@@ -54,11 +54,11 @@ async function startGateway(protocol: Way["protocol"], more: Record<string, stri
   return `http://127.0.0.1:${worker.port}`;
 }
 
-async function ask(url: string, { stream = false, prompt = "", headers = {}, user = {} } = {}) {
+async function ask(url: string, { stream = false, prompt = "", headers = {}, user = {}, options = {} } = {}) {
   const answer = await fetch(`${url}/api/v1/ai/generate`, {
     method: "POST",
     headers: { "content-type": "application/json", "cache-control": "no-store", ...headers },
-    body: JSON.stringify({ projectId: "p", prompt, options: { stream }, ...user }),
+    body: JSON.stringify({ projectId: "p", prompt, options: { stream, ...options }, ...user }),
     signal: AbortSignal.timeout(15_000),
   });
   const text = await answer.text();
@@ -93,6 +93,19 @@ describe.each(ways)("over $protocol, stream $stream", ({ protocol, stream }) => 
     const answer = await ask(await startGateway(protocol), { stream, prompt });
     expect(answer).toMatchObject({ status: 200, content: goodText });
     expect(answer.attempts).toBe(`${attempts}, openai:ok`);
+  });
+
+  it("another provider is asked for a parameter that its model does not take, and nobody is blamed", async () => {
+    const gateway = await startGateway(protocol);
+    for (let turn = 0; turn < 6; turn++) {
+      const answer = await ask(gateway, { stream, prompt: "error:400:no.top_p", options: { topP: 0.5 } });
+      expect(answer).toMatchObject({ status: 200, content: goodText });
+      expect(answer.attempts).toBe("ai-service:unsupported_parameter, openai:ok");
+    }
+    const alone = await startGateway(protocol, { OPENAI_API_KEY: "" });
+    const answer = await ask(alone, { stream, prompt: "error:400:no.top_p", options: { topP: 0.5 } });
+    expect(answer).toMatchObject({ status: 400, attempts: "ai-service:unsupported_parameter" });
+    expect(answer.text).toContain("unsupported_parameter");
   });
 
   it.each([

@@ -19,14 +19,12 @@ class Problem:
 
     Attributes:
         status: HTTP status; for an error within an answer the numeric code, else 500.
-        is_told: Whether the body is an error object of some kind.
         words: Its codes, types and reasons, in lower case without underscores and the like.
         message: Its sentences, for pattern matching only.
         parameter: The name of the parameter that it objects to, where it says so in a field of its own.
     """
 
     status: int
-    is_told: bool = False
     words: frozenset[str] = frozenset()
     message: str = ""
     parameter: str = ""
@@ -56,7 +54,6 @@ def problem_in(value: object, status: int = 0) -> Problem:
     parameter: str = named if isinstance(named, str) else next(iter(places), "")
     return Problem(
         status=status if status >= _OK_BELOW else _numeric(error.get("code")) or _SAID_IN_A_STREAM,
-        is_told=bool(error),
         words=frozenset(_normal(word) for word in said if isinstance(word, str | int)),
         message=message,
         parameter=parameter.removeprefix("body.").partition(".")[0],

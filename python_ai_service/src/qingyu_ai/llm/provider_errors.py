@@ -87,6 +87,7 @@ _STATUSES = {
     401: Reason.MODEL_CREDENTIAL,
     402: Reason.QUOTA_EXHAUSTED,
     403: Reason.MODEL_CREDENTIAL,
+    404: Reason.MODEL_NOT_FOUND,
     408: Reason.MODEL_TIMEOUT,
     413: Reason.CONTEXT_LENGTH_EXCEEDED,
     429: Reason.RATE_LIMITED,
@@ -95,7 +96,6 @@ _STATUSES = {
 # OpenAI takes `json_object` only where the messages speak of JSON.
 JSON_IN_WORDS = "json in words"
 _WANTS_JSON_IN_WORDS = re.compile(r"contain the word .?json", re.IGNORECASE)
-_NOT_FOUND = 404
 _REFUSED = (400, 422)
 _TOO_LARGE = re.compile(r"too large|at most|maximum|exceed|\brange\b|between|less than|<=", re.IGNORECASE)
 # Names of parameters in providers' APIs, and what the caller calls them.
@@ -165,8 +165,6 @@ def _reason_of(problem: Problem) -> Reason:
             return reason
     if status in _REFUSED:
         return Reason.INVALID_REQUEST
-    if status == _NOT_FOUND and problem.is_told:
-        return Reason.MODEL_NOT_FOUND
     return _STATUSES.get(status, Reason.MODEL_UNAVAILABLE)
 
 
