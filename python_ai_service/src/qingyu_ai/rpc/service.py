@@ -68,6 +68,7 @@ from qingyu_ai.rpc.sizes import check_prompt
 from qingyu_ai.telemetry.call import current_call
 
 _DEFAULT_REFLECTIONS = 3
+_ASKED_MESSAGES = 3
 
 
 class Service(AIService):
@@ -251,7 +252,8 @@ class Service(AIService):
         """What is to be written, and what the contract calls `knowledge`."""
         task = task_of(conversation(request), request.options, says_temperature=is_gateway(ctx))
         said = [message.content for message in task.messages if message.role == "user"]
-        facts = await self._facts(ctx, request.project_id, said[-1] if said else "")
+        # What a short last message is about stands in those before it.
+        facts = await self._facts(ctx, request.project_id, "\n".join(said[-_ASKED_MESSAGES:]))
         return replace(task, knowledge=facts.text), facts.state
 
     async def _brief_for(
