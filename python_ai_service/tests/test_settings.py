@@ -107,6 +107,14 @@ def test_where_the_knowledge_base_is(monkeypatch: pytest.MonkeyPatch, given: dic
     assert load_settings().knowledge_uri == uri
 
 
+def test_a_file_in_another_encoding_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("REDIS_KEY_PREFIX=青羽:\n".encode("gb18030"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert raised.value.problems == [".env: cannot be read as UTF-8"]
+
+
 def test_a_key_ends_before_the_end_of_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x\n")
     key = load_settings().openai_api_key
@@ -152,6 +160,7 @@ NO_MODEL = (
     "canned sentences"
 )
 NO_EMBEDDER = f"EMBEDDING_PROVIDER: is required {NOT_DEVELOPMENT}: openai, local, or embedded for hashed n-grams"
+NO_URL = "must be an http or https URL without credentials, query or fragment"
 NO_URI = (
     "MILVUS_URI: must be a server's URL, such as http://milvus:19530 (its user is MILVUS_USER), or a path with a slash"
 )
@@ -211,10 +220,17 @@ def test_complete_production_settings_start() -> None:
                 for name in ("MILVUS_USER", "MILVUS_PASSWORD", "MILVUS_DB_NAME")
             ],
         ),
-        (
-            {"OPENAI_BASE_URL": "https://user:word@api.openai.com/v1"},
-            ["OPENAI_BASE_URL: must be an http or https URL without credentials, query or fragment"],
+        *(
+            ({"OPENAI_BASE_URL": wrong}, [f"OPENAI_BASE_URL: {NO_URL}"])
+            for wrong in (
+                "https://user:word@example.com/v1",
+                "http://a:65536",
+                "http://a:0",
+                "http://[::1",
+                "http://:1",
+            )
         ),
+        ({"MILVUS_URI": "http://milvus:port", "MILVUS_HOST": ""}, [NO_URI]),
         ({"MILVUS_URI": "http://milvus:1"}, ["MILVUS_URI, MILVUS_HOST: only one of them may be set"]),
         ({"MILVUS_URI": "milvus:19530", "MILVUS_HOST": ""}, [NO_URI]),
         ({"MILVUS_URI": "milvus", "MILVUS_HOST": ""}, [NO_URI]),

@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,15 +26,23 @@ def _key(value: SecretStr) -> SecretStr:
 
 
 def _url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s@?#]+", value):
+    if not _is_url(value):
         raise ValueError("must be an http or https URL without credentials, query or fragment")
     return value
 
 
+def _is_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        # Reading the port is what checks it.
+        return bool(re.fullmatch(r"https?://[^\s@?#]+", value) and parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _knowledge_uri(value: str) -> str:
-    is_url = re.fullmatch(r"https?://[^\s@]+", value)
     is_path = re.search(r"/|\.db$", value) and not re.match(r"\w+://|[^/]+:\d+", value)
-    if not (is_url or is_path):
+    if not (is_path or _is_url(value)):
         raise ValueError(
             "must be a server's URL, such as http://milvus:19530 (its user is MILVUS_USER), or a path with a slash"
         )
@@ -214,7 +223,7 @@ def load_settings() -> Settings:
     """Reads the settings. Raises `SettingsError` with every problem at once."""
     try:
         return Settings()
-    except UnicodeDecodeError:
-        raise SettingsError([".env: is not UTF-8"]) from None
+    except (UnicodeDecodeError, OSError):
+        raise SettingsError([".env: cannot be read as UTF-8"]) from None
     except SettingsError as error:
         raise SettingsError([*error.problems, *(str(name) for name in mistaken_names(Settings))]) from None
