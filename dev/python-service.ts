@@ -9,7 +9,7 @@ import { ensureEnvironment, PythonError, python } from "./python-environment.ts"
 export interface RunningPythonService {
   /** Of AIService over Connect and gRPC-Web. */
   readonly url: string;
-  /** Lets it drain, which takes 10 s at most. */
+  /** Lets it drain, for DRAIN_SECONDS at most. */
   readonly close: () => Promise<void>;
 }
 
