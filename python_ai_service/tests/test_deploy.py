@@ -462,6 +462,16 @@ def test_the_pod_may_finish_what_it_began(pod: Object, container: Object) -> Non
     assert drain_s >= 120
 
 
+def test_prometheus_finds_what_the_settings_open(pod: Object) -> None:
+    settings = KUBERNETES["ConfigMap"]["data"]
+    assert settings["METRICS"] == "true"
+    assert pod["metadata"]["annotations"] == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": settings["SERVICE_PORT"],
+        "prometheus.io/path": "/metrics",
+    }
+
+
 def test_the_limits_fit(container: Object) -> None:
     requests, limits = container["resources"]["requests"], container["resources"]["limits"]
     assert requests.keys() == {"cpu", "memory", "ephemeral-storage"}
