@@ -74,6 +74,15 @@ async def test_without_a_model_the_structures_hang_together(task: str) -> None:
     assert all(part.tokens > 0 for part in (outline, characters, plot, report))
 
 
+async def test_without_a_model_a_large_cast_gives_no_larger_plot() -> None:
+    outline = OutlineData(title="t", chapters=[chapter(number) for number in range(1, 3001)])
+    cast = CharactersData(characters=[CharacterData(character_id=str(each), name=f"n{each}") for each in range(3000)])
+    plot = (await EmbeddedAuthor().plot(brief(), outline, cast)).data
+    assert len(plot.timeline_events) == 200
+    assert all(len(event.participants) == 10 for event in plot.timeline_events)
+    assert plot_problems(plot, outline) == []
+
+
 def chapter(number: int, title: str = "t", summary: str = "s") -> ChapterData:
     return ChapterData(chapter_id=number, title=title, summary=summary)
 

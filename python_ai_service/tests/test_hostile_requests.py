@@ -17,7 +17,7 @@ from tests.test_messages import field
 pytestmark = pytest.mark.anyio
 # Of the service's whole work on one request of 16 MiB, reading from the socket among it; some 0.1 are measured.
 MAX_CPU_S = 1.0
-MAX_GROWTH_MIB = 100
+MAX_GROWTH_MIB = 60
 LONG = "x" * 15_000_000
 
 
@@ -204,17 +204,17 @@ async def test_the_knowledge_base_is_not_asked_for_what_is_refused(
     assert "x-qingyu-knowledge" not in answer.headers
 
 
-async def test_refused_requests_do_not_stay_in_memory(target: Running) -> None:
-    bodies = [as_json(instruction="x", mode=LONG), as_json(task="x", correctionPrompt=LONG)]
-    methods = ["StoryWrite", "GenerateOutline"]
-    for method, body in zip(methods, bodies, strict=True):
-        await attack(target, method, body)
-    before = memory_mib(target)
-    for _ in range(10):
-        for method, body in zip(methods, bodies, strict=True):
-            await attack(target, method, body)
-    # Each is 15 MB, of which nothing must be left.
-    assert memory_mib(target) - before < MAX_GROWTH_MIB
+async def test_refused_requests_do_not_stay_in_memory() -> None:
+    with running() as target:
+        body = as_json(instruction="x", mode=LONG)
+        await attack(target, "StoryWrite", body)
+        before = memory_mib(target)
+        most = 0
+        for _ in range(24):
+            await attack(target, "StoryWrite", body)
+            most = max(most, memory_mib(target))
+    # Each is of 15 MB, and three of them were kept in a circle of frames and errors at least.
+    assert most - before < MAX_GROWTH_MIB
 
 
 @pytest.mark.parametrize(

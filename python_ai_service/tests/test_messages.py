@@ -113,7 +113,7 @@ def test_json_that_holds_too_much_or_makes_no_sense_is_refused(
     assert not any(value in str(raised.value) for value in ("2147483648", "e+40", "000000"))
 
 
-@pytest.mark.parametrize("char", [",", "[", "{", '"', "\\", '\\"', "夜", "\n", "\x00"])
+@pytest.mark.parametrize("char", [",", "[", "{", '"', "\\", '\\"', "夜", "\n", "\x00", '",', "\\,", '\\",', '[{",'])
 def test_what_a_text_holds_is_not_counted(char: str) -> None:
     prompt = char * (MAX_VALUES + 1)
     asked = GenerateContentRequest(prompt=prompt)

@@ -159,6 +159,17 @@ async def test_a_service_without_any_formats_is_asked_in_words() -> None:
         assert model.bodies[3]["messages"][0] == {"role": "system", "content": TOLD}
 
 
+async def test_a_model_that_writes_less_than_is_wished_writes_what_it_can() -> None:
+    refusal = refuses(
+        400, "'max_tokens' is too large: 8192. This model's maximum context length is 4096 tokens.", "max_tokens"
+    )
+    with provider(refusal, openai_says(GOOD)) as model:
+        async with openai_at(model) as writer:
+            assert (await write(writer)).data == IMPACT
+        first, second = model.bodies
+        assert second == {name: value for name, value in first.items() if name != "max_tokens"}
+
+
 async def test_a_model_of_claudes_without_schemas_is_asked_in_words() -> None:
     refusal = refuses(400, "output_config: Extra inputs are not permitted")
     with provider(refusal, anthropic_says(GOOD)) as model:
@@ -212,6 +223,7 @@ async def test_one_call_is_enough_where_the_object_can_be_found(answer: str) -> 
         ('{"onPlot":{"a":1}}', "onPlot: must be a text"),
         ('{"onCharacters":["a"]}', "onCharacters: must be an object, or a list of key and value"),
         ("{}", "onPlot: is empty"),
+        ('{"onPlot":{},"emotionalImpact":{}} or {"onPlot":""} or {"onPlot":{}}', "onPlot: is empty"),
         ("[" * 3000, "It holds no whole JSON object."),
         ('{"onPlot":"\\ud83d"}', "It is no EventImpact: it holds half a surrogate pair"),
         ('<think>{"onPlot":"a"}', "It holds no whole JSON object."),
@@ -306,6 +318,8 @@ async def test_a_huge_answer_is_neither_read_nor_sent_back_whole() -> None:
         ('<THINKING>{"a":1}</THINKING> so {"b":1}<think>{"c":1}', [{"b": 1}]),
         ('<think><think>{"a":1}</think>{"b":1}', [{"b": 1}]),
         ('{"a":1}</think>{"b":1}', [{"b": 1}]),
+        ('so {"a":1}.</think> That is {"b":1}.', [{"b": 1}]),
+        ('{"a":1} <think>x</think> no</think> It is {"b":1}.', [{"b": 1}]),
         ("{}" * 30, [{}] * 20),
     ],
 )
