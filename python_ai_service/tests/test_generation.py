@@ -464,7 +464,12 @@ async def test_each_provider_that_is_configured_has_its_entry_and_only_the_defau
             async with service.client() as client:
                 health = await client.health_check(HealthCheckRequest())
                 assert health.status == "degraded"
-                assert dict(health.checks) == {"openai": "error", "anthropic": "ok", "knowledge": "ok"}
+                assert dict(health.checks) == {
+                    "openai": "error",
+                    "anthropic": "ok",
+                    "embeddings": "ok",
+                    "knowledge": "ok",
+                }
 
 
 async def test_what_nobody_foresaw_is_told_without_its_words() -> None:

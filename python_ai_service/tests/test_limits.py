@@ -289,7 +289,7 @@ async def test_a_quiet_connection_is_kept_for_longer_than_a_minute(monkeypatch: 
 
 
 async def test_a_body_that_does_not_come_in_time_is_refused_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qingyu_ai.serving.door.BODY_S", 0.2)
+    monkeypatch.setattr("qingyu_ai.server.BODY_S", 0.2)
     monkeypatch.setattr("qingyu_ai.serving.connections._LINGER_S", 0.2)
     async with rpc_port(Echo()) as port:
         answer = await said(port, head(100) + b"{")

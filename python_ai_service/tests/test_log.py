@@ -12,7 +12,7 @@ import pytest
 from connectrpc.errors import ConnectError
 
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import GenerateContentRequest
-from qingyu_ai.telemetry.call import begin_call, current_call, trace_id_of
+from qingyu_ai.telemetry.call import CallRecord, begin_call, current_call, valid_traceparent
 from qingyu_ai.telemetry.log import JsonLines, log_loop_failures, start_logging
 from tests.providers import fails, openai_says, provider
 from tests.running import Running, running
@@ -181,7 +181,8 @@ def test_what_a_line_does_not_know_is_left_out() -> None:
     ],
 )
 def test_only_a_valid_traceparent_names_a_trace(header: str, trace_id: str) -> None:
-    assert trace_id_of(header) == trace_id
+    assert valid_traceparent(header) == (header if trace_id else "")
+    assert CallRecord(traceparent=valid_traceparent(header)).trace_id == trace_id
 
 
 async def test_what_a_call_starts_sees_its_record_and_another_call_does_not() -> None:

@@ -69,7 +69,7 @@ def test_a_taken_port_ends_the_process_with_one_line_and_nothing_listens(setting
 
 def test_health_is_told_in_the_platforms_shape() -> None:
     with running() as service:
-        checks = {"rpc": "ok", "embedded": "ok", "knowledge": "ok"}
+        checks = {"rpc": "ok", "embedded": "ok", "embeddings": "ok", "knowledge": "ok"}
         assert get(f"{service.http_url}/api/v1/health") == (200, {"status": "healthy", "checks": checks})
         assert get(f"{service.http_url}/api/v1/health/ready") == (
             200,

@@ -6,24 +6,20 @@ What only some settings need is imported where they ask for it: the providers' c
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from qingyu_ai.creative.author import Author
 from qingyu_ai.creative.embedded_author import EmbeddedAuthor
 from qingyu_ai.creative.model_author import ModelAuthor
-from qingyu_ai.embedding.cached import CachedEmbedder
 from qingyu_ai.embedding.embedded import EmbeddedEmbedder
 from qingyu_ai.embedding.embedder import Embedder
+from qingyu_ai.embedding.observed import ObservedEmbedder
 from qingyu_ai.generation import LanguageModel, Writer
-from qingyu_ai.health import Health
+from qingyu_ai.health import PROVIDER_FRESH_S, Health, Part
 from qingyu_ai.knowledge.knowledge import Knowledge
 from qingyu_ai.knowledge.local_store import LocalStore
 from qingyu_ai.knowledge.store import KnowledgeStore
@@ -50,20 +46,20 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
     come later: what needs them fails until then.
     """
     async with AsyncExitStack() as stack:
-        models = await _language_models(settings, stack)
+        parts: dict[str, Part] = {}
+        models = await _language_models(settings, stack, parts)
         model = RoutedModel(models, settings.llm_provider)
-        checks: dict[str, Callable[[], Awaitable[object]]] = {name: each.check for name, each in models.items()}
-        embedder = await _embedder(settings, stack, checks)
+        embedder = await _embedder(settings, stack, parts)
         store = _store(settings, embedder.model)
         stack.push_async_callback(store.close)
-        checks["knowledge"] = store.check
+        parts["knowledge"] = Part(store.check)
         knowledge = Knowledge(store, embedder, settings.rag_top_k)
         service = Service(
             model=model,
             author=_author(settings, model),
             embedder=embedder,
             knowledge=knowledge,
-            health=Health(checks, needed=settings.llm_provider),
+            health=Health(parts, needed=settings.llm_provider),
             default_tenant=default_tenant(settings),
         )
         yield App(service, knowledge)
@@ -83,7 +79,9 @@ def _store(settings: Settings, model: str) -> KnowledgeStore:
     return MilvusStore(uri, collection, model, token=settings.knowledge_token, db_name=settings.milvus_db_name or "")
 
 
-async def _language_models(settings: Settings, stack: AsyncExitStack) -> dict[str, LanguageModel]:
+async def _language_models(
+    settings: Settings, stack: AsyncExitStack, parts: dict[str, Part]
+) -> dict[str, LanguageModel]:
     """Those that are configured, by the names that DEFAULT_LLM_PROVIDER takes."""
     models: dict[str, LanguageModel] = {}
     if settings.llm_provider == "embedded":
@@ -100,16 +98,15 @@ async def _language_models(settings: Settings, stack: AsyncExitStack) -> dict[st
         anthropic = anthropic_client(settings.anthropic_api_key.get_secret_value(), settings.anthropic_base_url)
         await stack.enter_async_context(anthropic)
         models["anthropic"] = AnthropicModel(anthropic, settings.anthropic_model)
-    return {name: ObservedModel(name, model) for name, model in models.items()}
+    parts.update({name: Part(model.check, PROVIDER_FRESH_S) for name, model in models.items()})
+    return {name: ObservedModel(name, model, parts[name]) for name, model in models.items()}
 
 
 def _author(settings: Settings, model: Writer) -> Author:
     return EmbeddedAuthor() if settings.llm_provider == "embedded" else ModelAuthor(model)
 
 
-async def _embedder(
-    settings: Settings, stack: AsyncExitStack, checks: dict[str, Callable[[], Awaitable[object]]]
-) -> Embedder:
+async def _embedder(settings: Settings, stack: AsyncExitStack, parts: dict[str, Part]) -> Embedder:
     embedder: Embedder = EmbeddedEmbedder(takes_every_name=settings.is_development)
     if settings.embedding_provider == "local":
         from qingyu_ai.embedding.local import LocalEmbedder
@@ -123,8 +120,18 @@ async def _embedder(
         openai = openai_client(key.get_secret_value(), settings.embedding_url)
         await stack.enter_async_context(openai)
         embedder = OpenAIEmbedder(openai, settings.embedding_model_name)
+    # A call as all others: a service that embeds may have no list of models, and the model's name is tried too.
+    parts["embeddings"] = Part(partial(embedder.embed, ["x"]), PROVIDER_FRESH_S)
+    embedder = ObservedEmbedder(embedder, parts["embeddings"])
     if settings.redis_host is None:
         return embedder
+    from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
+
+    from qingyu_ai.embedding.cached import CachedEmbedder
+
     redis = Redis(
         host=settings.redis_host,
         port=settings.redis_port,
@@ -142,5 +149,5 @@ async def _embedder(
         except RedisError as error:
             raise ConnectionError("redis") from error
 
-    checks["redis"] = ping
+    parts["redis"] = Part(ping)
     return CachedEmbedder(embedder, redis, settings.redis_key_prefix, settings.embedding_cache_ttl)

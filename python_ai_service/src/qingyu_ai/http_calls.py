@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qingyu_ai.errors import Reason, ServiceError, invalid
 from qingyu_ai.rpc.guard import REQUEST_ID
-from qingyu_ai.telemetry.call import begin_call, trace_id_of
+from qingyu_ai.telemetry.call import begin_call, valid_traceparent
 from qingyu_ai.telemetry.log import event
 
 _log = logging.getLogger("qingyu_ai.calls")
@@ -35,6 +35,7 @@ STATUS = {
     Reason.MODEL_BAD_ANSWER: 502,
     Reason.KNOWLEDGE_UNAVAILABLE: 503,
     Reason.KNOWLEDGE_OTHER_MODEL: 409,
+    Reason.SERVICE_UNAVAILABLE: 503,
     Reason.INTERNAL: 500,
 }
 _TOO_LARGE, _TOO_SLOW = 413, 408
@@ -54,7 +55,7 @@ class Guarded:
         headers = dict(connection["headers"])
         request_id = headers.get(b"x-request-id", b"").decode("latin-1")
         record.request_id = request_id if REQUEST_ID.fullmatch(request_id) else ""
-        record.trace_id = trace_id_of(headers.get(b"traceparent", b"").decode("latin-1"))
+        record.traceparent = valid_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
         status = 0
 
         async def observed(message: Message) -> None:

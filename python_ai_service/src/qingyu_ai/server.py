@@ -1,10 +1,13 @@
 """One process, one event loop, all ports or none."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import signal
 from contextlib import ExitStack
 from functools import partial
+from typing import TYPE_CHECKING
 
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
@@ -19,7 +22,7 @@ from qingyu_ai.rpc.codecs import codecs
 from qingyu_ai.rpc.compression import OneGzip
 from qingyu_ai.rpc.guard import Guard
 from qingyu_ai.rpc.plain_grpc import PlainGrpcServer
-from qingyu_ai.serving.door import Door
+from qingyu_ai.serving.door import BODY_S, Door
 from qingyu_ai.serving.http_server import HttpServer
 from qingyu_ai.serving.ports import PortError, connections_per_port, listen, raise_descriptor_limit
 from qingyu_ai.serving.stopping import Stop
@@ -27,6 +30,10 @@ from qingyu_ai.settings import Settings
 from qingyu_ai.settings_fit import remarks
 from qingyu_ai.settings_names import mistaken_names
 from qingyu_ai.telemetry.log import event, log_loop_failures
+
+if TYPE_CHECKING:
+    from qingyu_ai.telemetry.metrics import Metrics
+    from qingyu_ai.telemetry.traces import Traces
 
 _log = logging.getLogger(__name__)
 
@@ -46,14 +53,16 @@ async def serve(settings: Settings) -> None:
     ports = 3 if settings.plain_grpc_port else 2
     connections = connections_per_port(raise_descriptor_limit(), settings.max_concurrency, ports)
     limits = {"drain_s": settings.drain_seconds, "connections": connections}
-    with ExitStack() as sockets:
-        http_socket = sockets.enter_context(listen(settings.service_host, settings.service_port, "SERVICE_PORT"))
-        rpc_socket = sockets.enter_context(listen(settings.service_host, settings.grpc_port, "GRPC_PORT"))
+    with ExitStack() as stack:
+        http_socket = stack.enter_context(listen(settings.service_host, settings.service_port, "SERVICE_PORT"))
+        rpc_socket = stack.enter_context(listen(settings.service_host, settings.grpc_port, "GRPC_PORT"))
         async with open_app(settings) as app, AIServiceClient(_url(settings)) as own_client:
             token = settings.python_ai_token.get_secret_value() if settings.python_ai_token else None
-            guard = Guard(token, settings.max_concurrency, stop)
+            metrics = _metrics(settings)
+            traces = _traces(settings, stack)
+            guard = Guard(token, settings.max_concurrency, stop, [each for each in (metrics, traces) if each])
             administration = knowledge_api(app.knowledge, token, default_tenant(settings))
-            api = http_api(lambda: _ask(own_client), administration, stop)
+            api = http_api(lambda: _ask(own_client), administration, stop, metrics)
             http = HttpServer(Door(api, stop), http_socket, stop, **limits)
             rpc = HttpServer(_rpc(app.service, guard, stop), rpc_socket, stop, **limits)
             plain = _plain_server(settings, app.service, guard, connections)
@@ -79,7 +88,31 @@ def _rpc(service: AIService, guard: Guard, stop: Stop) -> Door:
     app = AIServiceASGIApplication(
         service, interceptors=[guard], read_max_bytes=_READ_MAX_BYTES, codecs=codecs(), compressions=[OneGzip()]
     )
-    return Door(app, stop, small=[f"{app.path}/HealthCheck"], refusal=partial(ConnectError, Code.RESOURCE_EXHAUSTED))
+    return Door(
+        app,
+        stop,
+        small=[f"{app.path}/HealthCheck"],
+        body_s=BODY_S,
+        refusal=partial(ConnectError, Code.RESOURCE_EXHAUSTED),
+    )
+
+
+def _metrics(settings: Settings) -> Metrics | None:
+    if not settings.metrics:
+        return None
+    from qingyu_ai.telemetry.metrics import Metrics
+
+    return Metrics()
+
+
+def _traces(settings: Settings, stack: ExitStack) -> Traces | None:
+    if settings.otel_exporter_otlp_endpoint is None:
+        return None
+    from qingyu_ai.telemetry.traces import Traces
+
+    traces = Traces(settings.otel_exporter_otlp_endpoint)
+    stack.callback(traces.close)
+    return traces
 
 
 def _plain_server(settings: Settings, service: AIService, guard: Guard, connections: int) -> PlainGrpcServer | None:

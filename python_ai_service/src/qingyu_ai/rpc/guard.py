@@ -4,6 +4,7 @@ import hmac
 import logging
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, overload
 
 from connectrpc.code import Code
@@ -13,8 +14,9 @@ from connectrpc.request import RequestContext
 from qingyu_ai.errors import Reason, ServiceError, invalid
 from qingyu_ai.rpc.error_details import details_of
 from qingyu_ai.serving.stopping import Stop
-from qingyu_ai.telemetry.call import CallRecord, begin_call, current_call, trace_id_of
+from qingyu_ai.telemetry.call import CallRecord, begin_call, current_call, valid_traceparent
 from qingyu_ai.telemetry.log import event
+from qingyu_ai.telemetry.observers import CallObserver
 
 _log = logging.getLogger("qingyu_ai.calls")
 
@@ -57,12 +59,16 @@ class Guard:
         token: The bearer token that callers must send; None lets everybody in. HealthCheck is open.
         max_concurrency: Calls at once, HealthCheck apart; more are refused before their bodies are read.
         stop: Tells whose calls are ended because the process ends.
+        observers: Who is told of each call besides the log.
     """
 
-    def __init__(self, token: str | None, max_concurrency: int, stop: Stop) -> None:
+    def __init__(
+        self, token: str | None, max_concurrency: int, stop: Stop, observers: Sequence[CallObserver] = ()
+    ) -> None:
         self._authorization = None if token is None else f"Bearer {token}".encode()
         self._max_concurrency = max_concurrency
         self._stop = stop
+        self._observers = observers
         self._under_way = 0
 
     async def on_start(self, ctx: Context) -> CallRecord:
@@ -75,13 +81,15 @@ class Guard:
         request_id = headers.get("x-request-id") or ""
         if REQUEST_ID.fullmatch(request_id):
             record.request_id = ctx.response_headers["x-request-id"] = request_id
-        record.trace_id = trace_id_of(headers.get("traceparent") or "")
+        record.traceparent = valid_traceparent(headers.get("traceparent") or "")
+        for observer in self._observers:
+            observer.began(record, ctx.method.name)
         try:
             if ctx.method.name not in _OPEN:
                 self._admit(ctx)
             record.tenant = _tenant([said for name, said in headers.allitems() if name == "x-qingyu-tenant"])
         except ServiceError as error:
-            raise _end(record, ctx, error) from None
+            raise self._end(record, ctx, error) from None
         self._under_way += ctx.method.name not in _OPEN
         return record
 
@@ -90,7 +98,7 @@ class Guard:
         self._under_way -= ctx.method.name not in _OPEN
         if isinstance(error, ConnectError) and error.code is Code.CANCELED and self._stop.is_asked:
             error = ServiceError(Reason.SERVICE_UNAVAILABLE, "The service stops.", retry_after_s=_RETRY_AFTER_S)
-        told = _end(record, ctx, error)
+        told = self._end(record, ctx, error)
         if told is None or error is None:
             return
         # connectrpc keeps the error in a frame that the error's traceback leads to: a circle, which would keep the
@@ -98,6 +106,22 @@ class Guard:
         error.__traceback__ = None
         if told is not error:
             raise told from error
+
+    @overload
+    def _end(self, record: CallRecord, ctx: Context, error: Exception) -> ConnectError: ...
+    @overload
+    def _end(self, record: CallRecord, ctx: Context, error: Exception | None) -> ConnectError | None: ...
+    def _end(self, record: CallRecord, ctx: Context, error: Exception | None) -> ConnectError | None:
+        """Tells the log and the observers; what the caller is told of an error."""
+        told = None if error is None else _told(error)
+        if isinstance(error, ServiceError) and error.retry_after_s is not None:
+            ctx.response_headers["retry-after"] = str(math.ceil(error.retry_after_s))
+        word = told.message.partition(":")[0] if told else ""
+        word = word if word in _REASONS else ""
+        _write(record, ctx, told, word)
+        for observer in self._observers:
+            observer.ended(record, ctx.method.name, told.code.value if told else "ok", word)
+        return told
 
     def _admit(self, ctx: Context) -> None:
         sent = (ctx.request_headers.get("authorization") or "").encode()
@@ -116,21 +140,7 @@ def _tenant(sent: list[str]) -> str:
     return tenant
 
 
-@overload
-def _end(record: CallRecord, ctx: Context, error: Exception) -> ConnectError: ...
-@overload
-def _end(record: CallRecord, ctx: Context, error: Exception | None) -> ConnectError | None: ...
-def _end(record: CallRecord, ctx: Context, error: Exception | None) -> ConnectError | None:
-    """Writes the log line; what the caller is told of an error."""
-    told = None if error is None else _told(error)
-    if isinstance(error, ServiceError) and error.retry_after_s is not None:
-        ctx.response_headers["retry-after"] = str(math.ceil(error.retry_after_s))
-    _write(record, ctx, told)
-    return told
-
-
-def _write(record: CallRecord, ctx: Context, error: ConnectError | None) -> None:
-    word = error.message.partition(":")[0] if error else ""
+def _write(record: CallRecord, ctx: Context, error: ConnectError | None, word: str) -> None:
     usage = {"promptTokens": record.prompt_tokens, "completionTokens": record.completion_tokens}
     # Probes come every few seconds.
     level = logging.DEBUG if ctx.method.name == "HealthCheck" else logging.INFO
@@ -140,7 +150,7 @@ def _write(record: CallRecord, ctx: Context, error: ConnectError | None) -> None
         "call",
         rpc=ctx.method.name,
         code=error.code.value if error else "ok",
-        error=word if word in _REASONS else None,
+        error=word,
         requestId=record.request_id,
         traceId=record.trace_id,
         tenant=record.tenant,

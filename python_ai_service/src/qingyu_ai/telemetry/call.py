@@ -9,13 +9,23 @@ from dataclasses import dataclass, field
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
+@dataclass(frozen=True, slots=True)
+class ModelAsked:
+    """One answer of a model, in Unix time."""
+
+    provider: str
+    model: str
+    began_ns: int
+    ended_ns: int
+
+
 @dataclass(slots=True)
 class CallRecord:
     """One call; whoever learns something sets it. None and "" are what nobody has learned.
 
     Attributes:
         request_id: The caller's, where it has the form of one.
-        trace_id: 32 hexadecimal digits of the caller's `traceparent`.
+        traceparent: The caller's, where it is valid.
         tenant: The caller's, as the gateway says it.
         model: Who wrote, as the provider calls it.
         provider: Which provider of language models was asked: openai, anthropic, embedded.
@@ -24,11 +34,12 @@ class CallRecord:
         first_token_ms: From the call's start to the first text of a model.
         finish_reason: Of the last answer of a model.
         knowledge: used, none or unavailable.
+        models_asked: Each answer of a model, in order of their ends.
     """
 
     started_at_s: float = field(default_factory=time.perf_counter)
     request_id: str = ""
-    trace_id: str = ""
+    traceparent: str = ""
     tenant: str = ""
     model: str = ""
     provider: str = ""
@@ -37,6 +48,12 @@ class CallRecord:
     first_token_ms: int | None = None
     finish_reason: str = ""
     knowledge: str = ""
+    models_asked: list[ModelAsked] = field(default_factory=list)
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits, or none."""
+        return self.traceparent[3:35]
 
     @property
     def age_ms(self) -> int:
@@ -69,11 +86,11 @@ def current_call() -> CallRecord:
     return _current.get(None) or CallRecord()
 
 
-def trace_id_of(traceparent: str) -> str:
-    """The trace that a `traceparent` header names; empty where it is absent or malformed (section 3.2.2.3)."""
-    match = _TRACEPARENT.fullmatch(traceparent)
+def valid_traceparent(sent: str) -> str:
+    """A `traceparent` header; empty where it is absent or malformed (section 3.2.2.3)."""
+    match = _TRACEPARENT.fullmatch(sent)
     if match is None:
         return ""
     version, trace_id, parent, _flags, rest = match.groups()
     is_valid = version != "ff" and set(trace_id) != {"0"} and set(parent) != {"0"} and (version != "00" or not rest)
-    return trace_id if is_valid else ""
+    return sent if is_valid else ""
