@@ -314,17 +314,19 @@ def test_a_deployed_service_is_filled_in_batches_and_its_pauses_are_waited_for(t
         handler.send(200, "application/json", b'{"indexed":1,"passages":1}')
 
     place = Place({"MILVUS_URI": "", "PYTHON_AI_TOKEN": "t"}, tmp_path)
-    lines = "\n".join(json.dumps({"id": f"c{number}", "text": "雨"}) for number in range(150))
-    write(tmp_path, novel_jsonl=lines)
+    small = [{"id": f"c{number}", "text": "雨"} for number in range(150)]
+    large = [{"id": f"d{number}", "text": "雨" * 100_000} for number in range(2)]
+    write(tmp_path, novel_jsonl="\n".join(json.dumps(document) for document in [*small, *large]))
     with provider(busy, listed, stored, busy, stored) as remote:
         done = place.run("index", "--project", "p", "--url", f"{remote.url}/base/", "novel.jsonl")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "100/150  chapter c99",
-        "150/150  chapter c149",
-        "Indexed 150 documents, 2 passages, for project p.",
+        "100/152  chapter c99",
+        "151/152  chapter d0",
+        "152/152  chapter d1",
+        "Indexed 152 documents, 3 passages, for project p.",
     ]
-    assert [len(body.get("documents", [])) for body in remote.bodies] == [0, 0, 100, 50, 50]
+    assert [len(body.get("documents", [])) for body in remote.bodies] == [0, 0, 100, 51, 51, 1]
     assert remote.bodies[2]["documents"][0] == {"id": "c0", "text": "雨"}
     assert {headers["authorization"] for headers in remote.headers} == {"Bearer t"}
 

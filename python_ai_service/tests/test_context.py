@@ -43,7 +43,7 @@ def orders(context: WorkspaceContext) -> list[int]:
 
 
 NOVEL = [chapter(number) for number in range(1, 1301)]
-PEOPLE = [document("character", number) for number in range(1, 8)]
+PEOPLE = [document("character", number, alias=("小二",) if number == 2 else ()) for number in range(1, 8)]
 PLENTY = [
     *NOVEL,
     *(document("character", number, "少年剑客，寡言。" * 10) for number in range(300)),
@@ -140,7 +140,7 @@ def test_one_huge_card_starves_nobody(kind: str) -> None:
 
 def test_characters_of_the_chapter_come_first_then_those_seen_last() -> None:
     novel = [
-        document("chapter", 1, "标题1与标题2。", order=1),
+        document("chapter", 1, "小二在这里。", order=1),
         document("chapter", 2, order=2, character_ids=("character3",)),
         document("chapter", 3, order=3, character_ids=("character4",)),
         document("chapter", 4, order=4, character_ids=("character5",)),
@@ -152,9 +152,9 @@ def test_characters_of_the_chapter_come_first_then_those_seen_last() -> None:
         people = told([*PEOPLE[::-1], *novel, *more], chapter_id).active_characters
         return [person.id.removeprefix("character") for person in people]
 
-    # 7 appears nowhere, 6 only later.
-    assert named("chapter4") == ["5", "4", "3", "1", "2", "7", "6"]
-    assert named("") == ["6", "5", "4", "3", "1", "2", "7"]
+    # 2 is found by name or alias in the text of the first chapter, 7 appears nowhere, 6 only later.
+    assert named("chapter4") == ["5", "4", "3", "2", "1", "7", "6"]
+    assert named("") == ["6", "5", "4", "3", "2", "1", "7"]
     planned = document("outline", 9, chapter_id="new", character_ids=("character7",))
     assert named("new", planned)[:2] == ["7", "6"]
     assert named("", planned)[0] == "6"
@@ -167,12 +167,31 @@ def test_the_nearest_events_and_nodes_are_told_in_their_order() -> None:
         numbers = [int(each.title[2:]) for each in found]
         assert numbers == list(range(min(numbers), max(numbers) + 1))
         assert abs(200 - sum(numbers) / len(numbers)) <= 1
-    bound = [document("timeline", 1, chapter_id="chapter200"), *many[1:]]
-    assert told([*bound, *NOVEL[:300]], "chapter200").timeline_events[0].id == "timeline1"
-    far = [document("timeline", n, "事。" * 60, order=1000 - n, chapter_id=f"chapter{n}") for n in range(1, 301)]
-    numbers = [int(each.title[2:]) for each in told([*far, *NOVEL[:300]], "chapter50").timeline_events]
-    assert 50 in numbers
-    assert numbers == sorted(numbers, reverse=True)
+
+
+def test_events_and_nodes_belong_where_their_chapter_is() -> None:
+    def events(chapter_id: str, **chapter_ids: str) -> list[int]:
+        many = [
+            document("timeline", n, "事。" * 60, order=n, chapter_id=chapter_ids.get(f"at_{n}", ""))
+            for n in range(1, 301)
+        ]
+        return [int(each.title[2:]) for each in told([*many, *NOVEL[:300]], chapter_id).timeline_events]
+
+    assert not {1, 300} & set(events("chapter200"))
+    assert 1 in events("chapter200", at_1="chapter200")
+    assert 300 in events("chapter200", at_300="chapter199")
+    assert 200 not in events("chapter200", at_200="chapter1")
+    # An event of a chapter that is only planned.
+    assert 1 not in events("planned")
+    assert 1 in events("planned", at_1="planned")
+
+
+def test_no_chapter_is_left_out_between_others() -> None:
+    novel = [chapter(number) for number in range(1, 20)]
+    unfit = Document(id="长" * 200, title="长" * 500, text="雨", order=15)
+    context = told([*novel[:14], unfit, *novel[15:]], "", "")
+    found = orders(context)
+    assert found == list(range(20 - len(found), 20))
 
 
 def test_worlds_are_merged() -> None:
@@ -223,6 +242,11 @@ def test_a_card_is_cut_at_its_longest_fields(limit: int) -> None:
     assert (found["id"], found["name"]) == ("x", "名")
     assert cost(found) > limit / 3
     assert cut({"id": "x" * 400}, 50) is None
+    # No field pays for another's length.
+    if limit >= 200:
+        assert len(found["summary"]) > limit / 8
+        assert len(found["traits"]) * 4 > limit / 8
+        assert "settings" in cut({**card, "settings": {"键": "值" * 20}}, limit) or {}
     ending = cut({"summary": "雨" * 300 + "终"}, 50, keep_end="summary")
     assert ending
     assert ending["summary"].startswith("……雨")

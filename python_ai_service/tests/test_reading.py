@@ -115,6 +115,7 @@ def chapters(*headings: str) -> str:
         ("# 第十二章\n" + "".join(f"## {name}\n{BODY * 20}\n" for name in "雨夜天"), {}),
         ("# 雨夜\n" + chapters("## 甲", "## 乙", "## 丙"), {}),
         (chapters("第一章 甲", "第三章他说过，不会走。", "第四章里，他又说"), {}),
+        (chapters("第一章 甲", "第二章 他说，不走了。", "第三章 他说：", "“第四章”"), {}),
         ("第一章 甲\n第二章 乙\n", {}),
     ],
 )
@@ -153,6 +154,11 @@ def test_equal_names_in_two_folders_are_two_documents(tmp_path: Path, monkeypatc
     assert read(*(file.relative_to(tmp_path) for file in files)) == found
     with pytest.raises(InputError, match="is not below"):
         read(files[1], root=tmp_path / "第一卷")
+
+
+def test_a_name_is_one_id_however_its_letters_are_composed(tmp_path: Path) -> None:
+    (tmp_path / "cafe\u0301.md").write_text("雨", encoding="utf-8")
+    assert list(read(tmp_path)) == ["caf\u00e9"]
 
 
 def test_a_folder_stands_for_the_texts_in_it(tmp_path: Path) -> None:
@@ -250,6 +256,16 @@ def test_what_is_wrong_with_a_file_is_told(
     with pytest.raises(InputError) as raised:
         read(Path(name))
     assert str(raised.value).startswith(says)
+
+
+def test_a_mark_before_the_text_and_line_ends_of_windows_are_no_part_of_it(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        x_md=b"\xef\xbb\xbf" + "# 甲\r\n雨\r夜".encode(),
+        y_jsonl="\ufeff" + json.dumps({"id": "y", "text": "雨"}),
+    )
+    documents = read_documents([tmp_path / "x.md", tmp_path / "y.jsonl"], Reading())
+    assert [document.text for document in documents] == ["# 甲\n雨\n夜", "雨"]
 
 
 def test_one_id_in_two_files_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

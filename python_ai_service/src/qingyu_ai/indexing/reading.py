@@ -1,6 +1,7 @@
 """Reads files into documents."""
 
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,8 @@ def _read(file: Path, root: Path, place: int, reading: Reading) -> Iterator[tupl
 
 def _novel(file: Path, path: Path, text: str, place: int, reading: Reading) -> Iterator[tuple[str, Document]]:
     """The chapters of a text file, or the file as one; `path` is below the root, `place` 0 where it is the only one."""
-    identity = path.with_suffix("").as_posix()
+    # macOS writes some letters of names as two characters.
+    identity = unicodedata.normalize("NFC", path.with_suffix("").as_posix())
     sections = split_chapters(text)
     if not sections:
         stands = place_of(path.stem, _volume(path))

@@ -16,7 +16,7 @@ PATH = "/api/v1/knowledge"
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid")
 
     tenant: Annotated[str, Field(pattern=TENANT)] | None = None
     project: Name

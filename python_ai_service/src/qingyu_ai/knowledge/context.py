@@ -122,12 +122,12 @@ class _Here:
         Of two as far away, the one that is past comes first.
         """
 
-        def distance(stored: Stored) -> tuple[int, bool, int, str]:
+        def distance(stored: Stored) -> tuple[int, int, int, str]:
             document = stored.document
             if document.chapter_id and document.chapter_id == self.chapter_id:
-                return 0, False, document.order, document.id
+                return 0, self.order, document.order, document.id
             place = self.orders.get(document.chapter_id, document.order)
-            return abs(place - self.order), place > self.order, document.order, document.id
+            return abs(place - self.order), place, document.order, document.id
 
         return sorted(documents, key=distance)
 
