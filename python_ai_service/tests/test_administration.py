@@ -4,15 +4,18 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from connectrpc.errors import ConnectError
 
+from qingyu_ai.errors import Reason
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import ContextRequest, RAGQueryRequest
 from qingyu_ai.http_calls import STATUS
 from qingyu_ai.indexing.wire import MAX_BODY_BYTES, MAX_DOCUMENTS, PATH
+from qingyu_ai.knowledge_api import CALLS_AT_ONCE
 from tests.providers import Handler, provider
 from tests.running import Place, Running, running
 
@@ -217,6 +220,28 @@ def test_a_body_is_read_as_far_as_it_may_go(is_chunked: bool, guarded: Running) 
     assert b'"code":"invalid_request","message":"body: has more than 16777216 bytes; ' in answer
 
 
+def test_only_so_many_bodies_are_held_at_once() -> None:
+    head = f"POST {PATH}/documents HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{{".encode()
+    with running() as service, ExitStack() as held:
+        for _ in range(CALLS_AT_ONCE):
+            address = ("127.0.0.1", int(service.settings["SERVICE_PORT"]))
+            held.enter_context(socket.create_connection(address)).sendall(head)
+
+        def clear() -> tuple[int, dict[str, Any]]:
+            return call(service, "POST", "/documents/remove", {"project": "p", "keep": []}, token=None)
+
+        # Until the service has seen the last of them.
+        while (answer := clear())[0] == 200:
+            pass
+        message = f"{CALLS_AT_ONCE} other calls are changing knowledge; ask again."
+        assert answer == (429, {"error": {"code": "rate_limited", "message": message}})
+        assert call(service, "GET", "/documents?project=p", token=None)[0] == 200
+        held.close()
+        while clear()[0] == 429:
+            pass
+    assert '"level": "error"' not in service.log
+
+
 def test_each_call_is_logged_and_nothing_of_what_it_holds(guarded: Running) -> None:
     sent = {"x-request-id": "admin-1", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
     put(guarded, "p", {**LIN, "text": "绝密正文"}, headers=sent)
@@ -248,8 +273,6 @@ def test_in_development_without_a_token_the_door_is_open(service: Running) -> No
 
 
 def test_every_reason_has_a_status() -> None:
-    from qingyu_ai.errors import Reason
-
     assert set(STATUS) == set(Reason)
 
 

@@ -246,7 +246,7 @@ def test_a_card_is_cut_at_its_longest_fields(limit: int) -> None:
     if limit >= 200:
         assert len(found["summary"]) > limit / 8
         assert len(found["traits"]) * 4 > limit / 8
-        assert "settings" in cut({**card, "settings": {"键": "值" * 20}}, limit) or {}
+        assert "settings" in (cut({**card, "settings": {"键": "值" * 20}}, limit) or {})
     ending = cut({"summary": "雨" * 300 + "终"}, 50, keep_end="summary")
     assert ending
     assert ending["summary"].startswith("……雨")

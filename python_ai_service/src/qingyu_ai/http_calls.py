@@ -12,10 +12,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qingyu_ai.errors import Reason, ServiceError, invalid
 from qingyu_ai.rpc.guard import REQUEST_ID
+from qingyu_ai.serving.door import BodyRefused
 from qingyu_ai.telemetry.call import begin_call, valid_traceparent
 from qingyu_ai.telemetry.log import event
 
@@ -39,7 +41,6 @@ STATUS = {
     Reason.INTERNAL: 500,
 }
 _TOO_LARGE, _TOO_SLOW = 413, 408
-_BODY_TIMEOUT_S = 60.0
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -115,20 +116,21 @@ class _BodyError(ServiceError):
 
 
 async def read_body(request: Request, shape: type[M], max_bytes: int) -> M:
-    """Reads a request's JSON, at most so many bytes within a minute. Raises `invalid_request`."""
+    """Reads a request's JSON, at most so many bytes. Raises `invalid_request`."""
     declared = request.headers.get("content-length", "")
     too_large = _BodyError(_TOO_LARGE, f"body: has more than {max_bytes} bytes; send fewer documents at once.")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large
     content = bytearray()
     try:
-        async with asyncio.timeout(_BODY_TIMEOUT_S):
-            async for part in request.stream():
-                content += part
-                if len(content) > max_bytes:
-                    raise too_large
-    except TimeoutError:
-        raise _BodyError(_TOO_SLOW, "body: did not come within a minute.") from None
+        async for part in request.stream():
+            content += part
+            if len(content) > max_bytes:
+                raise too_large
+    except ClientDisconnect:
+        raise invalid("body: ended early.") from None
+    except BodyRefused as error:
+        raise _BodyError(_TOO_SLOW, f"body: {error}") from None
     # Reading 16 MiB takes long enough for other callers to notice.
     return await asyncio.to_thread(_read, bytes(content), shape)
 

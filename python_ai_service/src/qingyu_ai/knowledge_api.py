@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
 from starlette.types import ASGIApp
 
-from qingyu_ai.errors import invalid
+from qingyu_ai.errors import Reason, ServiceError, invalid
 from qingyu_ai.http_calls import Guarded, answer_errors, read_body
 from qingyu_ai.indexing.wire import (
     MAX_BODY_BYTES,
@@ -24,8 +26,9 @@ from qingyu_ai.knowledge.knowledge import Knowledge
 from qingyu_ai.knowledge.store import Scope
 from qingyu_ai.telemetry.call import current_call
 
-# So many bodies are held at once; the next ones are not read before.
-_CALLS_AT_ONCE = 4
+# Each holds a body.
+CALLS_AT_ONCE = 8
+_RETRY_AFTER_S = 5
 
 
 def knowledge_api(knowledge: Knowledge, token: str | None, default_tenant: str) -> ASGIApp:
@@ -41,7 +44,15 @@ def knowledge_api(knowledge: Knowledge, token: str | None, default_tenant: str) 
     """
     api = FastAPI(openapi_url=None)
     answer_errors(api)
-    slots = asyncio.Semaphore(_CALLS_AT_ONCE)
+    slots = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    @asynccontextmanager
+    async def slot() -> AsyncIterator[None]:
+        if slots.locked():
+            message = f"{CALLS_AT_ONCE} other calls are changing knowledge; ask again."
+            raise ServiceError(Reason.RATE_LIMITED, message, retry_after_s=_RETRY_AFTER_S)
+        async with slots:
+            yield
 
     def scope(request: Request, tenant: str | None, project: str) -> Scope:
         named = request.headers.get("x-qingyu-tenant") or None
@@ -58,7 +69,7 @@ def knowledge_api(knowledge: Knowledge, token: str | None, default_tenant: str) 
 
     @api.post("/documents")
     async def put(request: Request) -> PutAnswer:
-        async with slots:
+        async with slot():
             asked = await read_body(request, PutRequest, MAX_BODY_BYTES)
             passages = await knowledge.index(scope(request, asked.tenant, asked.project), asked.documents)
         return PutAnswer(indexed=len(asked.documents), passages=passages)
@@ -76,7 +87,7 @@ def knowledge_api(knowledge: Knowledge, token: str | None, default_tenant: str) 
 
     @api.post("/documents/remove")
     async def remove(request: Request) -> RemoveAnswer:
-        async with slots:
+        async with slot():
             asked = await read_body(request, RemoveRequest, MAX_BODY_BYTES)
             within = scope(request, asked.tenant, asked.project)
             named = {(key.doc_type, key.id) for key in asked.documents or asked.keep or ()}

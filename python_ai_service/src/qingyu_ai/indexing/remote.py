@@ -33,6 +33,7 @@ _BATCH_BYTES = 512 * 1024
 _TIMEOUT_S = 600.0
 _TRIES = 4
 _FIRST_PAUSE_S = 0.5
+_MAX_PAUSE_S = 30
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
 A = TypeVar("A", bound=BaseModel)
 
@@ -95,7 +96,7 @@ class RemoteCatalogue:
         for number in range(1, _TRIES + 1):
             pause_s = _FIRST_PAUSE_S * 4 ** (number - 1)
             try:
-                status, answer = await asyncio.to_thread(self._send, method, target, content)
+                status, answer, told_s = await asyncio.to_thread(self._send, method, target, content)
             except (OSError, http.client.HTTPException) as error:
                 if number == _TRIES:
                     why = f"The service does not answer ({type(error).__name__})."
@@ -103,16 +104,19 @@ class RemoteCatalogue:
             else:
                 if status not in _TRY_AGAIN or number == _TRIES:
                     return _read(status, answer, shape)
+                pause_s = max(pause_s, told_s)
             await asyncio.sleep(pause_s)
         raise AssertionError("unreachable")
 
-    def _send(self, method: str, target: str, content: bytes | None) -> tuple[int, bytes]:
+    def _send(self, method: str, target: str, content: bytes | None) -> tuple[int, bytes, int]:
+        """Status, body and the seconds that the service asks to wait."""
         connect = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
         connection = connect(self._parts.netloc, timeout=_TIMEOUT_S)
         try:
             connection.request(method, target, content, self._headers)
             response = connection.getresponse()
-            return response.status, response.read()
+            told = response.headers.get("retry-after", "")
+            return response.status, response.read(), min(int(told), _MAX_PAUSE_S) if told.isdecimal() else 0
         finally:
             connection.close()
 
