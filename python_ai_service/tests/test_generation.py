@@ -481,7 +481,7 @@ async def test_what_nobody_foresaw_is_told_without_its_words() -> None:
 
 
 async def test_a_retry_after_is_handed_on() -> None:
-    with provider(fails(429, retry_after="7")) as model:
+    with provider(fails(429, retry_after="6.2")) as model:
         with running(OPENAI_API_KEY="k", OPENAI_BASE_URL=f"{model.url}/v1") as service:
             reader, writer = await asyncio.open_connection("127.0.0.1", int(service.settings["GRPC_PORT"]))
             writer.write(

@@ -174,6 +174,14 @@ ANSWERS: list[tuple[str, Callable[[Handler], None], str, str, Usage | None]] = [
         None,
     ),
     ("a half alone", raw(b"data: " + HALF + b"\n\ndata: " + ENDED + b"\n\n"), "a\ufffd", "stop", None),
+    (
+        "more choices than were asked for",
+        stream({"choices": [*delta("a")["choices"], {"index": 1, "delta": {"content": "b"}}]}, END, DONE),
+        "a",
+        "stop",
+        None,
+    ),
+    ("a refusal beside the text", stream(delta("a"), delta(refusal="no"), END, DONE), "a", "stop", None),
     ("an unknown end", stream(delta("a"), delta(finish_reason="banana"), DONE), "a", "stop", None),
     ("length", stream(delta("a"), delta(finish_reason="model_length"), DONE), "a", "length", None),
     (
@@ -217,6 +225,7 @@ BROKEN: list[tuple[str, Callable[[Handler], None], Reason]] = [
         stream(delta("a"), delta(finish_reason="insufficient_system_resource"), DONE),
         Reason.MODEL_BAD_ANSWER,
     ),
+    ("given up after an end", stream(delta("a", "stop"), delta(finish_reason="error"), DONE), Reason.MODEL_BAD_ANSWER),
     ("only thoughts", stream(delta(reasoning_content="hm"), END, DONE), Reason.MODEL_BAD_ANSWER),
     ("only a refusal", stream(delta(refusal="I will not"), END, DONE), Reason.CONTENT_FILTER),
     ("nothing, filtered", stream(delta(finish_reason="content_filter"), DONE), Reason.CONTENT_FILTER),
@@ -232,7 +241,15 @@ async def test_what_is_no_answer_is_never_passed_on(answer: Callable[[Handler], 
 
 CLAUDE_STARTS = {
     "type": "message_start",
-    "message": {"model": "claude-x", "usage": {"input_tokens": 5, "cache_read_input_tokens": 2, "output_tokens": 1}},
+    "message": {
+        "model": "claude-x",
+        "usage": {
+            "input_tokens": 5,
+            "cache_read_input_tokens": 2,
+            "cache_creation_input_tokens": 3,
+            "output_tokens": 1,
+        },
+    },
 }
 
 
@@ -262,7 +279,7 @@ async def test_claudes_thoughts_are_signs_of_life_and_no_text() -> None:
         Piece(model="claude-x"),
         Piece("a", "claude-x"),
         Piece("😀", "claude-x"),
-        Piece("", "claude-x", "stop", Usage(7, 9)),
+        Piece("", "claude-x", "stop", Usage(10, 9)),
     ]
 
 
@@ -334,6 +351,20 @@ async def test_a_model_that_thinks_for_long_does_not_time_out() -> None:
     answer = slowly(*[thought] * 8, events(delta("a"), END, DONE), step_s=SILENCE_S / 4)
     with provider(answer) as model:
         assert (await written_within(SILENCE_S, model)).content == "a"
+
+
+async def test_an_answer_ends_with_its_last_event_though_the_connection_stays_open() -> None:
+    other = {**delta("b"), "model": "another"}
+    with provider(slowly(events(delta("a"), other, END, DONE), step_s=30)) as model:
+        completion = await written_within(SILENCE_S, model)
+        assert (completion.content, completion.model) == ("ab", "fake-model")
+        model.left.set()
+    ended = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}}
+    items = events(CLAUDE_STARTS, block("text_delta", text="a"), ended, {"type": "message_stop"}, named=True)
+    with provider(slowly(items, step_s=30)) as model:
+        async with anthropic_client("key", model.url, SILENCE_S) as client:
+            assert (await complete(AnthropicModel(client, "claude-x"), TASK)).content == "a"
+        model.left.set()
 
 
 async def test_a_model_that_falls_silent_is_given_up() -> None:

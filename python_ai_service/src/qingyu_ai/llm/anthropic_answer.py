@@ -23,7 +23,7 @@ class AnthropicAnswer:
 
         Raises the failure that an event tells, and `model_bad_answer` where it makes no sense.
         """
-        if event.get("error") or event.get("type") == "error":
+        if event.get("error"):
             raise failure_of(problem_in(event))
         match event.get("type"):
             case "message_start":

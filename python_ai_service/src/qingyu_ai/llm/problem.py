@@ -56,7 +56,7 @@ def problem_in(value: object, status: int = 0) -> Problem:
         status=status if status >= _OK_BELOW else _numeric(error.get("code")) or _SAID_IN_A_STREAM,
         words=frozenset(_normal(word) for word in said if isinstance(word, str | int)),
         message=message,
-        parameter=parameter.removeprefix("body.").partition(".")[0],
+        parameter=parameter.partition(".")[0],
     )
 
 
