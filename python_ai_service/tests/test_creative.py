@@ -7,11 +7,13 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from protobuf import Message
 
-from qingyu_ai.creative.author import Brief
+from qingyu_ai.creative.author import Brief, Written
 from qingyu_ai.creative.embedded_author import EmbeddedAuthor
 from qingyu_ai.creative.mending import mend_characters, mend_outline, mend_plot
+from qingyu_ai.creative.model_author import ModelAuthor
 from qingyu_ai.creative.rules import characters_problems, outline_problems, plot_problems, report_problems
 from qingyu_ai.creative.schema import schema_of
+from qingyu_ai.creative.workflow import run_workflow
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     AgentExecutionRequest,
     Alliance,
@@ -38,6 +40,7 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     StoryContextRequest,
     TimelineEventData,
 )
+from qingyu_ai.llm.openai import OpenAIModel, openai_client
 from tests.providers import Provider, openai_says, provider
 from tests.running import Running, running
 
@@ -246,6 +249,46 @@ async def test_what_can_be_mended_is_not_asked_for_again() -> None:
     with provider(openai_says(outline)) as model:
         assert (await ask_outline(model)).story_arc == StoryArc()
         assert len(model.bodies) == 1
+
+
+async def test_each_part_that_a_model_writes_is_mended() -> None:
+    cast = '{"characters":[{"characterId":"a","name":"林青羽","chaptersInvolved":[1,9]}]}'
+    plot = '{"timelineEvents":[{"eventId":"e","title":"相遇","chapterId":9}]}'
+    with provider(openai_says(cast), openai_says(plot)) as model:
+        async with openai_client("key", f"{model.url}/v1") as client:
+            author = ModelAuthor(OpenAIModel(client, "the-model"))
+            characters = (await author.characters(brief(), OUTLINE)).data
+            written = (await author.plot(brief(), OUTLINE, characters)).data
+        assert len(model.bodies) == 2
+    assert list(characters.characters[0].chapters_involved) == [1]
+    assert written.timeline_events[0].chapter_id == 0
+
+
+class LongWindedAuthor(EmbeddedAuthor):
+    """Does not know what its outline cost, and reviews at length."""
+
+    def __init__(self) -> None:
+        self.corrections: list[str] = []
+
+    async def outline(self, brief: Brief) -> Written[OutlineData]:
+        self.corrections.append(brief.correction)
+        return Written((await super().outline(brief)).data, 0)
+
+    async def review(
+        self, brief: Brief, outline: OutlineData, characters: CharactersData, plot: PlotData
+    ) -> Written[DiagnosticReportData]:
+        issue = DiagnosticIssue(title="t", description="d" * 10_000)
+        report = DiagnosticReportData(issues=[issue] * 1000, reasoning_chain=["because"] * 1000)
+        return Written(report, 1)
+
+
+async def test_a_correction_is_told_no_more_than_a_model_heeds() -> None:
+    author = LongWindedAuthor()
+    workflow = await run_workflow(author, brief(), max_reflections=1, human_review=False)
+    assert author.corrections == ["", "\n".join(["t: " + "d" * 497] * 20)]
+    assert len(workflow.reasoning) == 2 * (4 + 20)
+    # Unknown, as the outline's are.
+    assert workflow.tokens_used == 0
 
 
 async def test_every_rpc_can_be_tried_without_a_model(service: Running) -> None:
