@@ -17,6 +17,7 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
 )
 from tests.providers import fails, openai_says, provider, silent
 from tests.running import Running, free_port, running
+from tests.test_messages import field
 
 pytestmark = pytest.mark.anyio
 REQUEST = GenerateContentRequest(prompt="雨")
@@ -109,6 +110,21 @@ async def test_errors_have_their_code_and_reason_and_the_token_is_asked_for() ->
                         await ask(REQUEST, metadata=wrong)
                     assert raised.value.code() == grpc.StatusCode.UNAUTHENTICATED
             assert len(model.bodies) == 3
+
+
+async def test_a_request_that_holds_too_much_or_makes_no_sense_is_the_callers_fault() -> None:
+    with running(PLAIN_GRPC_PORT=str(free_port())) as service:
+        async with channel_to(service) as channel:
+            ask: Any = channel.unary_unary("/qingyu.ai.AIService/GeneratePlot")
+            for sent, says in (
+                (field(4, field(6, b"") * 4_000_000), "outline.chapters: there are more than 20000 objects"),
+                (b"\x0a\x05", "no PlotRequest: it is not protobuf"),
+                (b"\xa3\x06" * 1_000, "no PlotRequest: it is not protobuf"),
+            ):
+                with pytest.raises(aio.AioRpcError) as raised:
+                    await ask(sent)
+                assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+                assert str(raised.value.details()).startswith(f"invalid_request: {says}")
 
 
 @pytest.mark.parametrize("is_stream", [False, True])

@@ -20,7 +20,9 @@ from connectrpc.request import Headers
 from grpc import aio
 from protobuf import DescMethod, Message
 
+from qingyu_ai.errors import invalid
 from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIService
+from qingyu_ai.rpc.binary import message_from_binary
 from qingyu_ai.rpc.guard import Context, Guard
 from qingyu_ai.serving.door import BODY_S
 from qingyu_ai.serving.stopping import Stop
@@ -152,9 +154,9 @@ async def _read(info: MethodInfo[Any, Any], servicer: _Servicer) -> Message[Any]
     if not isinstance(sent, bytes):
         raise ConnectError(Code.INVALID_ARGUMENT, "The request is missing.")
     try:
-        return request_type.from_binary(sent)
-    except ValueError:
-        raise ConnectError(Code.INVALID_ARGUMENT, f"The request is no {request_type.desc().name}.") from None
+        return message_from_binary(request_type, sent)
+    except ValueError as error:
+        raise invalid(str(error)) from None
 
 
 @asynccontextmanager
