@@ -15,8 +15,9 @@ from qingyu_ai.embedding.embedder import Embedder
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.knowledge.document import Document
 from qingyu_ai.knowledge.fusion import fused
+from qingyu_ai.knowledge.ranking import is_related
 from qingyu_ai.knowledge.split import split
-from qingyu_ai.knowledge.store import Entry, Hit, KnowledgeStore, Passage, Scope, Wanted
+from qingyu_ai.knowledge.store import Entry, Hit, KnowledgeStore, Passage, Scope, Wanted, head_of
 from qingyu_ai.tokens import cut_to_tokens, estimate_tokens
 
 _log = logging.getLogger(__name__)
@@ -150,6 +151,7 @@ class Knowledge:
                 self._timeouts = 0
             return Facts(state="unavailable")
         self._timeouts = 0
+        hits = self._related(prompt[-_TERMS_CHARS:], hits)
         left = PASSAGES_BUDGET_TOKENS - estimate_tokens(_HEADING)
         lines = []
         for hit in hits:
@@ -159,6 +161,11 @@ class Knowledge:
             if left <= 0:
                 break
         return Facts("\n\n".join([_HEADING, *lines]), "used") if lines else Facts()
+
+    def _related(self, prompt: str, hits: list[Hit]) -> list[Hit]:
+        """The hits that are worth being told; with vectors, all of them where a prompt is about the project at all."""
+        related = [hit for hit in hits if is_related(prompt, f"{head_of(hit.document)}\n{hit.text}")]
+        return related if self._embedder.is_lexical or not related else hits
 
     async def _vectors(self, texts: list[str]) -> list[array[float] | None]:
         if self._embedder.is_lexical:

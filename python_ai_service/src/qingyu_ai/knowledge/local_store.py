@@ -10,6 +10,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from heapq import nlargest
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TypeVar
@@ -17,9 +18,9 @@ from typing import TypeVar
 from qingyu_ai.embedding.embedder import Vector
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.knowledge.document import Document
-from qingyu_ai.knowledge.ranking import fit, weights_of
-from qingyu_ai.knowledge.store import Entry, Hit, Scope, Stored, Wanted, other_model, searched_text, unavailable
-from qingyu_ai.knowledge.terms import terms_of
+from qingyu_ai.knowledge.ranking import counts_in, fit, weights_of
+from qingyu_ai.knowledge.store import Entry, Hit, Scope, Stored, Wanted, head_of, other_model, unavailable
+from qingyu_ai.knowledge.terms import query_terms, terms_of
 from qingyu_ai.knowledge.vectors import Matrices
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ PRAGMA user_version = {_LAYOUT};
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
   id INTEGER PRIMARY KEY, doc_type TEXT NOT NULL, name TEXT NOT NULL, place INTEGER NOT NULL, chapter TEXT NOT NULL,
-  document TEXT NOT NULL, ending TEXT NOT NULL, passages INTEGER NOT NULL, digest TEXT NOT NULL,
+  head TEXT NOT NULL, document TEXT NOT NULL, ending TEXT NOT NULL, passages INTEGER NOT NULL, digest TEXT NOT NULL,
   UNIQUE (doc_type, name)
 );
 CREATE TABLE labels (label TEXT, document INTEGER, PRIMARY KEY (label, document)) WITHOUT ROWID;
@@ -48,6 +49,11 @@ CREATE VIRTUAL TABLE terms USING fts5 (term, content='', detail=none, columnsize
 _DOCUMENTS = """
 SELECT document, ending, passages, digest FROM documents
 WHERE :types = '[]' OR doc_type IN (SELECT value FROM json_each(:types))
+"""
+_SEARCHED = """
+SELECT passages.id, document.head || char(10) || text FROM passages
+JOIN documents AS document ON document.id = passages.document
+WHERE passages.id IN (SELECT value FROM json_each(?))
 """
 _LABELLED = "SELECT document FROM labels WHERE label IN (SELECT value FROM json_each(?))"
 # A place of 0 is unknown: it is neither before nor after another.
@@ -117,16 +123,13 @@ class LocalStore:
         """See `KnowledgeStore`."""
 
         def work(database: sqlite3.Connection) -> list[Hit]:
-            terms = terms_of(query)
-            counts = {term: _count(database, term) for term in dict.fromkeys(terms)}
+            terms = query_terms(query)
+            counts = {term: _count(database, term) for term in terms}
             [[passages]] = database.execute("SELECT count(*) FROM passages")
             weights = weights_of(terms, counts, passages)
             candidates = _candidates(database, weights, counts, _allowed(database, wanted))
-            hits = [
-                hit.scored(fit(weights, terms_of(searched_text(hit.document, hit.text))))
-                for hit in _hits(database, dict.fromkeys(candidates, 0.0))
-            ]
-            return sorted(hits, key=lambda hit: -hit.score)[:limit]
+            best = nlargest(limit, _fits(database, weights, candidates))
+            return _hits(database, {number: score for score, number in best})
 
         return await self._read(scope, work, [])
 
@@ -241,33 +244,36 @@ def _create(path: Path, model: str) -> None:
 def _insert(database: sqlite3.Connection, entry: Entry) -> None:
     document, passages = entry.document, entry.passages
     stored = Stored.of(document, len(passages))
-    row = (document.doc_type, document.id, document.order, document.chapter_id)
+    row = (document.doc_type, document.id, document.order, document.chapter_id, head_of(document))
     kept = (stored.document.model_dump_json(exclude_defaults=True), stored.ending, stored.passages, stored.digest)
-    key = database.execute("INSERT INTO documents VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *kept)).lastrowid
+    key = database.execute("INSERT INTO documents VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *kept)).lastrowid
     database.executemany("INSERT OR IGNORE INTO labels VALUES (?, ?)", [(label, key) for label in document.labels()])
     for chunk, passage in enumerate(passages):
         insert = "INSERT INTO passages VALUES (NULL, ?, ?, ?)"
         number = database.execute(insert, (key, chunk, passage.text)).lastrowid
-        terms = " ".join(terms_of(searched_text(document, passage.text)))
+        terms = _indexed(head_of(document), passage.text)
         database.execute("INSERT INTO terms (rowid, term) VALUES (?, ?)", (number, terms))
         if passage.vector:
             database.execute("INSERT INTO vectors VALUES (?, ?)", (number, passage.vector.tobytes()))
 
 
 def _remove(database: sqlite3.Connection, doc_type: str, name: str) -> int:
-    found = database.execute("SELECT id, document FROM documents WHERE doc_type = ? AND name = ?", (doc_type, name))
-    for key, kept in found.fetchall():
-        document = Document.model_validate_json(kept)
+    found = database.execute("SELECT id, head FROM documents WHERE doc_type = ? AND name = ?", (doc_type, name))
+    for key, head in found.fetchall():
         passages = database.execute("SELECT id, text FROM passages WHERE document = ?", (key,)).fetchall()
         for number, text in passages:
             # An index without its texts has to be told them again.
-            terms = " ".join(terms_of(searched_text(document, text)))
+            terms = _indexed(head, text)
             database.execute("INSERT INTO terms (terms, rowid, term) VALUES ('delete', ?, ?)", (number, terms))
             database.execute("DELETE FROM vectors WHERE passage = ?", (number,))
         for table, column in (("passages", "document"), ("labels", "document"), ("documents", "id")):
             database.execute(f"DELETE FROM {table} WHERE {column} = ?", (key,))  # noqa: S608
         return 1
     return 0
+
+
+def _indexed(head: str, text: str) -> str:
+    return " ".join(dict.fromkeys(terms_of(f"{head}\n{text}")))
 
 
 def _allowed(database: sqlite3.Connection, wanted: Wanted) -> set[int] | None:
@@ -312,6 +318,14 @@ def _candidates(
             shared[number] += weights[term]
     found = shared if allowed is None else [number for number in shared if number in allowed]
     return sorted(found, key=lambda number: -shared[number])[:_CANDIDATES]
+
+
+def _fits(
+    database: sqlite3.Connection, weights: dict[str, float], candidates: list[int]
+) -> Iterator[tuple[float, int]]:
+    """How well each candidate fits."""
+    for number, searched in database.execute(_SEARCHED, (json.dumps(candidates),)):
+        yield fit(weights, counts_in(weights, searched), 2 * len(searched)), number
 
 
 def _hits(database: sqlite3.Connection, scores: dict[int, float]) -> list[Hit]:

@@ -28,11 +28,11 @@ from qingyu_ai.knowledge.store import (
     Stored,
     Wanted,
     digest_of,
+    head_of,
     other_model,
-    searched_text,
     unavailable,
 )
-from qingyu_ai.knowledge.terms import terms_of
+from qingyu_ai.knowledge.terms import query_terms, terms_of
 
 _log = logging.getLogger(__name__)
 # They log whole stack traces with the filter of a search; what went wrong is in the exception too.
@@ -132,7 +132,7 @@ class MilvusStore:
 
     async def matching(self, scope: Scope, query: str, limit: int, wanted: Wanted) -> list[Hit]:
         """See `KnowledgeStore`. Candidates by the server's BM25, then as close a look as in a local file."""
-        terms = _hashed(terms_of(query))
+        terms = _hashed(query_terms(query))
         if not terms:
             return []
         async with self._connected() as client:
@@ -142,14 +142,14 @@ class MilvusStore:
             weights = weights_of(terms, sample.counts, sample.passages)
             found = await client.search(
                 self._passages,
-                data=[" ".join(dict.fromkeys(terms))],
+                data=[" ".join(terms)],
                 anns_field="sparse",
                 filter=await self._filter(client, scope, wanted),
                 limit=_CANDIDATES,
                 output_fields=["document", "chunk", "text", "terms"],
                 timeout=_CALL_TIMEOUT_S,
             )
-            scored = [(fit(weights, hit["entity"]["terms"].split()), hit["entity"]) for hit in found[0]]
+            scored = [(_fit(weights, hit["entity"]["terms"].split()), hit["entity"]) for hit in found[0]]
             scored.sort(key=lambda pair: -pair[0])
             return await self._hits(client, scope, scored[:limit])
 
@@ -324,6 +324,10 @@ class _Sample:
     until_s: float
 
 
+def _fit(weights: dict[str, float], terms: list[str]) -> float:
+    return fit(weights, Counter(terms), len(terms))
+
+
 def _of(scope: Scope) -> str:
     return f'scope == "{scope.key}"'
 
@@ -359,7 +363,7 @@ def _passage_row(scope: Scope, document: Document, chunk: int, passage: Passage)
         "chunk": chunk,
         "labels": [digest_of(item) for item in labels],
         "text": passage.text,
-        "terms": " ".join(_hashed(terms_of(searched_text(document, passage.text)))),
+        "terms": " ".join(_hashed(terms_of(f"{head_of(document)}\n{passage.text}"))),
     }
     return row | {"vector": passage.vector.tolist()} if passage.vector else row
 

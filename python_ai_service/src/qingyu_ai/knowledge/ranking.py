@@ -2,37 +2,63 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+
+from qingyu_ai.knowledge.terms import is_word, normal, telling_terms, terms_of
 
 _K1 = 1.2
 _B = 0.5
 # Of a passage of some 300 characters.
 _USUAL_TERMS = 500
+# Of a long prompt some words are everywhere: so many of its telling terms ask for one more that is shared.
+_TERMS_PER_SHARED = 40
 
 
-def weights_of(terms: Sequence[str], counts: Mapping[str, int], passages: int) -> dict[str, float]:
+def weights_of(terms: Iterable[str], counts: Mapping[str, int], passages: int) -> dict[str, float]:
     """What each term of a query weighs (BM25's inverse document frequency).
 
     Args:
-        terms: Of the query.
+        terms: Of the query, each once.
         counts: In how many passages each occurs.
         passages: How many there are.
     """
-    return {
-        term: math.log(1 + (passages - counts.get(term, 0) + 0.5) / (counts.get(term, 0) + 0.5))
-        for term in dict.fromkeys(terms)
-    }
+    return {term: math.log(1 + (passages - counts.get(term, 0) + 0.5) / (counts.get(term, 0) + 0.5)) for term in terms}
 
 
-def fit(weights: Mapping[str, float], terms: Sequence[str]) -> float:
+def counts_in(terms: Iterable[str], text: str) -> dict[str, int]:
+    """How often terms occur in a text, those that do. Faster than cutting the text into its terms."""
+    text = normal(text)
+    words: Counter[str] | None = None
+    counts: dict[str, int] = {}
+    for term in terms:
+        # A word may be a part of another; a character or a pair is what it is everywhere.
+        if term in text:
+            if is_word(term):
+                words = words or Counter(filter(is_word, terms_of(text)))
+            counts[term] = words[term] if words and is_word(term) else text.count(term)
+    return counts
+
+
+def fit(weights: Mapping[str, float], counts: Mapping[str, int], length: int) -> float:
     """How well a passage fits a query: the share of the query's weight that it has, from 0 to 1.
 
     Args:
         weights: Of the query's terms.
-        terms: Of the passage.
+        counts: How often they occur in the passage.
+        length: How many terms the passage has.
     """
-    counts = Counter(term for term in terms if term in weights)
-    norm = _K1 * (1 - _B + _B * len(terms) / _USUAL_TERMS)
-    # Divided by its limit, a term that occurs very often counts as 1.
-    got = sum(weights[term] * count / (count + norm) for term, count in counts.items())
-    return got / (sum(weights.values()) or 1)
+    norm = _K1 * (1 - _B + _B * length / _USUAL_TERMS)
+    # A term that a passage of usual length has once counts as it weighs, one that it has often up to 2.2 times.
+    got = sum(weights[term] * count * (_K1 + 1) / (count + norm) for term, count in counts.items() if term in weights)
+    return min(1.0, got / (sum(weights.values()) or 1))
+
+
+def is_related(query: str, text: str) -> bool:
+    """Whether a passage has anything of what a query is about.
+
+    Passages that share only single characters or function words with it are noise: some always do, and more of them in
+    a larger project.
+    """
+    telling = telling_terms(query)
+    shared = len(counts_in(telling, text))
+    return shared > len(telling) // _TERMS_PER_SHARED

@@ -143,9 +143,9 @@ class KnowledgeStore(Protocol):
         ...
 
 
-def searched_text(document: Document, text: str) -> str:
-    """What lexical search sees of a passage: it is also found by its document's title and aliases."""
-    return "\n".join((document.title, *document.alias, text))
+def head_of(document: Document) -> str:
+    """What lexical search sees before the text of each passage: it is also found by its document's names."""
+    return "\n".join((document.title, *document.alias))
 
 
 def digest_of(*parts: str) -> str:
