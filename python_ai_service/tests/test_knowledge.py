@@ -2,15 +2,20 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import pytest
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
+from milvus_lite.adapter.grpc.server import start_server_in_thread
 
 from qingyu_ai.embedding.embedded import EmbeddedEmbedder
+from qingyu_ai.embedding.embedder import Vector
+from qingyu_ai.embedding.prefixes import Prefixes
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     ContextRequest,
@@ -23,8 +28,9 @@ from qingyu_ai.knowledge.context import CONTEXT_BUDGET_TOKENS, gather_context
 from qingyu_ai.knowledge.document import Document
 from qingyu_ai.knowledge.knowledge import PASSAGES_BUDGET_TOKENS, Facts, Knowledge
 from qingyu_ai.knowledge.local_store import LocalStore
+from qingyu_ai.knowledge.milvus_store import MilvusStore
 from qingyu_ai.knowledge.split import split
-from qingyu_ai.knowledge.store import Entry, Passage, Scope, Wanted
+from qingyu_ai.knowledge.store import Entry, KnowledgeStore, Passage, Scope, Stored, Wanted
 from qingyu_ai.tokens import estimate_tokens
 from tests.providers import openai_says, provider
 from tests.running import Place, Running, free_port, running
@@ -33,11 +39,33 @@ pytestmark = pytest.mark.anyio
 MINE = Scope("tenant", "project")
 
 
-@pytest.fixture
-async def knowledge(tmp_path: Path) -> AsyncIterator[Knowledge]:
-    store = LocalStore(tmp_path / "k", "embedded")
+@pytest.fixture(scope="session")
+def milvus() -> Iterator[str]:
+    """A server that speaks Milvus's protocol."""
+    with TemporaryDirectory(prefix="qingyu-") as folder:
+        server, database, port = start_server_in_thread(folder)
+        yield f"http://127.0.0.1:{port}"
+        server.stop(grace=None).wait()
+        database.close()
+
+
+@pytest.fixture(params=["local", "milvus"])
+async def knowledge(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Knowledge]:
+    """An empty knowledge base, in each of the places where one can be."""
+    if request.param == "local":
+        yield Knowledge(LocalStore(tmp_path / "k", "embedded"), EmbeddedEmbedder(), 5)
+        return
+    store = MilvusStore(request.getfixturevalue("milvus"), f"k{uuid4().hex}", "embedded")
     yield Knowledge(store, EmbeddedEmbedder(), 5)
     await store.close()
+
+
+def reopened(store: KnowledgeStore, model: str = "embedded") -> KnowledgeStore:
+    """The same knowledge base as another process sees it, with an embedding model of its own."""
+    if isinstance(store, LocalStore):
+        return LocalStore(store._folder, model)
+    assert isinstance(store, MilvusStore)
+    return MilvusStore(store._uri, store._older, model)
 
 
 STORY = [
@@ -122,19 +150,150 @@ async def test_a_document_replaces_the_one_with_its_id_and_leaves_nothing_of_it(
     assert {hit.text for hit in hits} == {"短短一句落下。", "另一种青羽"}
 
 
-async def test_another_embedding_model_is_told_of(knowledge: Knowledge, tmp_path: Path) -> None:
+async def test_another_embedding_model_is_told_of(knowledge: Knowledge) -> None:
     await index_story(knowledge)
-    other = LocalStore(tmp_path / "k", "another")
+    other = reopened(knowledge.store, "another")
     for use in (
         other.matching(MINE, "剑", 5, Wanted()),
         other.nearest(MINE, [1.0, 2.0], 5, Wanted()),
         other.documents(MINE),
         other.replace(MINE, [Entry(STORY[0], [Passage("x")])]),
+        gather_context(other, MINE, "c2", "x"),
     ):
         with pytest.raises(ServiceError, match="MILVUS_COLLECTION_NAME") as raised:
             await use
         assert raised.value.reason == Reason.KNOWLEDGE_OTHER_MODEL
-    assert await other.documents(Scope("tenant", "new")) == []
+    assert (await Knowledge(other, EmbeddedEmbedder(), 5).facts(MINE, "林青羽")).state == "unavailable"
+    assert (await knowledge.facts(MINE, "林青羽")).state == "used"
+    await other.close()
+
+
+async def test_what_was_indexed_is_the_same_for_another_process(knowledge: Knowledge) -> None:
+    await index_story(knowledge)
+    store = reopened(knowledge.store)
+    again = Knowledge(store, EmbeddedEmbedder(), 5)
+    asked = "雨夜里教剑法的是谁"
+    assert await again.search(MINE, asked) == await knowledge.search(MINE, asked) != []
+    await store.close()
+
+
+async def test_what_is_known_of_documents(knowledge: Knowledge) -> None:
+    long = Document(id="long", order=9, title="长", text="第一句。" + "青羽落下。" * 400 + "最后一句。")
+    await index_story(knowledge)
+    await knowledge.index(MINE, [long])
+    documents = {stored.document.id: stored for stored in await knowledge.store.documents(MINE)}
+    assert documents.keys() == {"long", *(document.id for document in STORY)}
+    assert documents["long"] == Stored.of(long, passages=6)
+    assert (documents["long"].document.text, documents["long"].ending) == (long.text[:200], long.text[-800:])
+    assert documents["lin"].document == next(document for document in STORY if document.id == "lin")
+    assert documents["lin"].digest != Stored.of(STORY[3].model_copy(update={"text": "另"})).digest
+    some = await knowledge.store.documents(MINE, "world", "character")
+    assert {stored.document.id for stored in some} == {"lin", "old", "w"}
+
+
+async def test_removed_documents_are_gone(knowledge: Knowledge) -> None:
+    await index_story(knowledge)
+    gone = [("chapter", "c2"), ("chapter", "lin"), ("world", "w")]
+    assert await knowledge.store.remove(Scope("tenant", "other"), gone) == 0
+    assert await knowledge.store.remove(MINE, gone) == 2
+    assert await knowledge.store.remove(MINE, gone) == 0
+    left = {document.id for document in STORY} - {"c2", "w"}
+    assert {stored.document.id for stored in await knowledge.store.documents(MINE)} == left
+    assert "c2" not in await found(knowledge, {})
+
+
+@pytest.mark.parametrize(
+    ("chapter", "left_out"),
+    [
+        ("", set()),
+        ("unknown", set()),
+        ("c1", {"c1", "c2", "c3", "o3"}),
+        ("c2", {"c2", "c3", "o3"}),
+        ("c3", {"c3"}),
+        ("nowhere", {"nowhere"}),
+    ],
+)
+async def test_nothing_of_the_chapter_that_is_written_is_told_or_of_later_ones(
+    chapter: str, left_out: set[str], knowledge: Knowledge
+) -> None:
+    more = [
+        Document(id="o3", doc_type="outline", title="第三幕", text="剑客离别。", chapter_id="c3"),
+        Document(id="nowhere", text="剑客的番外。"),
+    ]
+    await knowledge.index(MINE, [*STORY, *more])
+    asked = "剑客林青羽相遇与传剑的时代"
+    hits = await knowledge.search(MINE, asked, 100, before_chapter=chapter)
+    assert {hit.document.id for hit in hits} == {document.id for document in [*STORY, *more]} - left_out
+    told = (await Knowledge(knowledge.store, EmbeddedEmbedder(), 100).facts(MINE, asked, chapter_id=chapter)).text
+    assert ("天亮时" in told) == ("c3" not in left_out)
+
+
+class Directions(EmbeddedEmbedder):
+    """A model whose vectors say what terms do not: which of two things a text is about."""
+
+    is_lexical = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    async def embed(self, texts: list[str], model: str = "") -> list[Vector]:
+        self.texts += texts
+        return [[1.0, 0.0] if "雨" in text or "伞" in text else [0.0, 1.0] for text in texts]
+
+
+async def test_terms_and_vectors_are_fused(knowledge: Knowledge) -> None:
+    embedder = Directions()
+    both = Knowledge(knowledge.store, embedder, 5, Prefixes("问：", "文："))
+    texts = {"a": "雨夜里灯灭了。", "b": "伞在门边。", "c": "灯塔的门。"}
+    await both.index(MINE, [Document(id=name, text=text) for name, text in texts.items()])
+    hits = await both.search(MINE, "门边的伞")
+    # One is named and near, one is named by a character, one is near.
+    assert hits[0].document.id == "b"
+    assert hits[0].score == pytest.approx(1, abs=0.02)
+    assert {hit.document.id for hit in hits} == {"a", "b", "c"}
+    assert embedder.texts == [*(f"文：{text}" for text in texts.values()), "问：门边的伞"]
+    store = reopened(knowledge.store)
+    [nearest, *_] = await store.nearest(MINE, [0.0, 2.0], 3, Wanted())
+    assert nearest.document.id == "c"
+    assert nearest.score == pytest.approx(1)
+    await both.index(MINE, [Document(id="c", text="雨停了。")])
+    scores = [hit.score for hit in await store.nearest(MINE, [0.0, 1.0], 3, Wanted())]
+    assert scores == pytest.approx([0, 0, 0])
+    with pytest.raises(ServiceError) as raised:
+        await store.nearest(MINE, [1.0, 0.0, 0.0], 3, Wanted())
+    assert raised.value.reason == Reason.KNOWLEDGE_OTHER_MODEL
+    assert (await both.facts(MINE, "你好")).state == "none"
+    assert "雨夜" in (await both.facts(MINE, "门边的伞")).text
+    await store.close()
+
+
+class Slow(Directions):
+    """A model that never embeds one of its texts."""
+
+    async def embed(self, texts: list[str], model: str = "") -> list[Vector]:
+        if "慢" in texts[0]:
+            await asyncio.Event().wait()
+        return await super().embed(texts, model)
+
+
+async def test_one_slow_query_costs_the_next_ones_nothing(tmp_path: Path) -> None:
+    knowledge = Knowledge(LocalStore(tmp_path / "k", "slow"), Slow(), 5)
+    await knowledge.index(MINE, [Document(id="a", text="雨夜里灯灭了。")])
+    assert await knowledge.facts(MINE, "雨夜，慢") == Facts(state="unavailable")
+    assert (await knowledge.facts(MINE, "雨夜")).state == "used"
+
+
+async def test_a_knowledge_base_of_milvus_lite_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "milvus.db" / "collections").mkdir(parents=True)
+    named = LocalStore(tmp_path / "milvus.db" / "k", "embedded")
+    default = LocalStore(tmp_path / "knowledge" / "k", "embedded")
+    for use in (named.documents(MINE), named.replace(MINE, []), default.documents(MINE), default.check()):
+        with pytest.raises(ServiceError, match="Milvus Lite") as raised:
+            await use
+        assert raised.value.reason == Reason.KNOWLEDGE_OTHER_MODEL
+    await default.replace(MINE, [Entry(STORY[0], [Passage("林青羽")])])
+    assert len(await default.documents(MINE)) == 1
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from qingyu_ai.creative.model_author import ModelAuthor
 from qingyu_ai.embedding.embedded import EmbeddedEmbedder
 from qingyu_ai.embedding.embedder import Embedder
 from qingyu_ai.embedding.observed import ObservedEmbedder
+from qingyu_ai.embedding.prefixes import prefixes_of
 from qingyu_ai.generation import LanguageModel, Writer
 from qingyu_ai.health import PROVIDER_FRESH_S, Health, Part
 from qingyu_ai.knowledge.knowledge import Knowledge
@@ -50,10 +51,12 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         models = await _language_models(settings, stack, parts)
         model = RoutedModel(models, settings.llm_provider)
         embedder = await _embedder(settings, stack, parts)
-        store = _store(settings, embedder.model)
+        prefixes = prefixes_of(embedder.model, settings.embedding_query_prefix, settings.embedding_passage_prefix)
+        # Passages with another prefix have other vectors, as those of another model.
+        store = _store(settings, f"{embedder.model} {prefixes.passage}".strip())
         stack.push_async_callback(store.close)
         parts["knowledge"] = Part(store.check)
-        knowledge = Knowledge(store, embedder, settings.rag_top_k)
+        knowledge = Knowledge(store, embedder, settings.rag_top_k, prefixes)
         service = Service(
             model=model,
             author=_author(settings, model),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from qingyu_ai.embedding.embedder import Embedder
+from qingyu_ai.embedding.prefixes import Prefixes
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.knowledge.document import Document
 from qingyu_ai.knowledge.fusion import fused
@@ -31,6 +32,7 @@ _QUERY_CHARS = 2000
 _TERMS_CHARS = 400
 _PASSAGES_PER_BATCH = 256
 _CANDIDATES = 50
+_NO_PREFIXES = Prefixes()
 _HEADING = "本作品的资料，请与之保持一致 (facts of this work; stay consistent with them):"
 
 
@@ -57,12 +59,16 @@ class Knowledge:
         store: Where passages and their vectors are.
         embedder: The embedder whose model the store was made for.
         top_k: How many passages a search gives where nobody says.
+        prefixes: What texts begin with before they are embedded.
     """
 
-    def __init__(self, store: KnowledgeStore, embedder: Embedder, top_k: int) -> None:
+    def __init__(
+        self, store: KnowledgeStore, embedder: Embedder, top_k: int, prefixes: Prefixes = _NO_PREFIXES
+    ) -> None:
         self.store = store
         self._embedder = embedder
         self._top_k = top_k
+        self._prefixes = prefixes
         self._left_alone_until_s = 0.0
         self._timeouts = 0
 
@@ -170,11 +176,12 @@ class Knowledge:
     async def _vectors(self, texts: list[str]) -> list[array[float] | None]:
         if self._embedder.is_lexical:
             return [None] * len(texts)
-        return [array("f", vector) for vector in await self._embedder.embed(texts)]
+        prefixed = [self._prefixes.passage + text for text in texts]
+        return [array("f", vector) for vector in await self._embedder.embed(prefixed)]
 
     async def _fused(self, scope: Scope, query: str, terms: str, limit: int, wanted: Wanted) -> list[Hit]:
         async def nearest() -> list[Hit]:
-            [vector] = await self._embedder.embed([query])
+            [vector] = await self._embedder.embed([self._prefixes.query + query])
             return await self.store.nearest(scope, vector, _CANDIDATES + limit, wanted)
 
         async with asyncio.TaskGroup() as group:

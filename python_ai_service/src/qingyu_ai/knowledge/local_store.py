@@ -70,8 +70,8 @@ _MAX_ROWS_READ = 20_000
 
 
 _OLDER = (
-    "The knowledge base is of an older version (Milvus Lite), which is not read: index again, where MILVUS_URI is set "
-    "into another folder."
+    "The knowledge base is of an older version (Milvus Lite), which is not read: index again, into another "
+    "folder where MILVUS_URI names that one."
 )
 
 
@@ -144,6 +144,7 @@ class LocalStore:
 
     async def check(self) -> None:
         """See `KnowledgeStore`: whether the folder can be written to."""
+        self._check_version()
         folder = next(folder for folder in (self._folder, *self._folder.absolute().parents) if folder.exists())
         if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise unavailable()
@@ -152,14 +153,18 @@ class LocalStore:
         """See `KnowledgeStore`. No file is open between calls."""
 
     def _path(self, scope: Scope) -> Path:
-        root = self._folder.parent
-        beside = root.parent / "milvus.db"
-        if _is_milvus_lite(root) or (not root.exists() and _is_milvus_lite(beside)):
-            raise ServiceError(Reason.KNOWLEDGE_OTHER_MODEL, _OLDER)
         return self._folder / f"{scope.key}.db"
+
+    def _check_version(self, *, to_write: bool = False) -> None:
+        """Raises where an older version kept its knowledge here or, until something is written, in its default."""
+        root = self._folder.parent
+        waiting = not to_write and not root.exists()
+        if _is_milvus_lite(root) or (waiting and _is_milvus_lite(root.with_name("milvus.db"))):
+            raise ServiceError(Reason.KNOWLEDGE_OTHER_MODEL, _OLDER)
 
     async def _read(self, scope: Scope, work: Callable[[sqlite3.Connection], R], nothing: R) -> R:
         def read() -> R:
+            self._check_version()
             path = self._path(scope)
             if not path.exists():
                 return nothing
@@ -171,6 +176,7 @@ class LocalStore:
 
     async def _write(self, scope: Scope, work: Callable[[sqlite3.Connection], R]) -> R:
         def write() -> R:
+            self._check_version(to_write=True)
             path = self._path(scope)
             with _failures():
                 if not path.exists():

@@ -219,13 +219,14 @@ class Service(AIService):
         options = task_of((), request.options)
         asked = f"{request.selected_text}\n{request.instruction}".strip()
         is_assembled = bool(request.assembled_prompt)
+        facts = Facts() if is_assembled else await self._facts(ctx, request.project_id, asked, request.document_id)
         story = assemble(
             mode=request.mode,
             instruction=request.instruction,
             selected_text=request.selected_text,
             assembled_prompt=request.assembled_prompt,
             outline="" if is_assembled else await self._outline(ctx, request.project_id),
-            knowledge="" if is_assembled else (await self._facts(ctx, request.project_id, asked)).text,
+            knowledge=facts.text,
         )
         completion = await complete(self._model, replace(options, messages=story.messages))
         return StoryContextResponse(
@@ -253,7 +254,8 @@ class Service(AIService):
         task = task_of(conversation(request), request.options, says_temperature=is_gateway(ctx))
         said = [message.content for message in task.messages if message.role == "user"]
         # What a short last message is about stands in those before it.
-        facts = await self._facts(ctx, request.project_id, "\n".join(said[-_ASKED_MESSAGES:]))
+        asked = "\n".join(said[-_ASKED_MESSAGES:])
+        facts = await self._facts(ctx, request.project_id, asked, request.chapter_id)
         return replace(task, knowledge=facts.text), facts.state
 
     async def _brief_for(
@@ -273,11 +275,14 @@ class Service(AIService):
         facts = await self._facts(ctx, project_id, task)
         return Brief(task=task, knowledge=facts.text, workspace=dict(workspace), correction=correction)
 
-    async def _facts(self, ctx: Context, project_id: str, prompt: str) -> Facts:
-        """What the project knows about a prompt; without one of the two nothing. The answer's metadata tells it too."""
+    async def _facts(self, ctx: Context, project_id: str, prompt: str, chapter_id: str = "") -> Facts:
+        """What the project knows about a prompt; without one of the two nothing. The answer's metadata tells it too.
+
+        Nothing of the chapter that is written is told, or of later ones.
+        """
         if not project_id or not prompt.strip():
             return Facts()
-        facts = await self._knowledge.facts(self._scope(ctx, project_id), prompt)
+        facts = await self._knowledge.facts(self._scope(ctx, project_id), prompt, chapter_id=chapter_id)
         ctx.response_headers["x-qingyu-knowledge"] = current_call().knowledge = facts.state
         return facts
 
