@@ -169,10 +169,11 @@ async def test_silent_connections_to_plain_grpc_leave_the_other_ports_alone_and_
                 address = ("127.0.0.1", int(service.settings["PLAIN_GRPC_PORT"]))
                 silent_ones.enter_context(socket.create_connection(address, timeout=5))
             assert ask(kept(service.settings["GRPC_PORT"]))[0] == 200
-            assert open_descriptors(service.process.pid) < 256
+            assert open_descriptors(service.process.pid) < before + 60
             async with channel_to(service) as channel:
                 assert (await generate(channel)).content
             await settled(lambda: open_descriptors(service.process.pid) <= before + 5)
+    assert len([json.loads(line) for line in service.lines]) < 30
 
 
 def test_a_caller_who_has_asked_outlasts_those_who_have_not() -> None:
@@ -323,6 +324,7 @@ async def test_healthcheck_takes_no_large_body() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head(16_000_000, HEALTH) + b" " * 5000)
         assert b"429" in await reader.readline()
+        assert b"larger than 4096 bytes" in await reader.readuntil(b"bytes")
         writer.close()
         assert b'{"status":"healthy"}' in await said(port, head(2, HEALTH, "connection: close") + b"{}")
 

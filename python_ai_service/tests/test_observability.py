@@ -89,7 +89,7 @@ def test_without_the_setting_there_are_no_metrics_and_nothing_of_them_is_importe
     with running() as service:
         with pytest.raises(urllib.error.HTTPError, match="404"):
             scrape(f"{service.http_url}/metrics")
-    unwanted = "prometheus_client", "opentelemetry.sdk", "redis"
+    unwanted = "prometheus_client", "opentelemetry.sdk", "redis", "grpc"
     asked = f"import sys, qingyu_ai.server; print([name for name in {unwanted} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -21,7 +21,6 @@ from qingyu_ai.knowledge_api import knowledge_api
 from qingyu_ai.rpc.codecs import codecs
 from qingyu_ai.rpc.compression import OneGzip
 from qingyu_ai.rpc.guard import Guard
-from qingyu_ai.rpc.plain_grpc import PlainGrpcServer
 from qingyu_ai.serving.door import BODY_S, Door
 from qingyu_ai.serving.http_server import HttpServer
 from qingyu_ai.serving.ports import PortError, connections_per_port, listen, raise_descriptor_limit
@@ -32,6 +31,7 @@ from qingyu_ai.settings_names import mistaken_names
 from qingyu_ai.telemetry.log import event, log_loop_failures
 
 if TYPE_CHECKING:
+    from qingyu_ai.rpc.plain_grpc import PlainGrpcServer
     from qingyu_ai.telemetry.metrics import Metrics
     from qingyu_ai.telemetry.traces import Traces
 
@@ -119,6 +119,8 @@ def _plain_server(settings: Settings, service: AIService, guard: Guard, connecti
     port = settings.plain_grpc_port
     if port is None:
         return None
+    from qingyu_ai.rpc.plain_grpc import PlainGrpcServer
+
     server = PlainGrpcServer(
         service, guard, read_max_bytes=_READ_MAX_BYTES, connections=connections, streams=settings.max_concurrency
     )
