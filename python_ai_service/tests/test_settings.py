@@ -29,6 +29,14 @@ def test_every_setting_is_shown_once_and_nothing_else() -> None:
     assert set(re.findall(r"^\| `([A-Z_]+)` \|", readme, re.MULTILINE)) == NAMES
 
 
+def test_every_setting_does_something() -> None:
+    source = ROOT / "python_ai_service/src/qingyu_ai"
+    rules = {source / "settings_fit.py", source / "settings_names.py"}
+    code = "".join(path.read_text(encoding="utf-8") for path in source.rglob("*.py") if path not in rules)
+    read = set(re.findall(r"\b(?:settings|self)\.([a-z_]+)\b", code))
+    assert Settings.model_fields.keys() <= read
+
+
 @pytest.mark.parametrize("blank", ["", " ", "\n"])
 def test_a_blank_value_is_unset(blank: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMES:
