@@ -16,6 +16,8 @@ from connectrpc.errors import ConnectError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
+from qingyu_ai.embedding.embedded import EmbeddedEmbedder
+from qingyu_ai.embedding.observed import ObservedEmbedder
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import GenerateContentRequest, HealthCheckRequest
 from qingyu_ai.health import Health, Part
@@ -231,3 +233,10 @@ async def test_an_embedder_that_fails_degrades() -> None:
                 assert (health.status, health.checks["embeddings"]) == ("degraded", "error")
                 await asyncio.gather(*(client.health_check(HealthCheckRequest()) for _ in range(10)))
     assert len(model.bodies) == 1
+
+
+async def test_an_embedder_that_was_called_is_not_asked_how_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    part = Part(clock.check, 60)
+    await ObservedEmbedder(EmbeddedEmbedder(takes_every_name=True), part).embed(["x"])
+    assert (await part.is_ok(), clock.asked) == (True, 0)
