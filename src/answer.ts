@@ -13,7 +13,7 @@ import type {
 import { isJsonList, isJsonObject } from "./json.ts";
 
 export function isStream(answer: Answer): answer is GenerationStream {
-  return "chunks" in answer;
+  return "read" in answer;
 }
 
 /** Whether a chunk carries something of the answer itself, and so counts as a token for the time limits. */
@@ -28,30 +28,39 @@ export function isEmpty(generation: Generation): boolean {
   );
 }
 
-/** An answer as chunks, whichever way it came. */
-export function chunksOf(answer: Answer): AsyncIterable<GenerationChunk> {
-  return isStream(answer) ? answer.chunks : chunksOfWhole(answer);
+/** An answer as a stream, whichever way it came. */
+export function streamOf(answer: Answer): GenerationStream {
+  if (isStream(answer)) return answer;
+  const { provider, model, createdAtMs } = answer;
+  let batch: readonly GenerationChunk[] | undefined = chunksOf(answer);
+  return {
+    provider,
+    model,
+    createdAtMs,
+    async read() {
+      const next = batch;
+      batch = undefined;
+      return next;
+    },
+  };
 }
 
 /** One chunk of content per choice and one that ends it. */
-async function* chunksOfWhole(answer: Generation): AsyncGenerator<GenerationChunk> {
-  const last = answer.choices.length - 1;
-  for (const [choice, { content, extra, logprobs, finishReason }] of answer.choices.entries()) {
-    yield { choice, delta: content, extra: extra && asDelta(extra), logprobs, model: answer.model };
-    yield {
-      choice,
-      delta: "",
-      finishReason,
-      ...(choice === last && { usage: answer.usage, knowledge: answer.knowledge }),
-    };
-  }
+function chunksOf({ choices, model, usage, knowledge }: Generation): GenerationChunk[] {
+  const last = choices.length - 1;
+  return choices.flatMap(({ content, extra, logprobs, finishReason }, choice) => [
+    { choice, delta: content, extra: extra && asDelta(extra), logprobs, model },
+    { choice, delta: "", finishReason, ...(choice === last && { usage, knowledge }) },
+  ]);
 }
 
 /** An answer as a whole, whichever way it came. Throws what the stream throws, and on a stream without a finished choice. */
 export async function collect(answer: Answer): Promise<Generation> {
   if (!isStream(answer)) return answer;
   const collector = startCollecting(answer);
-  for await (const chunk of answer.chunks) collector.add(chunk);
+  for (let batch = await answer.read(); batch; batch = await answer.read()) {
+    for (const chunk of batch) collector.add(chunk);
+  }
   const generation = collector.finish();
   if (!generation) throw new Error("a stream ended normally without a finish reason");
   return generation;

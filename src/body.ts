@@ -21,9 +21,14 @@ export async function readText(message: Message, maxBytes: number, fault: BodyFa
     });
     return decode(fault, wholeDecoder, bytes);
   }
-  let text = "";
-  for await (const piece of textPieces(message.body, maxBytes, fault)) text += piece;
-  return text;
+  const reader = textReader(message.body, maxBytes, fault);
+  try {
+    let text = "";
+    for (let piece = await reader.read(); piece !== undefined; piece = await reader.read()) text += piece;
+    return text;
+  } finally {
+    reader.leave();
+  }
 }
 
 /** What `Content-Length` says, in bytes; -1 where it is absent. */
@@ -38,51 +43,82 @@ export function mediaType(headers: Headers): string {
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>;
 
-export interface PiecesOptions {
-  /** What to do with a body that was not read to its end; unless told otherwise it is cancelled. */
-  readonly leave?: (reader: Reader) => void;
-  /** Asked before each piece: how long it may take, in milliseconds, before the body counts as ended; undefined for ever. */
-  readonly patienceMs?: () => number | undefined;
+/** A body as it comes. */
+export interface BodyReader<Piece> {
+  /**
+   * The next piece; undefined at the body's end, and where nothing came for `patienceMs`. Throws what `fault` makes of
+   * `oversized`, `truncated` (the connection broke) and, of a text, `malformed`.
+   */
+  read(patienceMs?: number): Promise<Piece | undefined>;
+  /** Wants no more of it; unless told otherwise the body is cancelled. Nothing happens after its end. */
+  leave(how?: (reader: Reader) => void): void;
 }
 
-/** A body as UTF-8 text as it comes. Throws what `fault` makes. */
-export async function* textPieces(
+/** A body's bytes, at most `maxBytes` of them. */
+function byteReader(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
   fault: BodyFault,
-  options?: PiecesOptions,
-): AsyncGenerator<string> {
-  const decoder = newDecoder();
-  for await (const piece of bytePieces(body, maxBytes, fault, options))
-    yield decode(fault, decoder, piece, { stream: true });
-  yield decode(fault, decoder);
+): BodyReader<Uint8Array> {
+  let reader = body?.getReader();
+  let bytes = 0;
+  return {
+    async read(patienceMs) {
+      if (!reader) return undefined;
+      const next = reader.read();
+      if (patienceMs !== undefined && !(await settlesWithin(next, patienceMs))) return undefined;
+      let result: Awaited<typeof next>;
+      try {
+        result = await next;
+      } catch (cause) {
+        reader = undefined;
+        throw fault("truncated", cause);
+      }
+      if (result.done) {
+        reader = undefined;
+        return undefined;
+      }
+      bytes += result.value.byteLength;
+      if (bytes > maxBytes) throw fault("oversized");
+      return result.value;
+    },
+    leave(how = cancel) {
+      if (reader) how(reader);
+      reader = undefined;
+    },
+  };
 }
 
-/** A body as it comes. Throws what `fault` makes of `oversized`, after `maxBytes`, and `truncated`, where the connection broke. */
+/** A body as UTF-8 text; a piece may be empty. */
+export function textReader(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+  fault: BodyFault,
+): BodyReader<string> {
+  const bytes = byteReader(body, maxBytes, fault);
+  const decoder = newDecoder();
+  return {
+    async read(patienceMs) {
+      const piece = await bytes.read(patienceMs);
+      if (piece) return decode(fault, decoder, piece, { stream: true });
+      decode(fault, decoder);
+      return undefined;
+    },
+    leave: bytes.leave,
+  };
+}
+
+/** A body's bytes for those who iterate. Throws as `byteReader`. */
 export async function* bytePieces(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
   fault: BodyFault,
-  { leave = cancel, patienceMs }: PiecesOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  if (body === null) return;
-  const reader = body.getReader();
-  let bytes = 0;
+  const reader = byteReader(body, maxBytes, fault);
   try {
-    for (;;) {
-      const read = reader.read();
-      const limitMs = patienceMs?.();
-      if (limitMs !== undefined && !(await settlesWithin(read, limitMs))) return;
-      const { done, value } = await read.catch((cause) => {
-        throw fault("truncated", cause);
-      });
-      if (done) return;
-      bytes += value.byteLength;
-      if (bytes > maxBytes) throw fault("oversized");
-      yield value;
-    }
+    for (let piece = await reader.read(); piece; piece = await reader.read()) yield piece;
   } finally {
-    leave(reader);
+    reader.leave();
   }
 }
 

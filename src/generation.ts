@@ -105,13 +105,17 @@ export interface GenerationChunk {
   readonly hasGap?: true;
 }
 
-/** A streamed answer. `chunks` ends normally only when the provider said that the answer is complete; else it throws. */
+/** A streamed answer. */
 export interface GenerationStream {
   readonly provider: string;
   readonly model: string;
   readonly createdAtMs: number;
-  readonly chunks: AsyncIterable<GenerationChunk>;
+  /**
+   * All chunks that have come since the last time, in order; undefined once the provider has said that the answer is
+   * complete. Throws where it ends otherwise. One call at a time; whoever stops reading aborts the call's signal.
+   */
+  readonly read: () => Promise<readonly GenerationChunk[] | undefined>;
 }
 
-/** An upstream may answer whole or streamed whatever was preferred; `chunksOf` and `collect` turn one into the other. */
+/** An upstream may answer whole or streamed whatever was preferred; `streamOf` and `collect` turn one into the other. */
 export type Answer = Generation | GenerationStream;

@@ -5,7 +5,6 @@ import type { CacheRecord } from "../telemetry/record.ts";
 import type { Call, Generate } from "../upstream.ts";
 import type { Coordinate } from "./coordinated.ts";
 import type { Entries } from "./entries.ts";
-import { createFlights } from "./flight.ts";
 import type { KeyOf } from "./key.ts";
 import {
   type Directives,
@@ -16,6 +15,7 @@ import {
   mayUseOnError,
   useOf,
 } from "./policy.ts";
+import { createFlights } from "./single-flight.ts";
 import { watched } from "./watched.ts";
 
 export interface CacheOptions {
@@ -53,9 +53,10 @@ export function cached(upstream: Generate, { entries, coordinate, keyOf, lifetim
   /** The upstream's answer, which is kept when it is complete. */
   async function fetchAndKeep(visit: Visit, call: Call): Promise<Answer> {
     const { request, digest } = visit;
-    const keep = (generation: Generation) => isStorable(generation) && entries.keep(digest, generation, call);
+    const keep = (generation?: Generation) =>
+      generation !== undefined && isStorable(generation) && entries.keep(digest, generation, call);
     const { answer, isJoined } = await coordinate(digest, call, (leading) => upstream(request, leading));
-    if (isStream(answer)) return { ...answer, chunks: watched(answer, keep) };
+    if (isStream(answer)) return watched(answer, keep);
     tell(call, { stored: keep(answer), ...(isJoined && { status: "coalesced" }) });
     return answer;
   }

@@ -4,9 +4,9 @@ import type { Call } from "../upstream.ts";
 import { pause, settlesWithin } from "../waiting.ts";
 import type { Claim, Coordinator } from "./coordinator.ts";
 import { decodeEntry, encodeEntry, entryText } from "./entry.ts";
-import type { Shared } from "./flight.ts";
 import { isStorable } from "./policy.ts";
 import type { Seal } from "./seal.ts";
+import type { Shared } from "./single-flight.ts";
 import { watched } from "./watched.ts";
 
 /** Lets one of all isolates ask, where they want the same at the same time. */
@@ -61,22 +61,12 @@ export function coordinatedBy({ objects, seal, claimTimeoutMs }: CoordinateOptio
         settle(answer);
         return { answer, isJoined: false };
       }
-      return { answer: { ...answer, chunks: settling(watched(answer, settle), settle) }, isJoined: false };
+      return { answer: watched(answer, settle), isJoined: false };
     } catch (error) {
       settle();
       throw error;
     }
   };
-}
-
-/** Chunks as they come; tells where they did not end well. */
-async function* settling<T>(chunks: AsyncIterable<T>, onFailure: () => void): AsyncGenerator<T> {
-  try {
-    yield* chunks;
-  } catch (error) {
-    onFailure();
-    throw error;
-  }
 }
 
 /** Undefined where it fails or is late. */

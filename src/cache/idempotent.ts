@@ -4,11 +4,11 @@ import type { Answer, Generation, GenerationRequest } from "../generation.ts";
 import { logWarning } from "../telemetry/log.ts";
 import type { Call, Generate } from "../upstream.ts";
 import { decodeEntry, encodeEntry, entryText } from "./entry.ts";
-import { createFlights } from "./flight.ts";
 import { type Digest, schemaVersion } from "./key.ts";
 import { createMemory } from "./memory.ts";
 import { directivesFrom } from "./policy.ts";
 import type { Seal } from "./seal.ts";
+import { createFlights } from "./single-flight.ts";
 import type { Store } from "./store.ts";
 import { watched } from "./watched.ts";
 
@@ -82,9 +82,8 @@ export function idempotent(upstream: Generate, { digest, store, seal, readTimeou
       return generation;
     }
     const answer = await upstream(request, call);
-    const onComplete = (generation: Generation) => keep(claim, generation, call);
-    if (isStream(answer)) return { ...answer, chunks: watched(answer, onComplete) };
-    onComplete(answer);
+    if (isStream(answer)) return watched(answer, (generation) => generation && keep(claim, generation, call));
+    keep(claim, answer, call);
     return answer;
   }
 

@@ -1,16 +1,21 @@
 import { startCollecting } from "../answer.ts";
-import type { Generation, GenerationChunk, GenerationStream } from "../generation.ts";
+import type { Generation, GenerationStream } from "../generation.ts";
 
-/** A stream's chunks as they come; tells `onComplete` the whole answer when they have ended well. */
-export async function* watched(
-  stream: GenerationStream,
-  onComplete: (generation: Generation) => void,
-): AsyncGenerator<GenerationChunk> {
+/** A stream as it comes; tells `onEnd` the whole answer when it has ended well, and nothing where it has not. */
+export function watched(stream: GenerationStream, onEnd: (generation?: Generation) => void): GenerationStream {
   const collector = startCollecting(stream);
-  for await (const chunk of stream.chunks) {
-    collector.add(chunk);
-    yield chunk;
-  }
-  const generation = collector.finish();
-  if (generation) onComplete(generation);
+  return {
+    ...stream,
+    async read() {
+      try {
+        const batch = await stream.read();
+        for (const chunk of batch ?? []) collector.add(chunk);
+        if (!batch) onEnd(collector.finish());
+        return batch;
+      } catch (error) {
+        onEnd();
+        throw error;
+      }
+    },
+  };
 }

@@ -1,13 +1,13 @@
 import type { Context } from "hono";
-import { isStream } from "../answer.ts";
+import { isStream, streamOf } from "../answer.ts";
 import type { GatewayError } from "../errors.ts";
-import type { Answer, Generation, GenerationChunk } from "../generation.ts";
+import type { Answer, Generation, GenerationChunk, GenerationStream } from "../generation.ts";
 import { answerHeaders } from "../telemetry/headers.ts";
 import type { RequestRecord } from "../telemetry/record.ts";
 import { settlesWithin } from "../waiting.ts";
 import { tellable } from "./answer-error.ts";
 import type { StartedCall, Walk } from "./context.ts";
-import { eventStream, heartbeat } from "./event-stream.ts";
+import { type Encoder, eventStream, heartbeat } from "./event-stream.ts";
 
 /** Writes down who answered and, as far as it is known yet, how. */
 export function recordAnswer(record: RequestRecord, answer: Answer): void {
@@ -40,50 +40,65 @@ export function answerJson(c: Context<Walk>, answer: Generation, body: unknown):
 
 export interface StreamOptions {
   readonly heartbeatMs: number;
-  /** The answer in the face's own events. */
-  readonly events: (answer: Answer) => AsyncGenerator<string>;
+  /** Writes the answer in the face's own events. */
+  readonly encoder: (stream: GenerationStream) => Encoder;
   /** The event that tells of a failure after the first token. */
   readonly errorEvent: (error: GatewayError) => string;
 }
 
 /**
- * A streamed answer as server-sent events. A failure on the way becomes one last event; nothing follows it. An answer that
- * is held back until it is complete is waited for during one heartbeat interval; then the headers go out without it, so
- * that the caller sees signs of life.
+ * A streamed answer as server-sent events; what has come together leaves together. A failure on the way becomes one last
+ * event; nothing follows it. An answer that is held back until it is complete is waited for during one heartbeat interval;
+ * then the headers go out without it, so that the caller sees signs of life.
  */
 export async function answerEvents(
   c: Context<Walk>,
   pending: Promise<Answer>,
   { call, leave }: StartedCall,
-  { heartbeatMs, events, errorEvent }: StreamOptions,
+  { heartbeatMs, encoder, errorEvent }: StreamOptions,
 ): Promise<Response> {
   const record = c.get("record");
-  const mayWait = call.delivery === "live" || heartbeatMs === 0 || (await settlesWithin(pending, heartbeatMs));
-  const all = mayWait ? answered(await pending) : late();
-  const response = eventStream(withErrorEvent(all, record, errorEvent), { heartbeatMs, record, onLeave: leave });
-
-  function answered(answer: Answer): AsyncGenerator<string> {
+  const begin = (answer: Answer): GenerationEvents => {
     recordAnswer(record, answer);
-    return events(answer);
+    const stream = streamOf(answer);
+    return { read: stream.read, encoder: encoder(stream) };
+  };
+  const mayWait = call.delivery === "live" || heartbeatMs === 0 || (await settlesWithin(pending, heartbeatMs));
+  let events = mayWait ? begin(await pending) : undefined;
+  let hasWaited = mayWait;
+  let isOver = false;
+
+  /** The events of the next batch; undefined after the last one. */
+  async function next(): Promise<string | undefined> {
+    if (isOver) return undefined;
+    if (!hasWaited) {
+      hasWaited = true;
+      return heartbeat;
+    }
+    try {
+      events ??= begin(await pending);
+      const batch = await events.read();
+      isOver = batch === undefined;
+      if (!batch) return events.encoder.end();
+      let text = "";
+      for (const chunk of batch) {
+        recordChunk(record, chunk);
+        text += events.encoder.chunk(chunk);
+      }
+      return text;
+    } catch (error) {
+      isOver = true;
+      return errorEvent(tellable(error, record));
+    }
   }
-  async function* late(): AsyncGenerator<string> {
-    yield heartbeat;
-    yield* answered(await pending);
-  }
+  const response = eventStream(next, { heartbeatMs, record, onLeave: leave });
   for (const [name, value] of Object.entries(answerHeaders(record, Date.now()))) response.headers.set(name, value);
   return response;
 }
 
-async function* withErrorEvent(
-  events: AsyncGenerator<string>,
-  record: RequestRecord,
-  errorEvent: (error: GatewayError) => string,
-): AsyncGenerator<string> {
-  try {
-    yield* events;
-  } catch (error) {
-    yield errorEvent(tellable(error, record));
-  }
+interface GenerationEvents {
+  readonly read: GenerationStream["read"];
+  readonly encoder: Encoder;
 }
 
 /** How many bytes a text has in UTF-8, without encoding it. */

@@ -9,7 +9,7 @@ import {
 } from "@connectrpc/connect";
 import { universalServerRequestFromFetch, universalServerResponseToFetch } from "@connectrpc/connect/protocol";
 import { type Context, Hono } from "hono";
-import { chunksOf, collect } from "../answer.ts";
+import { collect, streamOf } from "../answer.ts";
 import type { Config } from "../config/config.ts";
 import { AIService, type GenerateContentRequest, HealthCheckResponseSchema } from "../gen/qingyu/ai/ai_service_pb.ts";
 import type { Answer } from "../generation.ts";
@@ -38,8 +38,7 @@ export function connectFace(config: Config, generate: Generate, health: () => Pr
   }).service(AIService, {
     async generateContent(message, context) {
       return await rpc(context, async (c) => {
-        const answer = await ask(c, message, context, false);
-        const generation = await collect(answer);
+        const generation = await collect(await ask(c, message, context, false).answer);
         recordAnswer(c.get("record"), generation);
         tell(c, context);
         return toGenerateContentResponse(generation);
@@ -50,21 +49,29 @@ export function connectFace(config: Config, generate: Generate, health: () => Pr
       const record = c.get("record");
       const ended = Promise.withResolvers<void>();
       record.streamed = ended.promise;
+      let leave: (() => void) | undefined;
       try {
-        const answer = await ask(c, message, context, true);
+        const asked = ask(c, message, context, true);
+        leave = asked.leave;
+        const answer = await asked.answer;
         recordAnswer(record, answer);
         tell(c, context);
         let model: string | undefined = answer.model;
-        for await (const chunk of chunksOf(answer)) {
-          recordChunk(record, chunk);
-          if (chunk.delta === "" && !chunk.finishReason && !chunk.usage) continue;
-          yield toGenerateContentChunk(chunk, model);
-          model = undefined;
+        const { read } = streamOf(answer);
+        for (let batch = await read(); batch; batch = await read()) {
+          for (const chunk of batch) {
+            recordChunk(record, chunk);
+            if (chunk.delta === "" && !chunk.finishReason && !chunk.usage) continue;
+            yield toGenerateContentChunk(chunk, model);
+            model = undefined;
+          }
         }
       } catch (error) {
         tell(c, context);
         throw toConnectError(tellable(error, record));
       } finally {
+        // Also where the caller has stopped reading.
+        leave?.();
         ended.resolve();
       }
     },
@@ -77,21 +84,21 @@ export function connectFace(config: Config, generate: Generate, health: () => Pr
   const handlersByPath = new Map(handlers.map((handler) => [handler.requestPath, handler]));
 
   /** Runs a generation under the limits and the deadline of this gateway and of the caller's protocol. */
-  async function ask(
+  function ask(
     c: Context<Walk>,
     message: GenerateContentRequest,
     context: HandlerContext,
     stream: boolean,
-  ): Promise<Answer> {
+  ): { readonly answer: Promise<Answer>; readonly leave: () => void } {
     const record = c.get("record");
     record.operation = "generate";
     const request = fromGenerateContentRequest(message);
     record.model = request.model;
     requireWithinLimits(request, config, fieldNames);
-    const { call } = startCall(c, stream, config);
+    const { call, leave } = startCall(c, stream, config);
     const timeoutMs = context.timeoutMs();
     const deadlineMs = Math.min(call.deadlineMs, timeoutMs === undefined ? call.deadlineMs : Date.now() + timeoutMs);
-    return await generate(request, { ...call, deadlineMs });
+    return { answer: generate(request, { ...call, deadlineMs }), leave };
   }
 
   const face = new Hono<Walk>();

@@ -1,3 +1,4 @@
+import type { GenerationChunk } from "../generation.ts";
 import type { RequestRecord } from "../telemetry/record.ts";
 
 export interface EventStreamOptions {
@@ -13,14 +14,23 @@ export function sseEvent(data: string, event?: string): string {
   return event === undefined ? `data: ${data}\n\n` : `event: ${event}\ndata: ${data}\n\n`;
 }
 
+/** Writes the pieces of an answer as a face's events. */
+export interface Encoder {
+  /** The events of a chunk; empty where the face has nothing to say of it. */
+  chunk(chunk: GenerationChunk): string;
+  /** The events that end an answer which is complete. */
+  end(): string;
+}
+
 /** A comment, which readers of server-sent events skip. */
 export const heartbeat = ": keep-alive\n\n";
 
 /**
- * Sends events, each of them whole, as fast as the caller reads, and comments where they are silent for too long.
- * `events` must not throw: it says what went wrong in its own last event.
+ * Sends events, each of them whole, as fast as the caller reads, and comments where they are silent for too long. `next`
+ * gives all events that have come, perhaps none, and undefined at the end. It must not throw: it says what went wrong in
+ * its own last event.
  */
-export function eventStream(events: AsyncGenerator<string>, options: EventStreamOptions): Response {
+export function eventStream(next: () => Promise<string | undefined>, options: EventStreamOptions): Response {
   const { heartbeatMs, record, onLeave } = options;
   const encoder = new TextEncoder();
   const ended = Promise.withResolvers<void>();
@@ -50,13 +60,14 @@ export function eventStream(events: AsyncGenerator<string>, options: EventStream
       timer = setTimeout(beat, heartbeatMs);
     },
     async pull(controller) {
-      const { done, value } = await events.next();
-      if (done) {
+      let text = await next();
+      while (text === "") text = await next();
+      if (text === undefined) {
         end();
         controller.close();
         return;
       }
-      const bytes = encoder.encode(value);
+      const bytes = encoder.encode(text);
       record.responseBytes = (record.responseBytes ?? 0) + bytes.byteLength;
       lastSentMs = Date.now();
       controller.enqueue(bytes);

@@ -1,6 +1,5 @@
-import { chunksOf } from "../answer.ts";
-import type { Answer, Choice, Generation, GenerationChunk, JsonValue, Usage } from "../generation.ts";
-import { sseEvent } from "./event-stream.ts";
+import type { Choice, Generation, GenerationStream, JsonValue, Usage } from "../generation.ts";
+import { type Encoder, sseEvent } from "./event-stream.ts";
 
 /** OpenAI's `chat.completion` object. */
 export function chatCompletion(generation: Generation, requestId: string) {
@@ -34,44 +33,39 @@ function usageOf(usage: Usage | undefined) {
   };
 }
 
-/**
- * OpenAI's `chat.completion.chunk` objects as server-sent events, and the closing `[DONE]`. `onChunk` sees every chunk of the answer.
- * Throws what the answer's chunks throw, without a `[DONE]`.
- */
-export async function* chatCompletionEvents(
-  answer: Answer,
-  requestId: string,
-  includeUsage: boolean,
-  onChunk: (chunk: GenerationChunk) => void,
-): AsyncGenerator<string> {
+/** OpenAI's `chat.completion.chunk` objects as server-sent events, and the closing `[DONE]`. */
+export function chatCompletionEncoder(stream: GenerationStream, requestId: string, includeUsage: boolean): Encoder {
   const head = {
     id: `chatcmpl-${requestId}`,
     object: "chat.completion.chunk",
-    created: Math.floor(answer.createdAtMs / 1000),
+    created: Math.floor(stream.createdAtMs / 1000),
   };
-  let model = answer.model;
+  let model = stream.model;
   let usage: Usage | undefined;
   const begun = new Set<number>();
   const event = (choices: JsonValue) =>
     sseEvent(JSON.stringify({ ...head, model, choices, ...(includeUsage && { usage: null }) }));
 
-  for await (const chunk of chunksOf(answer)) {
-    onChunk(chunk);
-    model = chunk.model ?? model;
-    usage = chunk.usage ?? usage;
-    const role = begun.has(chunk.choice) ? undefined : { role: "assistant", content: "" };
-    const text = chunk.delta === "" ? undefined : { content: chunk.delta };
-    if (!text && !chunk.extra && !chunk.finishReason && chunk.logprobs === undefined) continue;
-    begun.add(chunk.choice);
-    yield event([
-      {
-        index: chunk.choice,
-        delta: { ...role, ...text, ...chunk.extra },
-        logprobs: chunk.logprobs ?? null,
-        finish_reason: chunk.finishReason ?? null,
-      },
-    ]);
-  }
-  if (includeUsage) yield sseEvent(JSON.stringify({ ...head, model, choices: [], usage: usageOf(usage) }));
-  yield sseEvent("[DONE]");
+  return {
+    chunk(chunk) {
+      model = chunk.model ?? model;
+      usage = chunk.usage ?? usage;
+      const role = begun.has(chunk.choice) ? undefined : { role: "assistant", content: "" };
+      const text = chunk.delta === "" ? undefined : { content: chunk.delta };
+      if (!text && !chunk.extra && !chunk.finishReason && chunk.logprobs === undefined) return "";
+      begun.add(chunk.choice);
+      return event([
+        {
+          index: chunk.choice,
+          delta: { ...role, ...text, ...chunk.extra },
+          logprobs: chunk.logprobs ?? null,
+          finish_reason: chunk.finishReason ?? null,
+        },
+      ]);
+    },
+    end() {
+      const last = sseEvent(JSON.stringify({ ...head, model, choices: [], usage: usageOf(usage) }));
+      return `${includeUsage ? last : ""}${sseEvent("[DONE]")}`;
+    },
+  };
 }

@@ -2,13 +2,13 @@ import { Hono } from "hono";
 import { collect } from "../answer.ts";
 import type { Config } from "../config/config.ts";
 import type { Generate } from "../upstream.ts";
-import { answerEvents, answerJson, recordChunk } from "./answer.ts";
+import { answerEvents, answerJson } from "./answer.ts";
 import { startCall, type Walk } from "./context.ts";
 import { openAiError } from "./envelopes.ts";
 import { sseEvent } from "./event-stream.ts";
 import { requireModel, requireWithinLimits } from "./limits.ts";
 import { allowOnly } from "./method-not-allowed.ts";
-import { chatCompletion, chatCompletionEvents } from "./openai-answer.ts";
+import { chatCompletion, chatCompletionEncoder } from "./openai-answer.ts";
 import { chatCompletionRequest, fromChatCompletionRequest } from "./openai-request.ts";
 import { readJson } from "./validate.ts";
 
@@ -32,8 +32,7 @@ export function openAiFace(config: Config, generate: Generate): Hono<Walk> {
       return answerJson(c, generation, chatCompletion(generation, record.requestId));
     }
     return await answerEvents(c, answer, started, {
-      events: (answer) =>
-        chatCompletionEvents(answer, record.requestId, includeUsage, (chunk) => recordChunk(record, chunk)),
+      encoder: (stream) => chatCompletionEncoder(stream, record.requestId, includeUsage),
       heartbeatMs: config.stream.heartbeatMs,
       errorEvent: (error) => sseEvent(JSON.stringify(openAiError(error, record.requestId))),
     });

@@ -1,13 +1,13 @@
 import { Hono } from "hono";
-import { chunksOf, collect } from "../answer.ts";
+import { collect } from "../answer.ts";
 import type { Config } from "../config/config.ts";
-import type { Answer, Generation, Usage } from "../generation.ts";
+import type { Generation, GenerationStream, Usage } from "../generation.ts";
 import type { RequestRecord } from "../telemetry/record.ts";
 import type { Generate } from "../upstream.ts";
-import { answerEvents, answerJson, recordChunk } from "./answer.ts";
+import { answerEvents, answerJson } from "./answer.ts";
 import { startCall, type Walk } from "./context.ts";
 import { envelopes, qingyuSuccess } from "./envelopes.ts";
-import { sseEvent } from "./event-stream.ts";
+import { type Encoder, sseEvent } from "./event-stream.ts";
 import { requireWithinLimits } from "./limits.ts";
 import { allowOnly } from "./method-not-allowed.ts";
 import { fromGenerateRequest, generateRequest } from "./qingyu-request.ts";
@@ -34,7 +34,7 @@ export function qingyuFace(config: Config, generate: Generate): Hono<Walk> {
       return answerJson(c, generation, qingyuSuccess(dataOf(generation), record.requestId));
     }
     return await answerEvents(c, answer, started, {
-      events: (answer) => eventsOf(answer, record),
+      encoder: (stream) => eventEncoder(stream, record),
       heartbeatMs: config.stream.heartbeatMs,
       errorEvent: ({ kind, message }) =>
         sseEvent(JSON.stringify({ code: envelopes[kind].qingyuCode, message, requestId: record.requestId }), "error"),
@@ -66,18 +66,19 @@ function usageOf(usage: Usage | undefined) {
   return usage?.split ? { ...usage.split, totalTokens: usage.totalTokens } : null;
 }
 
-async function* eventsOf(answer: Answer, record: RequestRecord): AsyncGenerator<string> {
-  for await (const chunk of chunksOf(answer)) {
-    recordChunk(record, chunk);
-    if (chunk.delta !== "") yield sseEvent(JSON.stringify({ delta: chunk.delta }), "message");
-  }
-  const done = {
-    model: record.model,
-    finishReason: record.finishReason,
-    tokensUsed: record.usage?.totalTokens ?? null,
-    usage: usageOf(record.usage),
-    provider: answer.provider,
-    requestId: record.requestId,
+function eventEncoder({ provider }: GenerationStream, record: RequestRecord): Encoder {
+  return {
+    chunk: ({ delta }) => (delta === "" ? "" : sseEvent(JSON.stringify({ delta }), "message")),
+    end() {
+      const done = {
+        model: record.model,
+        finishReason: record.finishReason,
+        tokensUsed: record.usage?.totalTokens ?? null,
+        usage: usageOf(record.usage),
+        provider,
+        requestId: record.requestId,
+      };
+      return sseEvent(JSON.stringify(done), "done");
+    },
   };
-  yield sseEvent(JSON.stringify(done), "done");
 }

@@ -11,14 +11,15 @@ import {
   type Answer,
   type FinishReason,
   finishReasons,
-  type GenerationChunk,
   type GenerationDefaults,
   type GenerationRequest,
+  type GenerationStream,
   type KnowledgeState,
   knowledgeStates,
   type Usage,
 } from "../generation.ts";
 import type { Call, Provider } from "../upstream.ts";
+import { batches } from "./batches.ts";
 import { failureOf } from "./connect-failure.ts";
 import { connectTransport } from "./connect-transport.ts";
 import { callHeaders, type Fetch } from "./http.ts";
@@ -77,7 +78,7 @@ export function aiService(options: AiServiceOptions): Provider {
       return [iterator, await iterator.next()] as const;
     });
     const model = first.done ? undefined : first.value.model;
-    return { ...answerHead(options, asked, model), chunks: readChunks(first, messages) };
+    return { ...answerHead(options, asked, model), read: chunkReader(first, messages) };
   }
 
   return {
@@ -169,30 +170,40 @@ function answerHead(options: AiServiceOptions, asked: { options?: { model: strin
   };
 }
 
-/** The pieces of a stream. It ends normally only at the protocol's own end of stream, which Connect checks. */
-async function* readChunks(
+/** A stream as it comes. It ends normally only at the protocol's own end of stream, which Connect checks. */
+function chunkReader(
   first: IteratorResult<GenerateContentChunk>,
   messages: AsyncIterator<GenerateContentChunk>,
-): AsyncGenerator<GenerationChunk> {
+): GenerationStream["read"] {
+  let known: typeof first | undefined = first;
   let finishReason: FinishReason | undefined;
   let knowledge: KnowledgeState | undefined;
-  try {
-    for (let next = first; !next.done; next = await messages.next()) {
-      const message = next.value;
-      // Held back until the end of the stream has proved that it is true.
-      if (message.finishReason !== "") finishReason = finishReasonFrom(message.finishReason);
-      knowledge ??= knowledgeFrom(message.knowledge);
-      yield {
-        choice: 0,
-        delta: message.delta,
-        model: message.model.slice(0, 200) || undefined,
-        usage: usageFrom(message.usage, 0),
-      };
+  let isOver = false;
+  return batches(async (batch) => {
+    if (isOver) return false;
+    const next = known ?? (await messages.next().catch(throwFailure));
+    known = undefined;
+    isOver = next.done === true;
+    if (next.done) {
+      batch.push({ choice: 0, delta: "", finishReason: finishReason ?? "stop", knowledge });
+      return true;
     }
-  } catch (error) {
-    throw failureOf(error);
-  }
-  yield { choice: 0, delta: "", finishReason: finishReason ?? "stop", knowledge };
+    const message = next.value;
+    // Held back until the end of the stream has proved that it is true.
+    if (message.finishReason !== "") finishReason = finishReasonFrom(message.finishReason);
+    knowledge ??= knowledgeFrom(message.knowledge);
+    batch.push({
+      choice: 0,
+      delta: message.delta,
+      model: message.model.slice(0, 200) || undefined,
+      usage: usageFrom(message.usage, 0),
+    });
+    return true;
+  });
+}
+
+function throwFailure(error: unknown): never {
+  throw failureOf(error);
 }
 
 /** Services that do not say how an answer ended mean that it ended. Throws where one says something unknown. */

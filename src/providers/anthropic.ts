@@ -1,11 +1,12 @@
 import { mediaType } from "../body.ts";
 import { UpstreamFailure } from "../errors.ts";
-import type { GenerationChunk } from "../generation.ts";
+import type { GenerationStream } from "../generation.ts";
 import type { Call, Provider } from "../upstream.ts";
 import { messageFrom, streamReader } from "./anthropic-answer.ts";
 import { anthropicFailure } from "./anthropic-failure.ts";
 import { type RequestRules, requestBody, unsupportedParameter } from "./anthropic-request.ts";
-import { callHeaders, eventData, type Fetch, readAnswer, send } from "./http.ts";
+import { batches } from "./batches.ts";
+import { callHeaders, type EventReader, eventReader, type Fetch, readAnswer, send } from "./http.ts";
 import { type AnswerHead, parseAnswer } from "./json-body.ts";
 
 export interface AnthropicOptions extends RequestRules {
@@ -37,7 +38,7 @@ export function anthropic(options: AnthropicOptions): Provider {
       switch (mediaType(response.headers)) {
         case "text/event-stream":
           if (!call.stream) throw UpstreamFailure.wire("malformed");
-          return { ...head, chunks: readChunks(response, call) };
+          return { ...head, read: chunkReader(eventReader(response, call)) };
         case "application/json": {
           const message = messageFrom(parseAnswer(await readAnswer(response)));
           return { ...head, ...message, model: message.model ?? head.model };
@@ -58,13 +59,21 @@ function requestHeaders(call: Call, apiKey: string | undefined): Record<string, 
   };
 }
 
-/** A streamed message's pieces. Only `message_stop` proves that it is complete. */
-async function* readChunks(response: Response, call: Call): AsyncGenerator<GenerationChunk> {
-  const reader = streamReader();
-  for await (const data of eventData(response, call)) {
-    const { chunk, isEnd } = reader.read(data);
-    if (chunk) yield chunk;
-    if (isEnd) return;
-  }
-  throw UpstreamFailure.wire("truncated");
+/** A streamed message as it comes. Only `message_stop` proves that it is complete. */
+function chunkReader(events: EventReader): GenerationStream["read"] {
+  const message = streamReader();
+  let isOver = false;
+  return batches(async (batch) => {
+    if (isOver) return false;
+    const found = await events.read();
+    if (!found) throw UpstreamFailure.wire("truncated");
+    for (const data of found) {
+      const { chunk, isEnd } = message.read(data);
+      if (chunk) batch.push(chunk);
+      isOver = isEnd;
+      if (isOver) break;
+    }
+    if (isOver) events.leave();
+    return true;
+  });
 }

@@ -1,13 +1,5 @@
 import { createParser } from "eventsource-parser";
-import {
-  announcedLength,
-  type BodyFault,
-  bytePieces,
-  type PiecesOptions,
-  readText,
-  readToEnd,
-  textPieces,
-} from "../body.ts";
+import { announcedLength, type BodyFault, bytePieces, readText, readToEnd, textReader } from "../body.ts";
 import { UpstreamFailure } from "../errors.ts";
 import type { Call } from "../upstream.ts";
 
@@ -66,36 +58,39 @@ export function streamedBytes(response: Response): AsyncGenerator<Uint8Array> {
   return bytePieces(response.body, maxStreamBytes, wireFault);
 }
 
-/**
- * The data of a response's server-sent events, as they come. Ends where the body ends; an event that was not finished by
- * then is dropped, as the HTML standard says. Throws `UpstreamFailure` (wire): `truncated`, `malformed`, or `oversized`
- * where one event has more than `maxAnswerBytes` or the stream more than four times that.
- *
- * A reader that has seen enough may stop; what follows is then read behind the answer's back. `patienceMs` as for a body.
- */
-export async function* eventData(
-  response: Response,
-  { waitUntil }: Pick<Call, "waitUntil">,
-  patienceMs?: PiecesOptions["patienceMs"],
-): AsyncGenerator<string> {
-  let pending: string[] = [];
+/** The data of a response's server-sent events, a read of the body at a time. */
+export interface EventReader {
+  /**
+   * The events that have come since the last time, perhaps none; undefined where the body has ended, or where nothing came
+   * for `patienceMs`. An event that was not finished by the end is dropped, as the HTML standard says. Throws
+   * `UpstreamFailure` (wire): `truncated`, `malformed`, or `oversized` where one event has more than `maxAnswerBytes` or the
+   * stream more than four times that.
+   */
+  read(patienceMs?: number): Promise<readonly string[] | undefined>;
+  /** For who has seen enough: what follows is read behind the answer's back, so that the connection can be used again. */
+  leave(): void;
+}
+
+export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitUntil">): EventReader {
+  let events: string[] = [];
   const parser = createParser({
     maxBufferSize: maxAnswerBytes,
-    onEvent: (event) => pending.push(event.data),
+    onEvent: (event) => events.push(event.data),
     onError: (error) => {
       if (error.type === "max-buffer-size-exceeded") throw UpstreamFailure.wire("oversized");
     },
   });
-  const pieces = textPieces(response.body, maxStreamBytes, wireFault, {
-    leave: (reader) => waitUntil(readToEnd(reader, restLimitMs, maxRestBytes)),
-    patienceMs,
-  });
-  for await (const piece of pieces) {
-    parser.feed(piece);
-    const events = pending;
-    pending = [];
-    yield* events;
-  }
+  const body = textReader(response.body, maxStreamBytes, wireFault);
+  return {
+    async read(patienceMs) {
+      const text = await body.read(patienceMs);
+      if (text === undefined) return undefined;
+      events = [];
+      parser.feed(text);
+      return events;
+    },
+    leave: () => body.leave((reader) => waitUntil(readToEnd(reader, restLimitMs, maxRestBytes))),
+  };
 }
 
 const wireFault: BodyFault = (reason, cause) => UpstreamFailure.wire(reason, { cause });

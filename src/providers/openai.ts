@@ -5,12 +5,14 @@ import type {
   GenerationChunk,
   GenerationDefaults,
   GenerationRequest,
+  GenerationStream,
   JsonObject,
   JsonValue,
 } from "../generation.ts";
 import { isJsonObject, parseJson } from "../json.ts";
 import type { Call, Provider } from "../upstream.ts";
-import { callHeaders, eventData, type Fetch, readAnswer, send } from "./http.ts";
+import { batches } from "./batches.ts";
+import { callHeaders, type EventReader, eventReader, type Fetch, readAnswer, send } from "./http.ts";
 import { type AnswerHead, given, parseAnswer } from "./json-body.ts";
 import { type ModelRules, modelFor } from "./model.ts";
 import { chunksFrom, completionFrom } from "./openai-answer.ts";
@@ -47,7 +49,7 @@ export function openai(options: OpenAiOptions): Provider {
       switch (mediaType(response.headers)) {
         case "text/event-stream":
           if (!call.stream) throw UpstreamFailure.wire("malformed");
-          return { ...answer, chunks: readChunks(response, call, choicesAsked(request), sent) };
+          return { ...answer, read: chunkReader(eventReader(response, call), choicesAsked(request), sent) };
         case "application/json":
           return await readCompletion(response, answer);
         default:
@@ -108,38 +110,49 @@ async function readCompletion(response: Response, head: AnswerHead): Promise<Ans
 const usageLimitMs = 1_000;
 
 /**
- * A streamed completion's pieces. It is complete when every choice has its finish reason, whatever comes after that; until
- * then an end, also a `[DONE]`, is a truncation, and a malformed event is skipped in the hope that the rest proves complete.
+ * A streamed completion as it comes. It is complete when every choice has its finish reason, whatever comes after that;
+ * until then an end, also a `[DONE]`, is a truncation, and a malformed event is skipped in the hope that the rest proves
+ * complete.
  */
-async function* readChunks(
-  response: Response,
-  call: Call,
-  choices: number,
-  sent: ReadonlySet<string>,
-): AsyncGenerator<GenerationChunk> {
+function chunkReader(events: EventReader, choices: number, sent: ReadonlySet<string>): GenerationStream["read"] {
   const finished = new Set<number>();
+  const isFinished = () => finished.size === choices;
   let hasUsage = false;
-  const patienceMs = () => (finished.size === choices ? usageLimitMs : undefined);
-  try {
-    for await (const data of eventData(response, call, patienceMs)) {
-      if (data === "[DONE]") break;
-      const pieces = piecesOf(data, choices, sent) ?? [{ choice: 0, delta: "", hasGap: true }];
-      for (const piece of pieces) {
-        if (piece.finishReason) finished.add(piece.choice);
-        hasUsage ||= piece.usage !== undefined;
-        yield piece;
-      }
-      // Usage comes last, so nothing is worth waiting for after it.
-      if (finished.size === choices && hasUsage) return;
+  let isOver = false;
+
+  function take(data: string, batch: GenerationChunk[]): void {
+    for (const chunk of chunksIn(data, choices, sent) ?? [{ choice: 0, delta: "", hasGap: true }]) {
+      if (chunk.finishReason) finished.add(chunk.choice);
+      hasUsage ||= chunk.usage !== undefined;
+      batch.push(chunk);
     }
-  } catch (error) {
-    if (finished.size < choices) throw error;
   }
-  if (finished.size < choices) throw UpstreamFailure.wire("truncated");
+
+  return batches(async (batch) => {
+    if (isOver) return false;
+    try {
+      const found = await events.read(isFinished() ? usageLimitMs : undefined);
+      isOver = found === undefined;
+      for (const data of found ?? []) {
+        isOver = data === "[DONE]";
+        if (isOver) break;
+        take(data, batch);
+        // Usage comes last, so nothing is worth waiting for after it.
+        isOver = isFinished() && hasUsage;
+        if (isOver) break;
+      }
+    } catch (error) {
+      if (!isFinished()) throw error;
+      isOver = true;
+    }
+    if (isOver) events.leave();
+    if (isOver && !isFinished()) throw UpstreamFailure.wire("truncated");
+    return true;
+  });
 }
 
 /** Undefined where the event cannot be understood. Throws where it says that the answer has failed. */
-function piecesOf(data: string, choices: number, sent: ReadonlySet<string>): GenerationChunk[] | undefined {
+function chunksIn(data: string, choices: number, sent: ReadonlySet<string>): GenerationChunk[] | undefined {
   let value: JsonValue;
   try {
     value = parseJson(data);

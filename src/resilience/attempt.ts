@@ -133,52 +133,46 @@ function hadFairTime({ failure }: UpstreamFailure, { startedMs, endsMs, limits }
 }
 
 /** Waits for a stream's first token, so that everything before it can still fall back. */
-async function begin(answer: GenerationStream, turn: Turn): Promise<GenerationStream> {
-  const chunks = answer.chunks[Symbol.asyncIterator]();
-  let model = answer.model;
+async function begin(stream: GenerationStream, turn: Turn): Promise<GenerationStream> {
+  let model = stream.model;
   for (;;) {
-    const { done, value: chunk } = await chunks.next();
-    if (done) throw UpstreamFailure.wire("empty");
-    model = chunk.model ?? model;
-    if (hasToken(chunk) || chunk.finishReason === "content_filter") {
-      return { ...answer, model, chunks: follow(chunk, chunks, turn) };
-    }
+    const batch = await stream.read();
+    if (!batch) throw UpstreamFailure.wire("empty");
+    const at = batch.findIndex((chunk) => hasToken(chunk) || chunk.finishReason === "content_filter");
+    for (const chunk of at < 0 ? batch : batch.slice(0, at + 1)) model = chunk.model ?? model;
+    if (at >= 0) return { ...stream, model, read: limited(batch.slice(at), stream, turn) };
   }
 }
 
-/** The rest of a stream, under the idle limit. The time that the caller takes to read does not count against the provider. */
-async function* follow(
-  first: GenerationChunk,
-  chunks: AsyncIterator<GenerationChunk>,
-  turn: Turn,
-): AsyncGenerator<GenerationChunk> {
-  const { limit, limits, endsMs } = turn;
+/** A stream under the idle limit. The time that the caller takes to read does not count against the provider. */
+function limited(begun: readonly GenerationChunk[], stream: GenerationStream, turn: Turn): GenerationStream["read"] {
+  const { limit, limits, endsMs, permit } = turn;
+  let first: readonly GenerationChunk[] | undefined = begun;
   let idleLeftMs = limits.idleMs;
-  let chunk = first;
-  let hasEnded = false;
-  try {
-    for (;;) {
-      limit.moveTo(endsMs);
-      yield chunk;
-      if (hasToken(chunk)) idleLeftMs = limits.idleMs;
+  limit.moveTo(endsMs);
+  return async () => {
+    if (first) {
+      const batch = first;
+      first = undefined;
+      return batch;
+    }
+    try {
       const waitingSinceMs = Date.now();
       limit.moveTo(Math.min(endsMs, waitingSinceMs + idleLeftMs));
-      const next = await chunks.next();
-      if (next.done) break;
-      idleLeftMs -= Date.now() - waitingSinceMs;
-      chunk = next.value;
+      const batch = await stream.read();
+      limit.moveTo(endsMs);
+      if (!batch) {
+        limit.release();
+        permit.succeed();
+        return undefined;
+      }
+      idleLeftMs = batch.some(hasToken) ? limits.idleMs : idleLeftMs - (Date.now() - waitingSinceMs);
+      return batch;
+    } catch (error) {
+      // Held back, the attempt itself has failed, and the next provider is asked.
+      if (!turn.isLive) throw error;
+      const reason = fail(error, turn);
+      throw reason instanceof UpstreamFailure ? toGatewayError(reason) : reason;
     }
-    hasEnded = true;
-    limit.release();
-    turn.permit.succeed();
-  } catch (error) {
-    hasEnded = true;
-    // Held back, the attempt itself has failed, and the next provider is asked.
-    if (!turn.isLive) throw error;
-    const reason = fail(error, turn);
-    throw reason instanceof UpstreamFailure ? toGatewayError(reason) : reason;
-  } finally {
-    // Where the reader stopped early, nothing may go on upstream.
-    if (!hasEnded) limit.release(callerLeft());
-  }
+  };
 }

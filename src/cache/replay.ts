@@ -1,16 +1,24 @@
 import type { GenerationChunk } from "../generation.ts";
 
 /** A stream's chunks for several readers, each of whom begins at the beginning and reads at its own pace. */
-export interface Tape {
-  push(chunk: GenerationChunk): void;
-  reader(): TapeReader;
+export interface Replay {
+  push(batch: readonly GenerationChunk[]): void;
+  reader(): ReplayReader;
+  /** How much of it not even the fastest reader has read yet, in UTF-16 units and one for each chunk. */
+  unreadUnits(): number;
 }
 
-export interface TapeReader {
-  /** The next chunk; undefined where it has not been pushed yet. */
-  read(): GenerationChunk | undefined;
+export interface ReplayReader {
+  /** All chunks that it has not read yet; undefined where there are none. */
+  read(): readonly GenerationChunk[] | undefined;
   /** Reads no more. */
   close(): void;
+}
+
+interface Position {
+  next: number;
+  /** What the stream had come to when it was last read. */
+  units: number;
 }
 
 /** So many chunks that everybody has read are made into as few as they can be. */
@@ -20,14 +28,16 @@ const compactedAtOnce = 256;
  * Keeps what late readers will need, and not each token by itself: a long answer would else take many times the memory of
  * its text.
  */
-export function createTape(): Tape {
+export function createReplay(): Replay {
   const chunks: GenerationChunk[] = [];
   /** How many at the beginning are compact already. */
   let compact = 0;
-  let reads = 0;
-  const positions = new Set<{ next: number }>();
+  let units = 0;
+  let readSinceCompacted = 0;
+  const positions = new Set<Position>();
 
   function compactWhatAllHaveRead(): void {
+    readSinceCompacted = 0;
     let readByAll = chunks.length;
     for (const { next } of positions) readByAll = Math.min(readByAll, next);
     const loose = readByAll - compact;
@@ -39,20 +49,30 @@ export function createTape(): Tape {
   }
 
   return {
-    push(chunk) {
-      chunks.push(chunk);
+    push(batch) {
+      for (const chunk of batch) {
+        chunks.push(chunk);
+        units += chunk.delta.length + 1;
+      }
+    },
+    unreadUnits() {
+      let read = 0;
+      for (const position of positions) read = Math.max(read, position.units);
+      return units - read;
     },
     reader() {
-      const position = { next: 0 };
+      const position: Position = { next: 0, units: 0 };
       positions.add(position);
       return {
         read() {
-          const chunk = chunks[position.next];
-          if (!chunk) return undefined;
-          position.next++;
-          // Not with each chunk, since it looks at every reader.
-          if (++reads % compactedAtOnce === 0) compactWhatAllHaveRead();
-          return chunk;
+          if (position.next === chunks.length) return undefined;
+          const batch = chunks.slice(position.next);
+          position.next = chunks.length;
+          position.units = units;
+          // Not with each batch, since it looks at every reader.
+          readSinceCompacted += batch.length;
+          if (readSinceCompacted >= compactedAtOnce) compactWhatAllHaveRead();
+          return batch;
         },
         close: () => void positions.delete(position),
       };
