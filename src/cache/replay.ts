@@ -9,8 +9,9 @@ export interface Replay {
 }
 
 export interface ReplayReader {
-  /** All chunks that it has not read yet; undefined where there are none. */
-  read(): readonly GenerationChunk[] | undefined;
+  hasUnread(): boolean;
+  /** All chunks that it has not read yet. */
+  read(): readonly GenerationChunk[];
   /** Reads no more. */
   close(): void;
 }
@@ -64,8 +65,8 @@ export function createReplay(): Replay {
       const position: Position = { next: 0, units: 0 };
       positions.add(position);
       return {
+        hasUnread: () => position.next < chunks.length,
         read() {
-          if (position.next === chunks.length) return undefined;
           const batch = chunks.slice(position.next);
           position.next = chunks.length;
           position.units = units;
