@@ -6,14 +6,24 @@ import type { Walk } from "./context.ts";
 /** The tenant of every caller of a gateway without keys, which only `development` allows. */
 const openTenant = "development";
 
+/** One key can be written with more white space or less. */
+const maxKnown = 1_000;
+
 /**
  * Lets callers with a known bearer key pass and says whose they are (RFC 6750). Without keys everyone passes.
  * Throws `unauthenticated`.
  */
 export function authenticate(apiKeys: readonly ApiKey[]): MiddlewareHandler<Walk> {
   const keys = apiKeys.map(({ tenant, sha256Hex }) => ({ tenant, digest: Uint8Array.fromHex(sha256Hex) }));
+  /** By header, those that were right, so that a key is digested once and not with each request. */
+  const known = new Map<string, string>();
   return async function authenticate(c, next) {
-    const tenant = keys.length === 0 ? openTenant : await tenantOf(c.req.header("authorization"), keys);
+    const authorization = c.req.header("authorization") ?? "";
+    let tenant = keys.length === 0 ? openTenant : known.get(authorization);
+    if (tenant === undefined) {
+      tenant = await tenantOf(authorization, keys);
+      if (known.size < maxKnown) known.set(authorization, tenant);
+    }
     c.set("tenant", tenant);
     c.get("record").tenant = tenant;
     await next();
@@ -21,10 +31,10 @@ export function authenticate(apiKeys: readonly ApiKey[]): MiddlewareHandler<Walk
 }
 
 async function tenantOf(
-  authorization: string | undefined,
+  authorization: string,
   keys: readonly { tenant: string; digest: Uint8Array }[],
 ): Promise<string> {
-  const token = /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+  const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
   if (token === undefined)
     throw new GatewayError("unauthenticated", "Send an API key as 'Authorization: Bearer <key>'.", {
       code: "invalid_api_key",
