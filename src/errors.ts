@@ -1,4 +1,4 @@
-/** The closed set of what a caller can be told (design section 4). Statuses and envelopes are in `http/envelopes.ts`. */
+/** The closed set of what a caller can be told. Statuses and envelopes are in `http/envelopes.ts`. */
 export const errorKinds = [
   "invalid_request",
   "unauthenticated",

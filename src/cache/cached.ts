@@ -40,7 +40,7 @@ interface Found {
 }
 
 /**
- * Puts an exact-match cache before an upstream (design section 6). One entry serves plain and streamed callers; identical
+ * Puts an exact-match cache before an upstream (docs/cache.md). One entry serves plain and streamed callers; identical
  * requests in flight share one call; an answer that is no longer fresh is handed out where every provider failed, and
  * where the caller allows it.
  *

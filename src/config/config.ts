@@ -1,4 +1,4 @@
-/** The gateway's settings after all layers were read (design section 2): validated, with units in names, secrets included. */
+/** The gateway's settings after all layers were read: validated, with units in names, secrets included. */
 export interface Config {
   /** `development` opens the gateway without keys and allows http upstreams; anything else does not. */
   readonly environment: string;

@@ -44,7 +44,7 @@ const apiKey: Parser<ApiKey> = {
   },
 };
 
-/** Every setting by its config path (shared/design.md, section 2). */
+/** Every setting by its config path. */
 export const settings = {
   environment: setting(
     text("a name such as staging", /^[a-z][a-z0-9-]{0,62}$/),

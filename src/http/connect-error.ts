@@ -10,7 +10,7 @@ import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc-web";
 import type { ErrorKind, GatewayError } from "../errors.ts";
 import { retryHeaders } from "./envelopes.ts";
 
-/** Connect's code for each kind (design section 4). */
+/** Connect's code for each kind (the README's table of failures). */
 const codes: Readonly<Record<ErrorKind, Code>> = {
   invalid_request: Code.InvalidArgument,
   unauthenticated: Code.Unauthenticated,

@@ -10,7 +10,7 @@ interface Envelope {
   readonly retry?: boolean;
 }
 
-/** One kind, one status, one word in each face's language (design section 4). Connect's codes are in `connect-error.ts`. */
+/** One kind, one status, one word in each face's language (the README's table of failures). Connect's codes are in `connect-error.ts`. */
 export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   invalid_request: { status: 400, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   unauthenticated: { status: 401, type: "authentication_error", qingyuCode: 1002, retry: false },
@@ -58,7 +58,7 @@ export function qingyuError(error: GatewayError, requestId: string, nowMs: numbe
   };
 }
 
-/** For kinds that always name a time to come back (design section 4), where no provider named one. */
+/** For kinds that always name a time to come back, where no provider named one. */
 const defaultRetryAfterMs: Partial<Readonly<Record<ErrorKind, number>>> = {
   rate_limited: 1_000,
   quota_exceeded: 60_000,

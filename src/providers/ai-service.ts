@@ -40,7 +40,7 @@ export interface AiServiceOptions extends ModelRules {
 /** How long a method that the service said it lacks is not asked for again. */
 const unimplementedForMs = 60_000;
 
-/** The Qingyu platform's Python AI service (shared/contract.md) over Connect or gRPC-Web. It carries text, and no parameter that the contract lacks. */
+/** The Qingyu platform's Python AI service (proto/qingyu/ai/ai_service.proto) over Connect or gRPC-Web. It carries text, and no parameter that the contract lacks. */
 export function aiService(options: AiServiceOptions): Provider {
   const client = createClient(AIService, connectTransport(options.protocol, options.baseUrl, options.fetch));
   const unimplementedUntilMs = { generateContent: 0, streamGenerateContent: 0 };

@@ -7,7 +7,7 @@ export interface ModelRules {
   readonly model?: string;
 }
 
-/** The model name to send to a provider: `asked` where the provider takes it, else the provider's own (design section 2, ai.providers). */
+/** The model name to send to a provider: `asked` where the provider takes it, else the provider's own (setting ai.providers). */
 export function modelFor(asked: string, { models, model }: ModelRules): string {
   if (model === undefined || models?.some((pattern) => matchesPattern(asked, pattern))) return asked;
   return model;

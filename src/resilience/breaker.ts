@@ -18,7 +18,7 @@ export interface Permit {
   release(): void;
 }
 
-/** Keeps requests from a provider that fails (design section 5). */
+/** Keeps requests from a provider that fails (docs/reliability.md). */
 export interface Breaker {
   readonly state: () => BreakerState;
   /** Undefined where the provider must be left alone. */

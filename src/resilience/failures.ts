@@ -35,7 +35,7 @@ const alarm = true;
 const blames = "request";
 
 /**
- * The one table of what leads where (design section 5): by origin first, then by reason. docs/reliability.md shows it.
+ * The one table of what leads where: by origin first, then by reason. docs/reliability.md shows it.
  * `peer` is what the provider said, `wire` what our side of the wire saw.
  */
 export const verdicts: {

@@ -50,7 +50,7 @@ const shareWithOthers = 0.6;
  *
  * Throws a `GatewayError`: 400 `unsupported_parameter` or `context_length_exceeded` where no provider can carry the
  * request, the caller's own fault as soon as a provider names it, 503 where every breaker is open, else the failure of the
- * first provider that was asked (design section 5).
+ * first provider that was asked (docs/reliability.md).
  */
 export function firstAvailable(members: readonly Member[], chain: ChainOptions): Generate {
   return async (request, call) => {

@@ -1,6 +1,6 @@
 import { type CacheRecord, isFromCache, type RequestRecord } from "./record.ts";
 
-/** The `x-qingyu-*`, cache and timing headers of a generation's answer (design sections 6 and 7). */
+/** The `x-qingyu-*`, cache and timing headers of a generation's answer (the README's table). */
 export function answerHeaders(record: RequestRecord, nowMs: number): Record<string, string> {
   const headers: Record<string, string> = { "cache-control": "private, no-store" };
   if (record.provider !== undefined) headers["x-qingyu-provider"] = record.provider;
