@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { AIService, file_qingyu_ai_ai_service as file } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 
 /**
- * The contract as deployed services speak it (shared/contract.md): number, name and type of every field. `[]` repeated,
+ * The contract as deployed services speak it: number, name and type of every field. `[]` repeated,
  * `?` explicit presence, s string, i32, i64, f float, b bool, `map` is map<string, string>, `map<f>` map<string, float>.
  */
 const messages = `

@@ -6,7 +6,7 @@ import { type Face, gateway } from "./support/gateway.ts";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
 import { goodText } from "./upstreams/texts.ts";
 
-/** What a failure of the first provider leads to (design section 5). */
+/** What a failure of the first provider leads to. */
 interface Expected {
   readonly leadsTo: "next" | "caller";
   /** In `x-qingyu-attempts`. */

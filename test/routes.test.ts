@@ -9,7 +9,7 @@ const settings = {
   QINGYU_LIMITS_BODY_BYTES: "2000",
 };
 
-/** What anyone may see (design section 1). */
+/** What anyone may see. */
 const open = new Set(["/health/live", "/health/ready", "/api/v1/health", "/openapi.json", "/docs", "/docs/*"]);
 /** Routes that take no body. */
 const bodyless = new Set(["/v1/models", "/v1/models/:id{.+}", "/api/v1/ai/cache"]);

@@ -76,7 +76,7 @@ export function testApp({
         body: typeof body === "string" ? body : JSON.stringify(body),
         headers: { "content-type": "application/json", ...headers },
       }),
-    // connect-web asks for `redirect: "error"`, which workerd does not know (shared/platform.md).
+    // connect-web asks for `redirect: "error"`, which workerd does not know.
     fetch: async (url, init) =>
       app.fetch(new Request(url, { ...init, redirect: "manual" }), env, createExecutionContext()),
   };
