@@ -7,7 +7,6 @@ import { idempotent } from "./cache/idempotent.ts";
 import { digestWith, keyOf } from "./cache/key.ts";
 import { purgeFrom } from "./cache/purge.ts";
 import { sealedWith, unsealed } from "./cache/seal.ts";
-import { readAhead } from "./cache/single-flight.ts";
 import { kvStore } from "./cache/store.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
 import type { GenerationDefaults } from "./generation.ts";
@@ -81,7 +80,7 @@ function withCache(
   const digest = digestWith(keySecret);
   const seal = encryptionKey === undefined ? unsealed : sealedWith(encryptionKey);
   if (!kv || !enabled) {
-    return { generate: idempotent(readAhead(chain), { digest, seal, readTimeoutMs }), purge: async () => {} };
+    return { generate: idempotent(chain, { digest, seal, readTimeoutMs }), purge: async () => {} };
   }
   const store = kvStore(kv);
   const keptSeconds = ttlSeconds + staleSeconds;

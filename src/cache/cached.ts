@@ -15,7 +15,7 @@ import {
   mayUseOnError,
   useOf,
 } from "./policy.ts";
-import { createFlights, readAhead } from "./single-flight.ts";
+import { createFlights } from "./single-flight.ts";
 import { watched } from "./watched.ts";
 
 export interface CacheOptions {
@@ -49,7 +49,6 @@ interface Found {
  */
 export function cached(upstream: Generate, { entries, coordinate, keyOf, lifetimes }: CacheOptions): Generate {
   const flights = createFlights();
-  const unshared = readAhead(upstream);
 
   /** The upstream's answer, which is kept when it is complete. */
   async function fetchAndKeep(visit: Visit, call: Call): Promise<Answer> {
@@ -122,7 +121,7 @@ export function cached(upstream: Generate, { entries, coordinate, keyOf, lifetim
       throw new GatewayError("deadline_exceeded", "There is no answer in the cache.", { code: "cache_miss" });
     }
     try {
-      return asked.noStore ? await unshared(request, call) : await fetchShared(visit);
+      return asked.noStore ? await upstream(request, call) : await fetchShared(visit);
     } catch (error) {
       if (!(error instanceof GatewayError && isProviders.has(error.kind) && mayUseOnError(asked))) throw error;
       const fallback = mayRead ? found : await find(visit);

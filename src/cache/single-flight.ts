@@ -1,8 +1,7 @@
 import { collect, isStream } from "../answer.ts";
 import { GatewayError } from "../errors.ts";
 import type { Answer, Generation, GenerationStream } from "../generation.ts";
-import type { Call, Generate } from "../upstream.ts";
-import { settlesWithin } from "../waiting.ts";
+import type { Call } from "../upstream.ts";
 import { createReplay } from "./replay.ts";
 
 /*
@@ -16,8 +15,6 @@ import { createReplay } from "./replay.ts";
 const orphanedForMs = 30_000;
 /** How much longer than the leader's own deadline its work is waited for, so that it can tell its end. */
 const graceMs = 1_000;
-/** What comes sooner than so long after the last batch waits until then, so that what comes in a burst leaves in few writes. */
-const burstMs = 2;
 /** How far a stream is read ahead of its fastest reader, in UTF-16 units. */
 const readAheadUnits = 64 * 1024;
 
@@ -75,22 +72,6 @@ export function createFlights(): Flights {
         if (!isJoined) throw outcome.failure;
       }
     },
-  };
-}
-
-/** Reads streams ahead of their caller as flights do, shared with nobody: what came while a socket was busy leaves in one write. */
-export function readAhead(upstream: Generate): Generate {
-  return async (request, call) => {
-    if (!call.stream) return await upstream(request, call);
-    const flight = start(
-      "",
-      call,
-      (leading) => upstream(request, leading),
-      () => {},
-    );
-    const outcome = await flight.join(call, true);
-    if ("answer" in outcome) return outcome.answer;
-    throw outcome.failure;
   };
 }
 
@@ -209,20 +190,11 @@ function start(tag: string, leader: Call, upstream: (call: Call) => Promise<Answ
     };
   }
 
-  /** The rest of a burst, for a reader who was handed the beginning of it at `handedMs`. */
-  async function restOfBurst(handedMs: number): Promise<void> {
-    const leftMs = handedMs + burstMs - Date.now();
-    if (leftMs > 0 && !state.hasEnded) await settlesWithin(ran, leftMs);
-  }
-
   function follow({ reader, news, exit }: ReturnType<typeof enter>): GenerationStream["read"] {
-    let handedMs = 0;
     return async () => {
       try {
         for (;;) {
           if (reader.hasUnread()) {
-            await restOfBurst(handedMs);
-            handedMs = Date.now();
             wanted?.resolve();
             return reader.read();
           }

@@ -26,6 +26,13 @@ export interface Encoder {
 export const heartbeat = ": keep-alive\n\n";
 
 /**
+ * What comes within so long after a write waits until then, so that what comes in a burst leaves in few writes: a write
+ * costs more than all else that is done for a token.
+ */
+const burstMs = 2;
+const maxBurstUnits = 64 * 1024;
+
+/**
  * Sends events, each of them whole, as fast as the caller reads, and comments where they are silent for too long. `next`
  * gives all events that have come, perhaps none, and undefined at the end. It must not throw: it says what went wrong in
  * its own last event.
@@ -39,10 +46,36 @@ export function eventStream(next: () => Promise<string | undefined>, options: Ev
   let lastSentMs = Date.now();
   let timer: ReturnType<typeof setTimeout> | undefined;
 
+  let burstEndsMs = 0;
+  /** Asked for already, but not there in time to leave with what came before it. */
+  let coming: Promise<string | undefined> | undefined;
+
   const end = () => {
     clearTimeout(timer);
     ended.resolve();
   };
+  const take = () => {
+    const taken = coming ?? next();
+    coming = undefined;
+    return taken;
+  };
+
+  /** What else comes until the burst ends. */
+  async function restOfBurst(): Promise<string> {
+    const late = new Promise<"late">((resolve) => setTimeout(resolve, burstEndsMs - Date.now(), "late"));
+    let rest = "";
+    while (rest.length < maxBurstUnits) {
+      const asked = take();
+      const more = await Promise.race([asked, late]);
+      if (more === "late" || more === undefined) {
+        coming = asked;
+        break;
+      }
+      rest += more;
+    }
+    return rest;
+  }
+
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       if (heartbeatMs === 0) return;
@@ -60,8 +93,9 @@ export function eventStream(next: () => Promise<string | undefined>, options: Ev
       timer = setTimeout(beat, heartbeatMs);
     },
     async pull(controller) {
-      let text = await next();
-      while (text === "") text = await next();
+      let text = await take();
+      while (text === "") text = await take();
+      if (text !== undefined && Date.now() < burstEndsMs) text += await restOfBurst();
       if (text === undefined) {
         end();
         controller.close();
@@ -70,6 +104,7 @@ export function eventStream(next: () => Promise<string | undefined>, options: Ev
       const bytes = encoder.encode(text);
       record.responseBytes = (record.responseBytes ?? 0) + bytes.byteLength;
       lastSentMs = Date.now();
+      burstEndsMs = lastSentMs + burstMs;
       controller.enqueue(bytes);
     },
     cancel() {
