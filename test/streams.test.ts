@@ -160,6 +160,21 @@ describe.concurrent("a stream that is complete", () => {
   });
 });
 
+describe("tokens that come in a burst", () => {
+  it.each(["openai", "connect", "grpc-web"] as const)("leave in far fewer writes: %s", async (kind) => {
+    const answer = await gateway([provider("first", kind, upstream("endless-tokens"))]).open({ stream: true });
+    const reader = answer.body?.getReader();
+    let [events, reads] = [0, 0];
+    while (reader && events < 2_000) {
+      const { value } = await reader.read();
+      events += new TextDecoder().decode(value).split("data: ").length - 1;
+      reads++;
+    }
+    await reader?.cancel();
+    expect(events / reads).toBeGreaterThan(5);
+  });
+});
+
 describe.concurrent("a stream that is cut", () => {
   const sseBytes = (value: unknown) => new TextEncoder().encode(`data: ${JSON.stringify(value)}\n\n`).length;
   const shortBytes = new TextEncoder().encode(shortText).length;
