@@ -413,8 +413,13 @@ def test_the_policy_lets_through_what_the_settings_name() -> None:
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     called = {port["port"] for rule in policy["ingress"] for port in rule["ports"]}
     assert called == {int(settings[name]) for name in ("GRPC_PORT", "PLAIN_GRPC_PORT", "SERVICE_PORT")}
-    # Every rule names who, and only the door for Prometheus is the HTTP side.
+    # Every rule names who. The HTTP side is for Prometheus and for those who administer knowledge, not for callers.
     assert all(rule.get("from") for rule in policy["ingress"])
+    let_in = [who for rule in policy["ingress"] for who in rule["from"] if {"port": 8000} in rule["ports"]]
+    assert let_in == [
+        {"podSelector": {"matchLabels": {"qingyu.ai/indexes": "python-ai-service"}}},
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}},
+    ]
     calls = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
     assert calls == {53, 443, 4318, int(settings["MILVUS_PORT"]), int(settings["REDIS_PORT"])}
     assert all(rule.get("to") for rule in policy["egress"])
