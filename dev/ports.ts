@@ -1,9 +1,9 @@
 import { connect } from "node:net";
 
-/** Whether something accepts connections on a port of 127.0.0.1. */
-export function isTaken(port: number): Promise<boolean> {
+/** Whether something accepts connections on a port of this machine. */
+export function isTaken(port: number, host = "127.0.0.1"): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
+    const socket = connect(port, host);
     const settle = (taken: boolean) => {
       socket.destroy();
       resolve(taken);

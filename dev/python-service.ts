@@ -22,19 +22,20 @@ export async function startPythonService(): Promise<RunningPythonService> {
   const settings = { ...(existsSync(".env") ? parseEnv(readFileSync(".env", "utf8")) : {}), ...process.env };
   const httpPort = Number(settings.SERVICE_PORT || 8000);
   const rpcPort = Number(settings.GRPC_PORT || 50_052);
+  const host = hostToAsk(settings.SERVICE_HOST);
   // Whoever listens there would answer in the place of the service that is started here.
   for (const [name, port] of Object.entries({ SERVICE_PORT: httpPort, GRPC_PORT: rpcPort })) {
     // What is no port is the service's to refuse.
-    if (port > 0 && port < 65_536 && (await isTaken(port))) {
+    if (port > 0 && port < 65_536 && (await isTaken(port, host))) {
       throw new PythonError(
-        `Port ${port} (${name}) of 127.0.0.1 is taken, so what answers there is not the service that this command ` +
+        `Port ${port} (${name}) of ${host} is taken, so what answers there is not the service that this command ` +
           `starts. Stop it, or set ${name} to another port.`,
       );
     }
   }
   const service = spawn(python, ["-m", "qingyu_ai"], { stdio: ["ignore", "inherit", "inherit"] });
   const exited = once(service, "exit");
-  const health = `http://127.0.0.1:${httpPort}/api/v1/health/ready`;
+  const health = `http://${inUrl(host)}:${httpPort}/api/v1/health/ready`;
   for (let answered = false; !answered; ) {
     answered = await isReady(health);
     // Looked at after the answer: a service that has ended did not give it.
@@ -48,13 +49,23 @@ export async function startPythonService(): Promise<RunningPythonService> {
     if (isWanted) console.log("The Python service has stopped by itself; the gateway goes on without it.");
   });
   return {
-    url: `http://127.0.0.1:${rpcPort}`,
+    url: `http://${inUrl(host)}:${rpcPort}`,
     async close() {
       isWanted = false;
       service.kill("SIGTERM");
       await exited;
     },
   };
+}
+
+/** Where a service answers that listens on SERVICE_HOST; one that listens everywhere does so on loopback too. */
+function hostToAsk(serviceHost = ""): string {
+  const everywhere: Readonly<Record<string, string>> = { "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1" };
+  return everywhere[serviceHost.trim()] ?? serviceHost.trim();
+}
+
+function inUrl(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 async function isReady(url: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -33,6 +33,31 @@ it.each(["SERVICE_PORT", "GRPC_PORT"])("does not take whoever answers on %s for 
     1,
     expect.stringMatching(`^Port ${port} \\(${name}\\) of 127.0.0.1 is taken, [^\\n]* set ${name} to another port\\.$`),
   ]);
+});
+
+it.each([
+  ["127.0.0.2", "127.0.0.2"],
+  ["0.0.0.0", "127.0.0.1"],
+])("finds its service where it listens, on %s", async (SERVICE_HOST, asked) => {
+  const [http, rpc, port] = [await freePort(), await freePort(), await freePort()];
+  const folder = mkdtempSync(join(tmpdir(), "qingyu-python-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const settings = { SERVICE_HOST, SERVICE_PORT: String(http), GRPC_PORT: String(rpc), MILVUS_URI: folder };
+  const dev = spawn(process.execPath, [join(root, "dev/start.ts"), "--python", "--port", String(port)], {
+    cwd: root,
+    env: { ...process.env, ...settings },
+  });
+  const exited = once(dev, "exit");
+  onTestFinished(async () => {
+    dev.kill("SIGTERM");
+    await exited;
+  });
+  let output = "";
+  for await (const text of dev.stdout.setEncoding("utf8")) {
+    output += text;
+    if (output.includes("(the Python service)")) break;
+  }
+  expect(output).toContain(`AI service  http://${asked}:${rpc} (the Python service)`);
 });
 
 it("says why its service did not start", async () => {
