@@ -14,6 +14,8 @@ from connectrpc.errors import ConnectError
 from qingyu_ai.errors import Reason
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import ContextRequest, RAGQueryRequest
 from qingyu_ai.http_calls import STATUS
+from qingyu_ai.indexing.decoding import InputError
+from qingyu_ai.indexing.remote import RemoteCatalogue
 from qingyu_ai.indexing.wire import MAX_BODY_BYTES, MAX_DOCUMENTS, PATH
 from qingyu_ai.knowledge_api import CALLS_AT_ONCE
 from tests.providers import Handler, provider
@@ -309,6 +311,7 @@ def test_files_are_brought_up_to_date(commanded: tuple[Place, list[str]]) -> Non
     assert again[0].startswith("1/1  chapter 二")
     assert again[1:] == [
         "Indexed 1 documents, 1 passages, for project p.",
+        "1 of them replaced what had their ids.",
         "2 other documents of the project stay; --prune removes them.",
     ]
     assert run("documents")[:2] == ["chapter  一  1  1 passages  甲", "chapter  二  2  1 passages  乙"]
@@ -324,6 +327,33 @@ def test_files_are_brought_up_to_date(commanded: tuple[Place, list[str]]) -> Non
     run("index", *files)
     assert run("remove", "--all") == ["Removed 3 documents."]
     assert run("remove", "--all") == ["Removed 0 documents."]
+
+
+def test_what_takes_the_place_of_another_text_is_told(place: Place) -> None:
+    """Two folders, each indexed by itself, have the same ids."""
+    for folder, names in (("one", "甲乙丙丁戊己"), ("two", "子丑寅卯辰巳")):
+        (place.folder / folder).mkdir()
+        for number, name in enumerate(names, 1):
+            (place.folder / folder / f"{number}.md").write_text(f"# {name}\n雨", encoding="utf-8")
+
+    def index(*more: str) -> list[str]:
+        done = place.run("index", "--project", "p", *more)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [line for line in done.stdout.splitlines() if "/6  " not in line]
+
+    indexed = "Indexed 6 documents, 6 passages, for project p."
+    assert index("one") == [indexed]
+    assert index("two") == [
+        indexed,
+        "6 of them replaced what had their ids.",
+        "Warning: chapter 1 was 甲 and is now 子.",
+        "Warning: chapter 2 was 乙 and is now 丑.",
+        "Warning: chapter 3 was 丙 and is now 寅.",
+        "Warning: chapter 4 was 丁 and is now 卯.",
+        "Warning: chapter 5 was 戊 and is now 辰.",
+        "Warning: 6 had another title; to keep both, --root names a folder above both.",
+    ]
+    assert index("--root", ".", "one") == [indexed, "6 other documents of the project stay; --prune removes them."]
 
 
 def test_a_deployed_service_is_filled_in_batches_and_its_pauses_are_waited_for(tmp_path: Path) -> None:
@@ -352,6 +382,35 @@ def test_a_deployed_service_is_filled_in_batches_and_its_pauses_are_waited_for(t
     assert [len(body.get("documents", [])) for body in remote.bodies] == [0, 0, 100, 51, 51, 1]
     assert remote.bodies[2]["documents"][0] == {"id": "c0", "text": "雨"}
     assert {headers["authorization"] for headers in remote.headers} == {"Bearer t"}
+
+
+@pytest.mark.parametrize("url", ["http://service.test:1", "http://10.0.0.1", "http://127.0.0.1.test", "http://[::2]"])
+def test_the_token_is_not_sent_in_clear_to_another_machine_unless_that_is_said(url: str) -> None:
+    with pytest.raises(InputError, match="--url: http would tell the token to everybody"):
+        RemoteCatalogue(url, "t", None, "p")
+    RemoteCatalogue(url, "t", None, "p", is_insecure=True)
+    RemoteCatalogue(url, None, None, "p")
+    RemoteCatalogue(url.replace("http", "https"), "t", None, "p")
+
+
+def test_a_command_sends_the_token_in_clear_only_where_it_is_told_to(tmp_path: Path) -> None:
+    def listed(handler: Handler) -> None:
+        handler.send(200, "application/json", b'{"documents":[]}')
+
+    place = Place({"PYTHON_AI_TOKEN": "t"}, tmp_path)
+    with provider(listed) as remote:
+        asked = ["documents", "--project", "p", "--url", remote.url.replace("127.0.0.1", "0.0.0.0")]  # noqa: S104
+        refused = place.run(*asked)
+        says = "--url: http would tell the token to everybody on the way; use https, or give --insecure\n"
+        assert (refused.returncode, refused.stdout, refused.stderr, remote.headers) == (2, "", says, [])
+        done = place.run(*asked, "--insecure")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0 documents, 0 passages.\n", "")
+    assert [headers["authorization"] for headers in remote.headers] == ["Bearer t"]
+
+
+@pytest.mark.parametrize("host", ["localhost:1", "127.0.0.2:1", "[::1]:1"])
+def test_the_token_is_sent_to_this_machine(host: str) -> None:
+    RemoteCatalogue(f"http://{host}", "t", None, "p")
 
 
 @pytest.mark.parametrize(
@@ -383,6 +442,7 @@ def test_what_else_answers_is_told(status: int, body: bytes, code: int, says: st
     [
         (["documents", "--project", "p", "--url", "service:8000"], "--url: must be like https://service:8000"),
         (["documents", "--project", "p", "--url", "http://a@b"], "--url: must be like https://service:8000"),
+        (["documents", "--project", "p", "--url", "http://[x"], "--url: must be like https://service:8000"),
         (["remove", "--project", "p"], "remove: name documents or give --all"),
         (["remove", "--project", "p", "--all", "x"], "remove: name documents or give --all"),
         (["documents"], "the following arguments are required: --project"),

@@ -1,6 +1,7 @@
 """What Prometheus and an OpenTelemetry collector see, on real sockets."""
 
 import asyncio
+import http.client
 import subprocess
 import sys
 import threading
@@ -73,6 +74,39 @@ async def test_prometheus_scrapes_what_calls_came_to() -> None:
     assert value("tokens_total", provider="openai", model="the-model", kind="completion") == 7
     assert value("knowledge_total", state="none") == 2
     assert value("provider_failures_total", provider="openai", reason="rate_limited") == 1
+
+
+async def test_prometheus_scrapes_what_the_administration_came_to() -> None:
+    with running(PYTHON_AI_TOKEN="t", METRICS="true") as service:
+
+        def call(method: str, path: str, body: bytes | None = None, token: str = "t") -> int:  # noqa: S107
+            connection = http.client.HTTPConnection("127.0.0.1", int(service.settings["SERVICE_PORT"]), timeout=10)
+            connection.request(method, f"/api/v1/knowledge{path}", body, {"authorization": f"Bearer {token}"})
+            return connection.getresponse().status
+
+        put = b'{"project":"SECRET","documents":[{"id":"SECRET","text":"SECRET"}]}'
+        assert call("POST", "/documents", put) == 200
+        assert call("POST", "/documents", b"{") == 400
+        assert call("POST", "/documents", put, token="SECRET") == 401
+        assert call("GET", "/documents?project=SECRET") == 200
+        assert call("POST", "/documents/remove", b'{"project":"SECRET","keep":[]}') == 200
+        assert call("GET", "/SECRET") == call("SECRET", "/SECRET") == 404
+        _, text = await asyncio.to_thread(scrape, f"{service.http_url}/metrics")
+    assert "SECRET" not in text
+    counts = {
+        (labels["operation"], labels["status"]): count
+        for (name, pairs), count in samples(text).items()
+        if name == "qingyu_ai_administration_total" and (labels := dict(pairs))
+    }
+    assert counts == {
+        ("put", "200"): 1,
+        ("put", "400"): 1,
+        ("put", "401"): 1,
+        ("list", "200"): 1,
+        ("remove", "200"): 1,
+        ("other", "404"): 2,
+    }
+    assert 'qingyu_ai_administration_duration_seconds_count{operation="put"} 3.0' in text
 
 
 def test_models_of_which_there_are_too_many_are_one() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -45,11 +45,26 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Guarded:
-    """Refuses callers without the token before anything of theirs is read, and writes a log line for each call."""
+    """Refuses callers without the token before anything of theirs is read; logs and counts each call.
 
-    def __init__(self, api: ASGIApp, token: str | None) -> None:
+    Args:
+        api: Who answers.
+        token: The bearer token that callers must send; None lets everybody in.
+        operations: What a call is counted as, by its method and path; `other` where it is none of them.
+        count: Is told of each call that, its HTTP status and how many seconds it took.
+    """
+
+    def __init__(
+        self,
+        api: ASGIApp,
+        token: str | None,
+        operations: Mapping[tuple[str, str], str],
+        count: Callable[[str, int, float], None] | None,
+    ) -> None:
         self._api = api
         self._authorization = None if token is None else f"Bearer {token}".encode()
+        self._operations = operations
+        self._count = count
 
     async def __call__(self, connection: Scope, receive: Receive, send: Send) -> None:
         record = begin_call()
@@ -73,6 +88,9 @@ class Guarded:
         try:
             await (self._api if is_allowed else refusal)(connection, receive, observed)
         finally:
+            if self._count:
+                operation = self._operations.get((connection["method"], connection["path"]), "other")
+                self._count(operation, status, record.age_ms / 1000)
             event(
                 _log,
                 logging.INFO if status < 500 else logging.ERROR,

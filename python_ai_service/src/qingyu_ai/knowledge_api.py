@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from qingyu_ai.errors import Reason, ServiceError, invalid
 from qingyu_ai.http_calls import Guarded, answer_errors, read_body
 from qingyu_ai.indexing.wire import (
     MAX_BODY_BYTES,
+    PATH,
     TENANT,
     ListAnswer,
     Listed,
@@ -29,9 +30,19 @@ from qingyu_ai.telemetry.call import current_call
 # Each holds a body.
 CALLS_AT_ONCE = 8
 _RETRY_AFTER_S = 5
+_OPERATIONS = {
+    ("POST", f"{PATH}/documents"): "put",
+    ("GET", f"{PATH}/documents"): "list",
+    ("POST", f"{PATH}/documents/remove"): "remove",
+}
 
 
-def knowledge_api(knowledge: Knowledge, token: str | None, default_tenant: str) -> ASGIApp:
+def knowledge_api(
+    knowledge: Knowledge,
+    token: str | None,
+    default_tenant: str,
+    count: Callable[[str, int, float], None] | None = None,
+) -> ASGIApp:
     """The application that is mounted at `wire.PATH`.
 
     Errors are `{"error": {"code", "message"}}` with the service's reasons. The tenant is told by the request or by
@@ -41,6 +52,7 @@ def knowledge_api(knowledge: Knowledge, token: str | None, default_tenant: str) 
         knowledge: What is administrated.
         token: The bearer token that callers must send; None lets everybody in.
         default_tenant: Whose knowledge it is where nobody says; empty: it must be said.
+        count: See `Guarded`.
     """
     api = FastAPI(openapi_url=None)
     answer_errors(api)
@@ -96,4 +108,4 @@ def knowledge_api(knowledge: Knowledge, token: str | None, default_tenant: str) 
                 named = {(each.document.doc_type, each.document.id) for each in there} - named
             return RemoveAnswer(removed=await knowledge.store.remove(within, sorted(named)) if named else 0)
 
-    return Guarded(api, token)
+    return Guarded(api, token, _OPERATIONS, count)

@@ -61,7 +61,8 @@ async def serve(settings: Settings) -> None:
             metrics = _metrics(settings)
             traces = _traces(settings, stack)
             guard = Guard(token, settings.max_concurrency, stop, [each for each in (metrics, traces) if each])
-            administration = knowledge_api(app.knowledge, token, default_tenant(settings))
+            count = metrics.administered if metrics else None
+            administration = knowledge_api(app.knowledge, token, default_tenant(settings), count)
             api = http_api(lambda: _ask(own_client), administration, stop, metrics)
             http = HttpServer(Door(api, stop), http_socket, stop, **limits)
             rpc = HttpServer(_rpc(app.service, guard, stop), rpc_socket, stop, **limits)

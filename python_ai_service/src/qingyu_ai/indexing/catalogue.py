@@ -8,6 +8,8 @@ from qingyu_ai.knowledge.document import Document
 from qingyu_ai.knowledge.store import Stored
 
 Tell = Callable[[str], None]
+# Of those that had another title.
+_SHOWN = 5
 DocumentKey = tuple[str, str]
 
 
@@ -39,13 +41,25 @@ async def update(catalogue: Catalogue, project: str, documents: Sequence[Documen
 
     Raises `ServiceError`; what was indexed until then stays, so that the same call goes on from there.
     """
-    known = {(document.doc_type, document.id): document.digest for document in await catalogue.listed()}
+    known = {(document.doc_type, document.id): document for document in await catalogue.listed()}
     changed = [
-        document for document in documents if known.get((document.doc_type, document.id)) != Stored.of(document).digest
+        (before, document)
+        for document in documents
+        if (before := known.get((document.doc_type, document.id))) is None
+        or before.digest != Stored.of(document).digest
     ]
     unchanged = len(documents) - len(changed)
-    passages = await catalogue.put(changed, tell) if changed else 0
+    passages = await catalogue.put([document for _, document in changed], tell) if changed else 0
     tell(f"Indexed {len(changed)} documents, {passages} passages, for project {project}.")
+    replaced = [(before, document) for before, document in changed if before]
+    if replaced:
+        tell(f"{len(replaced)} of them replaced what had their ids.")
+    # Most likely another text, from another folder: its place below its own folder is the same.
+    others_place = [(before, document) for before, document in replaced if before.title != document.title]
+    for before, document in others_place[:_SHOWN]:
+        tell(f"Warning: {document.doc_type} {document.id} was {before.title} and is now {document.title}.")
+    if others_place:
+        tell(f"Warning: {len(others_place)} had another title; to keep both, --root names a folder above both.")
     if unchanged:
         tell(f"{unchanged} documents had not changed.")
     others = sorted(known.keys() - {(document.doc_type, document.id) for document in documents})

@@ -86,6 +86,9 @@ def _command(
     command.add_argument("--project", required=True, help="the project that they belong to")
     command.add_argument("--tenant", type=_tenant, help="the gateway's tenant; needed outside development")
     command.add_argument("--url", help=_URL)
+    command.add_argument(
+        "--insecure", action="store_true", help="send the token to an http URL that is not this machine's own"
+    )
     return command
 
 
@@ -117,7 +120,9 @@ async def _opened(settings: Settings | None, arguments: argparse.Namespace) -> A
     if settings is None:
         token = _Token().python_ai_token
         secret = token.get_secret_value() if token else None
-        yield RemoteCatalogue(arguments.url, secret, arguments.tenant, arguments.project)
+        yield RemoteCatalogue(
+            arguments.url, secret, arguments.tenant, arguments.project, is_insecure=arguments.insecure
+        )
         return
     if arguments.tenant is None and not settings.is_development:
         raise InputError("--tenant: is needed where ENVIRONMENT is not development")

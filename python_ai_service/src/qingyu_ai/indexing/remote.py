@@ -5,8 +5,9 @@ import http.client
 import json
 import re
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from typing import TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -49,14 +50,17 @@ class RemoteCatalogue:
         token: The service's bearer token, None where it asks for none.
         tenant: Whose knowledge; None: the service's default.
         project: Which.
+        is_insecure: Whether the token may go over http to another machine.
 
-    Raises `InputError` where the URL is none.
+    Raises `InputError` where the URL is none, or the token would be read on its way.
     """
 
-    def __init__(self, url: str, token: str | None, tenant: str | None, project: str) -> None:
-        if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
-            raise InputError("--url: must be like https://service:8000")
-        self._parts = urlsplit(url)
+    def __init__(
+        self, url: str, token: str | None, tenant: str | None, project: str, *, is_insecure: bool = False
+    ) -> None:
+        self._parts = _parts(url)
+        if token is not None and not is_insecure and self._parts.scheme == "http" and not _is_own(self._parts.hostname):
+            raise InputError("--url: http would tell the token to everybody on the way; use https, or give --insecure")
         self._headers: dict[str, str | bytes] = {"content-type": "application/json"}
         if token is not None:
             self._headers["authorization"] = f"Bearer {token}".encode()
@@ -119,6 +123,25 @@ class RemoteCatalogue:
             return response.status, response.read(), min(int(told), _MAX_PAUSE_S) if told.isdecimal() else 0
         finally:
             connection.close()
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        if re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+            return urlsplit(url)
+    except ValueError:
+        pass  # A bracket without the other one.
+    raise InputError("--url: must be like https://service:8000")
+
+
+def _is_own(host: str | None) -> bool:
+    """Whether a host is this machine, by its name alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _batches(documents: Sequence[Document]) -> Iterator[list[Document]]:

@@ -46,6 +46,20 @@ class Metrics:
             registry=registry,
         )
 
+        self._administration = Counter(
+            "qingyu_ai_administration",
+            "Calls of the administration by what was asked and HTTP status.",
+            ("operation", "status"),
+            registry=registry,
+        )
+        self._administration_duration = Histogram(
+            "qingyu_ai_administration_duration_seconds",
+            "Time for a whole call of the administration.",
+            ("operation",),
+            buckets=_DURATIONS_S,
+            registry=registry,
+        )
+
     def began(self, record: CallRecord, rpc: str) -> None:
         """See `CallObserver`."""
         self._under_way.inc()
@@ -64,6 +78,11 @@ class Metrics:
             self._knowledge.labels(record.knowledge).inc()
         if record.provider and error:
             self._failures.labels(record.provider, error).inc()
+
+    def administered(self, operation: str, status: int, duration_s: float) -> None:
+        """Counts a call of the administration by what it was and the HTTP status of its answer."""
+        self._administration.labels(operation, status).inc()
+        self._administration_duration.labels(operation).observe(duration_s)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All of it in the format that a scraper's Accept header asks for, and that format's content type."""
