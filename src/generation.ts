@@ -103,6 +103,8 @@ export interface GenerationChunk {
   readonly knowledge?: KnowledgeState;
   /** Something before it could not be understood and was left out. */
   readonly hasGap?: true;
+  /** It says nothing but that the model is at work: it thinks. */
+  readonly isSignOfLife?: true;
 }
 
 /** A streamed answer. */

@@ -139,6 +139,12 @@ describe.concurrent("the limit for the first token", () => {
     expect((await first.seen("left")).map(({ state }) => state)).toEqual(["left"]);
   });
 
+  it.each(aiKinds)("begins anew while the service says that its model thinks: %s", async (kind) => {
+    const first = upstream("thinking:900");
+    const { status, attempts, content } = await gateway([provider("first", kind, first)], quick).ask({ stream: true });
+    expect([status, attempts, content]).toEqual([200, "first:ok", goodText]);
+  });
+
   it.each(kinds)("does not hurry plain answers: %s", async (kind) => {
     const { ask } = gateway([provider("first", kind, upstream("slow:700"))], quick);
     const { status, content } = await ask();
@@ -154,6 +160,12 @@ describe.concurrent("the limit for silence between tokens", () => {
     expect([content, at(events.at(-1), "error", "code")]).toEqual([badPieces.join(""), "upstream_timeout"]);
     expect(tookMs).toBeLessThan(3_000);
     expect((await first.seen("left")).map(({ state }) => state)).toEqual(["left"]);
+  });
+
+  it.each(aiKinds)("begins anew while the service says that its model thinks: %s", async (kind) => {
+    const asked = gateway([provider("first", kind, upstream("thinking:900"))], { QINGYU_DEADLINES_IDLE_MS: "400" });
+    const { content, events } = await asked.ask({ stream: true });
+    expect([content, events.at(-1)]).toEqual([goodText, "[DONE]"]);
   });
 
   it.each(kinds)("is for each silence, not for all of them: %s", async (kind) => {

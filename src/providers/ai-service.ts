@@ -197,6 +197,7 @@ function chunkReader(
       delta: message.delta,
       model: message.model.slice(0, 200) || undefined,
       usage: usageFrom(message.usage, 0),
+      ...(isSignOfLife(message) && { isSignOfLife: true }),
     });
     return true;
   });
@@ -204,6 +205,11 @@ function chunkReader(
 
 function throwFailure(error: unknown): never {
   throw failureOf(error);
+}
+
+/** The contract's way to say that the model is thinking. */
+function isSignOfLife({ delta, finishReason, usage }: GenerateContentChunk): boolean {
+  return delta === "" && finishReason === "" && usage === undefined;
 }
 
 /** Services that do not say how an answer ended mean that it ended. Throws where one says something unknown. */

@@ -9,6 +9,9 @@ import { toGatewayError, verdictOn } from "./failures.ts";
 import { Superseded } from "./hedge.ts";
 import { type Limit, startLimit } from "./limit.ts";
 
+/** How many times as long a stream may be without a token while it says that its model thinks. */
+const thinkingFactor = 4;
+
 /** Time limits in milliseconds (settings deadlines.*). */
 export interface Limits {
   readonly requestMs: number;
@@ -132,8 +135,13 @@ function hadFairTime({ failure }: UpstreamFailure, { startedMs, endsMs, limits }
   return wasOwnLimit || nowMs - startedMs >= Math.min(limits.firstTokenMs, limits.requestMs / 4);
 }
 
-/** Waits for a stream's first token, so that everything before it can still fall back. */
+/**
+ * Waits for a stream's first token, so that everything before it can still fall back. Signs of life give it more time, not
+ * all of it: what only pretends to live must not keep the next provider from being asked.
+ */
 async function begin(stream: GenerationStream, turn: Turn): Promise<GenerationStream> {
+  const { limit, limits, shareEndsMs, startedMs } = turn;
+  const latestMs = Math.min(shareEndsMs, startedMs + thinkingFactor * limits.firstTokenMs);
   let model = stream.model;
   for (;;) {
     const batch = await stream.read();
@@ -141,14 +149,19 @@ async function begin(stream: GenerationStream, turn: Turn): Promise<GenerationSt
     const at = batch.findIndex((chunk) => hasToken(chunk) || chunk.finishReason === "content_filter");
     for (const chunk of at < 0 ? batch : batch.slice(0, at + 1)) model = chunk.model ?? model;
     if (at >= 0) return { ...stream, model, read: limited(batch.slice(at), stream, turn) };
+    if (batch.some(isSignOfLife)) limit.moveTo(Math.min(latestMs, Date.now() + limits.firstTokenMs));
   }
 }
+
+const isSignOfLife = (chunk: GenerationChunk) => chunk.isSignOfLife === true;
 
 /** A stream under the idle limit. The time that the caller takes to read does not count against the provider. */
 function limited(begun: readonly GenerationChunk[], stream: GenerationStream, turn: Turn): GenerationStream["read"] {
   const { limit, limits, endsMs, permit } = turn;
   let first: readonly GenerationChunk[] | undefined = begun;
+  const thinkingMs = thinkingFactor * limits.idleMs;
   let idleLeftMs = limits.idleMs;
+  let thinkingLeftMs = thinkingMs;
   limit.moveTo(endsMs);
   return async () => {
     if (first) {
@@ -158,7 +171,7 @@ function limited(begun: readonly GenerationChunk[], stream: GenerationStream, tu
     }
     try {
       const waitingSinceMs = Date.now();
-      limit.moveTo(Math.min(endsMs, waitingSinceMs + idleLeftMs));
+      limit.moveTo(Math.min(endsMs, waitingSinceMs + Math.min(idleLeftMs, thinkingLeftMs)));
       const batch = await stream.read();
       limit.moveTo(endsMs);
       if (!batch) {
@@ -166,7 +179,10 @@ function limited(begun: readonly GenerationChunk[], stream: GenerationStream, tu
         permit.succeed();
         return undefined;
       }
-      idleLeftMs = batch.some(hasToken) ? limits.idleMs : idleLeftMs - (Date.now() - waitingSinceMs);
+      const waitedMs = Date.now() - waitingSinceMs;
+      const hasTokens = batch.some(hasToken);
+      thinkingLeftMs = hasTokens ? thinkingMs : thinkingLeftMs - waitedMs;
+      idleLeftMs = hasTokens || batch.some(isSignOfLife) ? limits.idleMs : idleLeftMs - waitedMs;
       return batch;
     } catch (error) {
       // Held back, the attempt itself has failed, and the next provider is asked.

@@ -205,6 +205,20 @@ const scenarios: Readonly<Record<string, Play>> = {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   },
+  /** A good answer of an AI service that says for so many milliseconds, before each token, that its model thinks. */
+  async thinking(stage, ms) {
+    const { opening, tokens, ending } = stage.dialect.say(goodPieces);
+    await begin(stage, opening);
+    for (const token of tokens) {
+      for (const endsMs = Date.now() + Number(ms); Date.now() < endsMs; ) {
+        await stage.wire.send(frame(0, new Uint8Array()));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      await stage.wire.send(token);
+    }
+    for (const unit of ending) await stage.wire.send(unit);
+    await stage.wire.finish();
+  },
   /** HTTP ends as it should, the answer does not. */
   async unfinished(stage) {
     await tokens(stage);
