@@ -414,6 +414,27 @@ async def test_a_bad_grpc_timeout_is_refused(given: str, caplog: pytest.LogCaptu
     assert not [record for record in caplog.records if record.exc_info]
 
 
+@pytest.mark.parametrize("is_answered_before", [True, False])
+async def test_a_body_that_cannot_be_read_is_no_exception(
+    is_answered_before: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with rpc_port(Echo(), token="t") as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        chunked = head(0).replace(b"content-length: 0", b"transfer-encoding: chunked")
+        writer.write(chunked if is_answered_before else chunked + b"no number\r\n")
+        answer = b""
+        if is_answered_before:
+            answer = await reader.readuntil(b"is wrong.")
+            writer.write(b"no number\r\n")
+        async with asyncio.timeout(10):
+            answer += await reader.read()
+        writer.close()
+        assert int(answer.split(b" ")[1]) == (401 if is_answered_before else 400)
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert b"401" in await said(port, head(2, GENERATE, "connection: close") + b"{}")
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_many_members_of_gzip_are_not_unpacked() -> None:
     """connectrpc's own gzip copies the rest for each member: 16 MiB of empty ones take it hours."""
     async with rpc_port(Echo()) as port:

@@ -88,6 +88,16 @@ class Connection(H11Protocol):
             self._within(_LINGER_S)
         super().on_response_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what cannot be read, where no answer has begun, and tells whoever would answer that nobody waits."""
+        if not self._is_waiting:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._unread = self.loop.call_later(_UNREAD_S, self.cut)
