@@ -18,6 +18,7 @@ from connectrpc.errors import ConnectError
 from connectrpc.protocol import ProtocolType
 from grpc import aio
 
+from qingyu_ai.embedding.embedded import EmbeddedEmbedder
 from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIService, AIServiceClient
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     EmbedRequest,
@@ -27,8 +28,15 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     HealthCheckRequest,
     HealthCheckResponse,
 )
+from qingyu_ai.health import Report
+from qingyu_ai.http_api import http_api
+from qingyu_ai.indexing.wire import PATH
+from qingyu_ai.knowledge.knowledge import Knowledge
+from qingyu_ai.knowledge.local_store import LocalStore
+from qingyu_ai.knowledge_api import knowledge_api
 from qingyu_ai.rpc.guard import Context, Guard
 from qingyu_ai.server import _rpc
+from qingyu_ai.serving.door import Door
 from qingyu_ai.serving.http_server import _KEEP_ALIVE_S, HttpServer
 from qingyu_ai.serving.ports import connections_per_port, listen
 from qingyu_ai.serving.stopping import Stop
@@ -226,8 +234,13 @@ async def rpc_port(
 ) -> AsyncIterator[int]:
     """The RPC port's server in this process, so that its deadlines can be made short."""
     stop = Stop()
+    async with port_of(_rpc(echo, Guard(token, max_concurrency, stop), stop), stop, connections) as port:
+        yield port
+
+
+@asynccontextmanager
+async def port_of(door: Door, stop: Stop, connections: int = 100) -> AsyncIterator[int]:
     with listen("127.0.0.1", free_port(), "X") as listening:
-        door = _rpc(echo, Guard(token, max_concurrency, stop), stop)
         server = HttpServer(door, listening, stop, drain_s=1, connections=connections)
         port: int = listening.getsockname()[1]
         running_ = asyncio.create_task(server.run_until_stopped())
@@ -290,12 +303,30 @@ async def test_a_quiet_connection_is_kept_for_longer_than_a_minute(monkeypatch: 
 
 
 async def test_a_body_that_does_not_come_in_time_is_refused_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qingyu_ai.server.BODY_S", 0.2)
+    monkeypatch.setattr("qingyu_ai.serving.door.BODY_S", 0.2)
     monkeypatch.setattr("qingyu_ai.serving.connections._LINGER_S", 0.2)
     async with rpc_port(Echo()) as port:
         answer = await said(port, head(100) + b"{")
         assert b"429" in answer.splitlines()[0]
         assert b"did not come within" in answer
+
+
+async def test_a_body_of_the_administration_that_does_not_come_in_time_is_refused_and_cut(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("qingyu_ai.serving.door.BODY_S", 0.2)
+    monkeypatch.setattr("qingyu_ai.serving.connections._LINGER_S", 0.2)
+    stop = Stop()
+    knowledge = Knowledge(LocalStore(tmp_path / "k", "embedded"), EmbeddedEmbedder(), 5)
+
+    async def nobody() -> Report:
+        raise ConnectionError
+
+    async with port_of(Door(http_api(nobody, knowledge_api(knowledge, None, "a"), stop), stop), stop) as port:
+        answer = await said(port, head(100, f"{PATH}/documents") + b"{")
+        assert b"408" in answer.splitlines()[0]
+        message = "body: The request's body did not come within 0 s."
+        assert json.loads(answer.splitlines()[-1]) == {"error": {"code": "invalid_request", "message": message}}
 
 
 async def test_who_reads_nothing_of_his_answer_is_cut_and_the_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from qingyu_ai.knowledge_api import knowledge_api
 from qingyu_ai.rpc.codecs import codecs
 from qingyu_ai.rpc.compression import OneGzip
 from qingyu_ai.rpc.guard import Guard
-from qingyu_ai.serving.door import BODY_S, Door
+from qingyu_ai.serving.door import Door
 from qingyu_ai.serving.http_server import HttpServer
 from qingyu_ai.serving.ports import PortError, connections_per_port, listen, raise_descriptor_limit
 from qingyu_ai.serving.stopping import Stop
@@ -89,13 +89,7 @@ def _rpc(service: AIService, guard: Guard, stop: Stop) -> Door:
     app = AIServiceASGIApplication(
         service, interceptors=[guard], read_max_bytes=_READ_MAX_BYTES, codecs=codecs(), compressions=[OneGzip()]
     )
-    return Door(
-        app,
-        stop,
-        small=[f"{app.path}/HealthCheck"],
-        body_s=BODY_S,
-        refusal=partial(ConnectError, Code.RESOURCE_EXHAUSTED),
-    )
+    return Door(app, stop, small=[f"{app.path}/HealthCheck"], refusal=partial(ConnectError, Code.RESOURCE_EXHAUSTED))
 
 
 def _metrics(settings: Settings) -> Metrics | None:

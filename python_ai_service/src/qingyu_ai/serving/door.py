@@ -11,7 +11,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-# 16 MiB in this time are 0.5 MiB a second.
+# From when the application begins to read a body until it is there: 16 MiB in this time are 0.5 MiB a second.
 BODY_S = 30.0
 _SMALL_BYTES = 4096
 _CLOSE = (b"connection", b"close")
@@ -28,7 +28,6 @@ class Door:
         app: Who answers.
         stop: Once it is asked, each answer closes its connection.
         small: Paths that anybody may ask and that need next to no body.
-        body_s: Seconds that a body may take from when the application begins to read it; None leaves that to it.
         refusal: What the application is told, while it reads, of a body that is not waited for.
     """
 
@@ -38,19 +37,17 @@ class Door:
         stop: Stop,
         *,
         small: Collection[str] = (),
-        body_s: float | None = None,
         refusal: Callable[[str], Exception] = BodyRefused,
     ) -> None:
         self._app = app
         self._stop = stop
         self._small = small
-        self._body_s = body_s
         self._refusal = refusal
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """See ASGI."""
         scope["headers"] = [(name, _readable(value)) for name, value in scope["headers"]]
-        body = _Body(receive, self._body_s, _SMALL_BYTES if scope["path"] in self._small else None, self._refusal)
+        body = _Body(receive, _SMALL_BYTES if scope["path"] in self._small else None, self._refusal)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start" and self._stop.is_asked:
@@ -67,13 +64,10 @@ class Door:
 class _Body:
     """A request's body, which must be there in time."""
 
-    def __init__(
-        self, receive: Receive, body_s: float | None, limit: int | None, refusal: Callable[[str], Exception]
-    ) -> None:
+    def __init__(self, receive: Receive, limit: int | None, refusal: Callable[[str], Exception]) -> None:
         self._receive = receive
         self._limit = limit
         self._refusal = refusal
-        self._body_s = body_s
         self._ends_at_s: float | None = None
         self._is_whole = False
         self._bytes = 0
@@ -81,13 +75,13 @@ class _Body:
     async def receive(self) -> Message:
         if self._is_whole:
             return await self._receive()
-        if self._body_s is not None and self._ends_at_s is None:
-            self._ends_at_s = asyncio.get_running_loop().time() + self._body_s
+        if self._ends_at_s is None:
+            self._ends_at_s = asyncio.get_running_loop().time() + BODY_S
         try:
             async with asyncio.timeout_at(self._ends_at_s):
                 message = await self._receive()
         except TimeoutError:
-            raise self._refusal(f"The request's body did not come within {self._body_s:.0f} s.") from None
+            raise self._refusal(f"The request's body did not come within {BODY_S:.0f} s.") from None
         self._is_whole = not message.get("more_body", False)
         self._bytes += len(message.get("body", b""))
         if self._limit is not None and self._bytes > self._limit:
