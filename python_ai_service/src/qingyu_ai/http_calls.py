@@ -1,7 +1,6 @@
 """What every call of the HTTP side's JSON goes through: the token, the log line, the body, and errors as JSON."""
 
 import asyncio
-import hmac
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -15,10 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from qingyu_ai.callers import Credential
 from qingyu_ai.errors import Reason, ServiceError, invalid
-from qingyu_ai.rpc.guard import REQUEST_ID
 from qingyu_ai.serving.door import BodyRefused
-from qingyu_ai.telemetry.call import begin_call, valid_traceparent
+from qingyu_ai.telemetry.call import begin_call
 from qingyu_ai.telemetry.log import event
 
 _log = logging.getLogger("qingyu_ai.calls")
@@ -62,16 +61,13 @@ class Guarded:
         count: Callable[[str, int, float], None] | None,
     ) -> None:
         self._api = api
-        self._authorization = None if token is None else f"Bearer {token}".encode()
+        self._credential = Credential(token)
         self._operations = operations
         self._count = count
 
     async def __call__(self, connection: Scope, receive: Receive, send: Send) -> None:
-        record = begin_call()
         headers = dict(connection["headers"])
-        request_id = headers.get(b"x-request-id", b"").decode("latin-1")
-        record.request_id = request_id if REQUEST_ID.fullmatch(request_id) else ""
-        record.traceparent = valid_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
+        record = begin_call(*(headers.get(name, b"").decode("latin-1") for name in (b"x-request-id", b"traceparent")))
         status = 0
 
         async def observed(message: Message) -> None:
@@ -79,14 +75,16 @@ class Guarded:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if record.request_id:
-                    message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                    message["headers"] = [*message["headers"], (b"x-request-id", record.request_id.encode())]
             await send(message)
 
-        sent = headers.get(b"authorization", b"")
-        is_allowed = self._authorization is None or hmac.compare_digest(sent, self._authorization)
-        refusal = _told(ServiceError(Reason.UNAUTHENTICATED, "The bearer token is wrong."))
+        answer = self._api
         try:
-            await (self._api if is_allowed else refusal)(connection, receive, observed)
+            self._credential.check(headers.get(b"authorization", b""))
+        except ServiceError as error:
+            answer = _told(error)
+        try:
+            await answer(connection, receive, observed)
         finally:
             if self._count:
                 operation = self._operations.get((connection["method"], connection["path"]), "other")

@@ -1,7 +1,6 @@
 """The administration of what projects know, as JSON over HTTP: documents are put, listed and removed."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -9,12 +8,12 @@ from typing import Annotated
 from fastapi import FastAPI, Query, Request
 from starlette.types import ASGIApp
 
+from qingyu_ai.callers import TENANT, tenant_of
 from qingyu_ai.errors import Reason, ServiceError, invalid
 from qingyu_ai.http_calls import Guarded, answer_errors, read_body
 from qingyu_ai.indexing.wire import (
     MAX_BODY_BYTES,
     PATH,
-    TENANT,
     ListAnswer,
     Listed,
     PutAnswer,
@@ -67,9 +66,7 @@ def knowledge_api(
             yield
 
     def scope(request: Request, tenant: str | None, project: str) -> Scope:
-        named = request.headers.get("x-qingyu-tenant") or None
-        if not re.fullmatch(TENANT, named or ""):
-            raise invalid("x-qingyu-tenant: must be at most 64 letters, digits, dots, underscores or hyphens.")
+        named = tenant_of(request.headers.getlist("x-qingyu-tenant")) or None
         if None not in (tenant, named) and tenant != named:
             raise invalid("tenant: is another one than in x-qingyu-tenant.")
         told = named if tenant is None else tenant

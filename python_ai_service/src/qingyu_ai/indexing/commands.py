@@ -11,11 +11,12 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
+from qingyu_ai.callers import TENANT, TENANT_IN_WORDS
 from qingyu_ai.indexing.catalogue import Catalogue, update
 from qingyu_ai.indexing.decoding import InputError
 from qingyu_ai.indexing.reading import Reading, read_documents
 from qingyu_ai.indexing.remote import RemoteCatalogue
-from qingyu_ai.indexing.wire import TENANT, Listed, in_order
+from qingyu_ai.indexing.wire import Listed, in_order
 from qingyu_ai.settings import Settings
 
 _INDEX = """\
@@ -94,7 +95,7 @@ def _command(
 
 def _tenant(told: str) -> str:
     if not re.fullmatch(TENANT, told):
-        raise argparse.ArgumentTypeError("must be at most 64 letters, digits, dots, underscores or hyphens")
+        raise argparse.ArgumentTypeError(f"must be {TENANT_IN_WORDS}")
     return told
 
 

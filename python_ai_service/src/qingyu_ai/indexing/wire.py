@@ -4,14 +4,13 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from qingyu_ai.callers import TENANT
 from qingyu_ai.knowledge.document import Document, Name
 from qingyu_ai.knowledge.store import Stored
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_DOCUMENTS = 1_000
 MAX_KEYS = 50_000
-# What the gateway, and so the RPC side, calls a tenant.
-TENANT = r"^[A-Za-z0-9._-]{0,64}$"
 PATH = "/api/v1/knowledge"
 
 

@@ -1,9 +1,7 @@
 """What every call goes through: the token, the request id, the log line, and errors in the contract's codes."""
 
-import hmac
 import logging
 import math
-import re
 from collections.abc import Sequence
 from typing import Any, overload
 
@@ -11,10 +9,11 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from connectrpc.request import RequestContext
 
-from qingyu_ai.errors import Reason, ServiceError, invalid
+from qingyu_ai.callers import Credential, tenant_of
+from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.rpc.error_details import details_of
 from qingyu_ai.serving.stopping import Stop
-from qingyu_ai.telemetry.call import CallRecord, begin_call, current_call, valid_traceparent
+from qingyu_ai.telemetry.call import CallRecord, begin_call, current_call
 from qingyu_ai.telemetry.log import event
 from qingyu_ai.telemetry.observers import CallObserver
 
@@ -45,9 +44,6 @@ _OPEN = frozenset({"HealthCheck"})
 _RETRY_AFTER_S = 1.0
 # Those that the gateway answers with a status from 500.
 _FAILURES = frozenset({Code.INTERNAL, Code.UNKNOWN, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
-# The forms that the gateway gives both.
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_TENANT = re.compile(r"[A-Za-z0-9._-]{0,64}")
 
 Context = RequestContext[Any, Any]
 
@@ -65,7 +61,7 @@ class Guard:
     def __init__(
         self, token: str | None, max_concurrency: int, stop: Stop, observers: Sequence[CallObserver] = ()
     ) -> None:
-        self._authorization = None if token is None else f"Bearer {token}".encode()
+        self._credential = Credential(token)
         self._max_concurrency = max_concurrency
         self._stop = stop
         self._observers = observers
@@ -76,18 +72,16 @@ class Guard:
 
         Raises where the token is wrong or a header cannot be used.
         """
-        record = begin_call()
         headers = ctx.request_headers
-        request_id = headers.get("x-request-id") or ""
-        if REQUEST_ID.fullmatch(request_id):
-            record.request_id = ctx.response_headers["x-request-id"] = request_id
-        record.traceparent = valid_traceparent(headers.get("traceparent") or "")
+        record = begin_call(headers.get("x-request-id") or "", headers.get("traceparent") or "")
+        if record.request_id:
+            ctx.response_headers["x-request-id"] = record.request_id
         for observer in self._observers:
             observer.began(record, ctx.method.name)
         try:
             if ctx.method.name not in _OPEN:
                 self._admit(ctx)
-            record.tenant = _tenant([said for name, said in headers.allitems() if name == "x-qingyu-tenant"])
+            record.tenant = tenant_of([said for name, said in headers.allitems() if name == "x-qingyu-tenant"])
         except ServiceError as error:
             raise self._end(record, ctx, error) from None
         self._under_way += ctx.method.name not in _OPEN
@@ -124,20 +118,11 @@ class Guard:
         return told
 
     def _admit(self, ctx: Context) -> None:
-        sent = (ctx.request_headers.get("authorization") or "").encode()
-        if self._authorization is not None and not hmac.compare_digest(sent, self._authorization):
-            raise ServiceError(Reason.UNAUTHENTICATED, "The bearer token is wrong.")
+        self._credential.check((ctx.request_headers.get("authorization") or "").encode())
         if self._under_way >= self._max_concurrency:
             raise ServiceError(
                 Reason.SERVICE_UNAVAILABLE, "The service has too much to do.", retry_after_s=_RETRY_AFTER_S
             )
-
-
-def _tenant(sent: list[str]) -> str:
-    tenant = ",".join(sent)
-    if not _TENANT.fullmatch(tenant):
-        raise invalid("x-qingyu-tenant: must be one name of at most 64 letters, digits, dots, underscores or hyphens")
-    return tenant
 
 
 def _write(record: CallRecord, ctx: Context, error: ConnectError | None, word: str) -> None:

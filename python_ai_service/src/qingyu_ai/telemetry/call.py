@@ -5,6 +5,7 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context/).
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
@@ -74,9 +75,16 @@ class CallRecord:
 _current: ContextVar[CallRecord] = ContextVar("call")
 
 
-def begin_call() -> CallRecord:
-    """The record of a call that begins in this task; what it starts sees the same."""
-    record = CallRecord()
+def begin_call(request_id: str = "", traceparent: str = "") -> CallRecord:
+    """The record of a call that begins in this task; what it starts sees the same.
+
+    Args:
+        request_id: The caller's header `x-request-id`; kept where it has the form that the gateway gives it.
+        traceparent: The caller's header of that name; kept where it is valid.
+    """
+    record = CallRecord(
+        request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "", traceparent=valid_traceparent(traceparent)
+    )
     _current.set(record)
     return record
 
