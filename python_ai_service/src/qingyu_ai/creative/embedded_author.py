@@ -4,6 +4,7 @@ import re
 
 from qingyu_ai.creative.author import Brief, M, Written
 from qingyu_ai.creative.rules import characters_problems, outline_problems, plot_problems
+from qingyu_ai.embedded import fnv1a
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     BackgroundData,
     ChapterData,
@@ -26,7 +27,6 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     StoryArc,
     TimelineEventData,
 )
-from qingyu_ai.llm.embedded import fnv1a
 from qingyu_ai.tokens import HAN, pieces_of
 
 _TITLE_CHARS = 20

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from collections import Counter
 
+from qingyu_ai.embedded import MODEL_NAME, check_name, fnv1a
 from qingyu_ai.embedding.embedder import Vector
-from qingyu_ai.llm.embedded import MODEL_NAME, check_name, fnv1a
 from qingyu_ai.tokens import HAN
 
 DIMENSION = 1024

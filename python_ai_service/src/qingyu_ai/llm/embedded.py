@@ -8,11 +8,10 @@ import json
 import re
 from collections.abc import AsyncGenerator
 
-from qingyu_ai.errors import Reason, ServiceError
+from qingyu_ai.embedded import MODEL_NAME, check_name, fnv1a
 from qingyu_ai.generation import Piece, Task, Usage
 from qingyu_ai.tokens import HAN, pieces_of
 
-MODEL_NAME = "embedded"
 _SECONDS_PER_PIECE = 0.015
 _SENTENCES_PER_ANSWER = 8
 
@@ -78,12 +77,6 @@ class EmbeddedWriter:
         """Never fails."""
 
 
-def check_name(model: str, *, takes_every_name: bool) -> None:
-    """Raises `model_not_found` where a caller names a real model and must not get the embedded one instead."""
-    if model not in ("", MODEL_NAME) and not takes_every_name:
-        raise ServiceError(Reason.MODEL_NOT_FOUND, f"only the model {MODEL_NAME!r} is here")
-
-
 def _continue(prompt: str) -> str:
     sentences = _CHINESE if re.search(f"[{HAN}]", prompt) else _ENGLISH
     seed = fnv1a(prompt)
@@ -94,12 +87,3 @@ def _quote(knowledge: str) -> str:
     """The first passage, so that without a model too a person sees that the knowledge base was asked."""
     passage = knowledge.partition("\n\n")[2].partition("\n\n")[0].strip()
     return f"{passage}\n\n" if passage else ""
-
-
-def fnv1a(text: str) -> int:
-    """FNV-1a over UTF-16 code units, 32 bits, as JavaScript counts them."""
-    encoded = text.encode("utf-16-le", "surrogatepass")
-    value = 0x811C9DC5
-    for index in range(0, len(encoded), 2):
-        value = ((value ^ int.from_bytes(encoded[index : index + 2], "little")) * 0x01000193) & 0xFFFFFFFF
-    return value
