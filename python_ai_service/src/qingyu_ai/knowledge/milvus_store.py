@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -33,6 +32,7 @@ from qingyu_ai.knowledge.store import (
     unavailable,
 )
 from qingyu_ai.knowledge.terms import query_terms, terms_of
+from qingyu_ai.recent import Recent
 
 _log = logging.getLogger(__name__)
 # They log whole stack traces with the filter of a search; what went wrong is in the exception too.
@@ -74,7 +74,7 @@ class MilvusStore:
         self._about = {"layout": _LAYOUT, "model": model}
         self._opened: _Opened | None = None
         self._opening = asyncio.Lock()
-        self._samples: dict[str, _Sample] = {}
+        self._samples = Recent[_Sample](_SAMPLES_KEPT, _SAMPLE_KEPT_S)
 
     async def replace(self, scope: Scope, entries: Sequence[Entry]) -> None:
         """See `KnowledgeStore`. Each document is whole or, where the process ends, must be indexed again."""
@@ -113,7 +113,7 @@ class MilvusStore:
 
     async def finish(self, scope: Scope) -> None:
         """See `KnowledgeStore`. What is not flushed is searched row by row."""
-        self._samples.pop(scope.key, None)
+        self._samples.forget(scope.key)
         async with self._connected() as client:
             for name in (self._passages, self._documents):
                 if await client.has_collection(name, timeout=_CALL_TIMEOUT_S):
@@ -261,15 +261,13 @@ class MilvusStore:
 
     async def _sample(self, client: AsyncMilvusClient, scope: Scope) -> _Sample:
         sample = self._samples.get(scope.key)
-        if sample is None or sample.until_s < time.monotonic():
+        if sample is None:
             rows = await client.query(
                 self._passages, filter=_of(scope), limit=_SAMPLED, output_fields=["terms"], timeout=_CALL_TIMEOUT_S
             )
             counts = Counter(term for row in rows for term in set(row["terms"].split()))
-            sample = _Sample(counts, len(rows), time.monotonic() + _SAMPLE_KEPT_S)
-            self._samples[scope.key] = sample
-            while len(self._samples) > _SAMPLES_KEPT:
-                self._samples.pop(next(iter(self._samples)))
+            sample = _Sample(counts, len(rows))
+            self._samples.put(scope.key, sample)
         return sample
 
     async def _filter(self, client: AsyncMilvusClient, scope: Scope, wanted: Wanted) -> str:
@@ -321,7 +319,6 @@ class _Sample:
 
     counts: Counter[str]
     passages: int
-    until_s: float
 
 
 def _fit(weights: dict[str, float], terms: list[str]) -> float:

@@ -1,12 +1,11 @@
 """What models have refused."""
 
-import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.llm.provider_errors import RefusedError
+from qingyu_ai.recent import Recent
 
 A = TypeVar("A")
 
@@ -19,21 +18,16 @@ class Learned:
     """Parameters that a model does not take, for an hour and for the last hundred models."""
 
     def __init__(self) -> None:
-        self._by_model: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
+        self._refused = Recent[frozenset[str]](_MAX_MODELS, _KEPT_S)
 
     def of(self, model: str) -> frozenset[str]:
         """What a model is known to refuse."""
-        until_s, refused = self._by_model.get(model, (0.0, frozenset[str]()))
-        return refused if time.monotonic() < until_s else frozenset()
+        return self._refused.get(model) or frozenset()
 
     def learn(self, model: str, refused: frozenset[str]) -> None:
         """Remembers what an answer came without."""
-        if refused == self.of(model) or len(model) > _MAX_NAME_CHARS:
-            return
-        self._by_model[model] = (time.monotonic() + _KEPT_S, refused)
-        self._by_model.move_to_end(model)
-        if len(self._by_model) > _MAX_MODELS:
-            self._by_model.popitem(last=False)
+        if refused != self.of(model) and len(model) <= _MAX_NAME_CHARS:
+            self._refused.put(model, refused)
 
 
 async def ask_without(
