@@ -149,5 +149,5 @@ def _announce(settings: Settings) -> None:
     told = {name: port for name, port in ports.items() if port}
     writes = {"writes": settings.llm_provider, "embeds": settings.embedding_provider}
     event(_log, logging.INFO, "listening", host=settings.service_host, **told, **writes)
-    for remark in (*remarks(settings), *mistaken_names(Settings)):
+    for remark in (*remarks(settings), *mistaken_names(Settings.model_fields)):
         event(_log, logging.WARNING, str(remark))

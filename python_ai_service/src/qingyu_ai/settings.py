@@ -226,4 +226,4 @@ def load_settings() -> Settings:
     except (UnicodeDecodeError, OSError):
         raise SettingsError([".env: cannot be read as UTF-8"]) from None
     except SettingsError as error:
-        raise SettingsError([*error.problems, *(str(name) for name in mistaken_names(Settings))]) from None
+        raise SettingsError([*error.problems, *(str(name) for name in mistaken_names(Settings.model_fields))]) from None

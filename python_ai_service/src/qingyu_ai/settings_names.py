@@ -1,18 +1,12 @@
 """Names of settings that are almost right."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
-
-if TYPE_CHECKING:
-    from qingyu_ai.settings import Settings
 
 _LIKENESS = 0.82
 # Near to settings, but read or written by OpenTelemetry, by the SDKs of vendors, by Kubernetes.
@@ -37,14 +31,17 @@ class MistakenName:
         return f"{self.name}: is no setting; is {self.meant} meant?"
 
 
-def mistaken_names(kind: type[Settings]) -> list[MistakenName]:
-    """Those in the environment and in `.env`, sorted. Names of the gateway's and of other programs are left alone."""
-    known = {name.upper() for name in kind.model_fields}
+def mistaken_names(settings: Iterable[str]) -> list[MistakenName]:
+    """Those in the environment and in `.env` that are almost the name of one of the settings."""
+    known = {name.upper() for name in settings}
     return mistaken(known, {*os.environ, *dotenv_values(".env", encoding="utf-8")})
 
 
 def mistaken(known: set[str], given: Iterable[str]) -> list[MistakenName]:
-    """Those of `given` that are almost, but not quite, one of `known`."""
+    """Those of `given` that are almost, but not quite, one of `known`, sorted.
+
+    Names of the gateway's and of other programs are left alone.
+    """
     others = sorted(name for name in {name.upper() for name in given} - known if not _OF_OTHERS.fullmatch(name))
     meant = {
         name: _SYNONYMS.get(name) or next(iter(get_close_matches(name, known, n=1, cutoff=_LIKENESS)), None)
