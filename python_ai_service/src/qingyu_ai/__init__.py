@@ -7,5 +7,5 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036 - an installer is not always asked
     sys.exit("qingyu_ai needs Python 3.11 or newer; this is %d.%d.%d." % sys.version_info[:3])  # noqa: UP031
 
-# gRPC would write lines of its own about what this service says itself; it reads this when it is imported.
+# gRPC would write lines of its own, which are no JSON; it reads this when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -7,7 +7,6 @@ exception only its type and where it was raised are told, of a library's event o
 import asyncio
 import json
 import logging
-import os
 import sys
 import time
 import warnings
@@ -38,8 +37,6 @@ def start_logging(level: str, stream: TextIO) -> None:
     handler.addFilter(_Repeats())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger(_OWN).setLevel(level.upper())
-    # What gRPC writes to stderr itself would be no JSON.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.captureWarnings(capture=True)
     warnings.simplefilter("default")
     sys.excepthook = _uncaught
