@@ -5,7 +5,6 @@ What only some settings need is imported where they ask for it: the providers' c
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -75,7 +74,7 @@ def default_tenant(settings: Settings) -> str:
 
 def _store(settings: Settings, model: str) -> KnowledgeStore:
     uri, collection = settings.knowledge_uri, settings.milvus_collection_name
-    if not re.match("https?://", uri):
+    if settings.knowledge_is_a_file:
         return LocalStore(Path(uri) / collection, model)
     from qingyu_ai.knowledge.milvus_store import MilvusStore
 
