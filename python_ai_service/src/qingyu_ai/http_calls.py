@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -170,7 +171,7 @@ def _told(error: ServiceError) -> JSONResponse:
     status = error.status if isinstance(error, _BodyError) else STATUS[error.reason]
     response = _answer(status, error.reason, error.message)
     if error.retry_after_s is not None:
-        response.headers["retry-after"] = f"{error.retry_after_s:.0f}"
+        response.headers["retry-after"] = str(math.ceil(error.retry_after_s))
     return response
 
 
