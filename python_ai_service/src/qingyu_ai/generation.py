@@ -94,6 +94,11 @@ class Completion:
     finish_reason: str
     usage: Usage | None
 
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and answer together; 0 where the provider gave no counts."""
+        return self.usage.total_tokens if self.usage else 0
+
 
 class SignsOfLife:
     """Thins out the signs of life of a model that thinks: one a second is enough.

@@ -128,5 +128,5 @@ def _fit(value: dict[str, object], shape: type[M], problems_of: Callable[[M], li
 
 def _tokens(*answers: Completion) -> int:
     """Of all answers together; 0, unknown, where one of them is not known."""
-    counts = [answer.usage.total_tokens if answer.usage else 0 for answer in answers]
+    counts = [answer.total_tokens for answer in answers]
     return sum(counts) if all(counts) else 0

@@ -41,17 +41,15 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     PlotResponse,
     RAGQueryRequest,
     RAGQueryResponse,
-    RAGResult,
     StoryContextRequest,
     StoryContextResponse,
-    StoryContextStats,
-    TokenUsage,
 )
-from qingyu_ai.generation import Message, SignsOfLife, Task, Usage, Writer, check_end, complete
+from qingyu_ai.generation import Message, SignsOfLife, Task, Writer, check_end, complete
 from qingyu_ai.health import Health
 from qingyu_ai.knowledge.context import gather_context
 from qingyu_ai.knowledge.knowledge import Facts, Knowledge
-from qingyu_ai.knowledge.store import Hit, Scope
+from qingyu_ai.knowledge.store import Scope
+from qingyu_ai.rpc.answers import chunk, content_answer, result, story_answer
 from qingyu_ai.rpc.guard import Context
 from qingyu_ai.rpc.requests import (
     MAX_TOP_K,
@@ -103,15 +101,7 @@ class Service(AIService):
     async def generate_content(self, request: GenerateContentRequest, ctx: Context) -> GenerateContentResponse:
         task, knowledge = await self._task(request, ctx)
         completion = await complete(self._model, task)
-        return GenerateContentResponse(
-            content=completion.content,
-            tokens_used=_total(completion.usage),
-            model=completion.model,
-            generated_at=int(time.time()),
-            finish_reason=completion.finish_reason,
-            usage=_usage(completion.usage),
-            knowledge=knowledge,
-        )
+        return content_answer(completion, knowledge)
 
     async def stream_generate_content(
         self, request: GenerateContentRequest, ctx: Context
@@ -126,13 +116,7 @@ class Service(AIService):
                     check_end(piece.finish_reason, has_text=has_text)
                 elif not piece.text and not signs.is_due():
                     continue
-                yield GenerateContentChunk(
-                    delta=piece.text,
-                    model=piece.model,
-                    finish_reason=piece.finish_reason,
-                    usage=_usage(piece.usage),
-                    knowledge=knowledge if piece.finish_reason else "",
-                )
+                yield chunk(piece, knowledge)
 
     async def embed_text(self, request: EmbedRequest, ctx: Context) -> EmbedResponse:
         vectors = await self._embedder.embed(embedding_texts(request), request.model)
@@ -145,7 +129,7 @@ class Service(AIService):
         hits = await self._knowledge.search(
             scope, required("query", request.query), request.top_k, search_filters(request.filters)
         )
-        return RAGQueryResponse(results=[_result(hit) for hit in hits], total=len(hits))
+        return RAGQueryResponse(results=[result(hit) for hit in hits], total=len(hits))
 
     async def get_context(self, request: ContextRequest, ctx: Context) -> ContextResponse:
         scope = self._scope(ctx, required("project_id", request.project_id))
@@ -171,7 +155,7 @@ class Service(AIService):
                 facts = await self._facts(ctx, request.project_id, asked)
                 completion = await complete(self._model, Task(messages=(Message("user", asked),), knowledge=facts.text))
                 result = json.dumps({"content": completion.content, "model": completion.model}, ensure_ascii=False)
-                tokens = _total(completion.usage)
+                tokens = completion.total_tokens
             case _:
                 raise invalid("workflow_type: is none of creative, a2a_pipeline, outline_generation, chat, writing")
         return AgentExecutionResponse(
@@ -229,18 +213,7 @@ class Service(AIService):
             knowledge=facts.text,
         )
         completion = await complete(self._model, replace(options, messages=story.messages))
-        return StoryContextResponse(
-            content=completion.content,
-            tokens_used=_total(completion.usage),
-            model=completion.model,
-            generated_at=int(time.time()),
-            context_stats=StoryContextStats(
-                stage_tokens=story.stage_tokens,
-                outline_tokens=story.outline_tokens,
-                rag_tokens=story.rag_tokens,
-                total_tokens=story.stage_tokens + story.outline_tokens + story.rag_tokens,
-            ),
-        )
+        return story_answer(completion, story)
 
     async def health_check(self, request: HealthCheckRequest, ctx: Context) -> HealthCheckResponse:
         report = await self._health.report()
@@ -296,35 +269,3 @@ class Service(AIService):
             return ""
         in_order = sorted((node.document for node in nodes), key=lambda node: node.order)
         return "\n".join(f"{node.title}: {node.summary or node.text}" for node in in_order)
-
-
-def _total(usage: Usage | None) -> int:
-    return usage.total_tokens if usage else 0
-
-
-def _usage(usage: Usage | None) -> TokenUsage | None:
-    if usage is None:
-        return None
-    return TokenUsage(
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        total_tokens=usage.total_tokens,
-    )
-
-
-def _result(hit: Hit) -> RAGResult:
-    document = hit.document
-    said = {
-        "document_id": document.id,
-        "title": document.title,
-        "chapter_id": document.chapter_id,
-        "order": str(document.order or ""),
-        "passage": str(hit.chunk),
-    }
-    return RAGResult(
-        id=hit.id,
-        content=hit.text,
-        score=hit.score,
-        doc_type=document.doc_type,
-        metadata={name: value for name, value in said.items() if value},
-    )
