@@ -65,7 +65,7 @@ def reopened(store: KnowledgeStore, model: str = "embedded") -> KnowledgeStore:
     if isinstance(store, LocalStore):
         return LocalStore(store._folder, model)
     assert isinstance(store, MilvusStore)
-    return MilvusStore(store._uri, store._older, model)
+    return MilvusStore(store._collections._uri, store._collections._older, model)
 
 
 STORY = [

@@ -10,7 +10,8 @@ from typing import Any
 
 from qingyu_ai.knowledge.milvus import DataType, Function, FunctionType, MilvusClient
 
-_TIMEOUT_S = 10.0
+# Of a call.
+TIMEOUT_S = 10.0
 _ID_BYTES = 64
 _MAX_LABELS = 100
 
@@ -59,7 +60,7 @@ class Creator:
 
     @contextmanager
     def _creating(self, name: str) -> Iterator[tuple[Any, Any, Any]]:
-        client = MilvusClient(self._uri, timeout=_TIMEOUT_S, **self._access)
+        client = MilvusClient(self._uri, timeout=TIMEOUT_S, **self._access)
         try:
             schema = client.create_schema(auto_id=False)
             schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=_ID_BYTES)
@@ -67,7 +68,7 @@ class Creator:
             index = client.prepare_index_params()
             yield client, schema, index
             client.create_collection(
-                name, schema=schema, index_params=index, consistency_level="Strong", timeout=_TIMEOUT_S
+                name, schema=schema, index_params=index, consistency_level="Strong", timeout=TIMEOUT_S
             )
         finally:
             client.close()
