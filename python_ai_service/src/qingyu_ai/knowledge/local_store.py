@@ -4,48 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
 from heapq import nlargest
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TypeVar
 
 from qingyu_ai.embedding.embedder import Vector
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.knowledge.document import Document
+from qingyu_ai.knowledge.local_database import create, failures, insert, opened, remove, transaction
 from qingyu_ai.knowledge.ranking import counts_in, fit, weights_of
-from qingyu_ai.knowledge.store import Entry, Hit, Scope, Stored, Wanted, head_of, other_model, unavailable
-from qingyu_ai.knowledge.terms import query_terms, terms_of
+from qingyu_ai.knowledge.store import Entry, Hit, Scope, Stored, Wanted, other_model, unavailable
+from qingyu_ai.knowledge.terms import query_terms
 from qingyu_ai.knowledge.vectors import Matrices
 
-_log = logging.getLogger(__name__)
 R = TypeVar("R")
 
-# How long a writer waits for the writers before it.
-_LOCK_TIMEOUT_S = 60.0
-# Of the schema and of `terms_of`: what an index of another one says is not understood.
-_LAYOUT = 1
-_SCHEMA = f"""
-PRAGMA journal_mode = WAL;
-PRAGMA user_version = {_LAYOUT};
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE documents (
-  id INTEGER PRIMARY KEY, doc_type TEXT NOT NULL, name TEXT NOT NULL, place INTEGER NOT NULL, chapter TEXT NOT NULL,
-  head TEXT NOT NULL, document TEXT NOT NULL, ending TEXT NOT NULL, passages INTEGER NOT NULL, digest TEXT NOT NULL,
-  UNIQUE (doc_type, name)
-);
-CREATE TABLE labels (label TEXT, document INTEGER, PRIMARY KEY (label, document)) WITHOUT ROWID;
-CREATE INDEX labels_of ON labels (document);
-CREATE TABLE passages (id INTEGER PRIMARY KEY, document INTEGER NOT NULL, chunk INTEGER NOT NULL, text TEXT NOT NULL);
-CREATE INDEX passages_of ON passages (document, chunk);
-CREATE TABLE vectors (passage INTEGER PRIMARY KEY, vector BLOB NOT NULL);
-CREATE VIRTUAL TABLE terms USING fts5 (term, content='', detail=none, columnsize=0, tokenize='ascii');
-"""
 _DOCUMENTS = """
 SELECT document, ending, passages, digest FROM documents
 WHERE :types = '[]' OR doc_type IN (SELECT value FROM json_each(:types))
@@ -67,8 +44,6 @@ END
 # So many candidates are looked at closely, and so many rows are read to find them.
 _CANDIDATES = 100
 _MAX_ROWS_READ = 20_000
-
-
 _OLDER = (
     "The knowledge base is of an older version (Milvus Lite), which is not read: index again, into another "
     "folder where MILVUS_URI names that one."
@@ -94,8 +69,8 @@ class LocalStore:
         def work(database: sqlite3.Connection) -> None:
             self._check_model(database)
             for entry in entries:
-                _remove(database, entry.document.doc_type, entry.document.id)
-                _insert(database, entry)
+                remove(database, entry.document.doc_type, entry.document.id)
+                insert(database, entry)
 
         await self._write(scope, work)
 
@@ -103,7 +78,7 @@ class LocalStore:
         """See `KnowledgeStore`."""
 
         def work(database: sqlite3.Connection) -> int:
-            return sum(_remove(database, *document) for document in documents)
+            return sum(remove(database, *document) for document in documents)
 
         return await self._write(scope, work) if self._path(scope).exists() else 0
 
@@ -168,7 +143,7 @@ class LocalStore:
             path = self._path(scope)
             if not path.exists():
                 return nothing
-            with _failures(), _opened(path) as database, _transaction(database, "BEGIN"):
+            with failures(), opened(path) as database, transaction(database, "BEGIN"):
                 self._check_model(database)
                 return work(database)
 
@@ -178,10 +153,10 @@ class LocalStore:
         def write() -> R:
             self._check_version(to_write=True)
             path = self._path(scope)
-            with _failures():
+            with failures():
                 if not path.exists():
-                    _create(path, self._model)
-                with _opened(path) as database, _transaction(database, "BEGIN IMMEDIATE"):
+                    create(path, self._model)
+                with opened(path) as database, transaction(database, "BEGIN IMMEDIATE"):
                     result = work(database)
                     database.execute("UPDATE facts SET value = value + 1 WHERE name = 'version'")
                     return result
@@ -197,89 +172,6 @@ class LocalStore:
             raise other_model()
         if database.in_transaction:
             database.execute("UPDATE facts SET value = ? WHERE name = 'model'", (self._model,))
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        # Its words may hold paths.
-        _log.warning("knowledge base failed: %s", type(error).__name__)
-        raise unavailable() from None
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    # As a URI, so that a file that is gone is not made again.
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_TIMEOUT_S, isolation_level=None)) as database:
-        [[layout]] = database.execute("PRAGMA user_version")
-        if layout != _LAYOUT:
-            raise other_model()
-        yield database
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection, begin: str) -> Iterator[None]:
-    database.execute(begin)
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
-
-
-def _create(path: Path, model: str) -> None:
-    """An empty database that is whole from the moment that it has its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix="new-", suffix=".tmp") as file:
-        with closing(sqlite3.connect(file.name)) as database:
-            database.executescript(_SCHEMA)
-            facts = [("model", model), ("version", "0")]
-            database.executemany("INSERT INTO facts VALUES (?, ?)", facts)
-            database.commit()
-        try:
-            os.link(file.name, path)
-        except FileExistsError:
-            # Another process was faster, with the same.
-            return
-
-
-def _insert(database: sqlite3.Connection, entry: Entry) -> None:
-    document, passages = entry.document, entry.passages
-    stored = Stored.of(document, len(passages))
-    row = (document.doc_type, document.id, document.order, document.chapter_id, head_of(document))
-    kept = (stored.document.model_dump_json(exclude_defaults=True), stored.ending, stored.passages, stored.digest)
-    key = database.execute("INSERT INTO documents VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *kept)).lastrowid
-    database.executemany("INSERT OR IGNORE INTO labels VALUES (?, ?)", [(label, key) for label in document.labels()])
-    for chunk, passage in enumerate(passages):
-        insert = "INSERT INTO passages VALUES (NULL, ?, ?, ?)"
-        number = database.execute(insert, (key, chunk, passage.text)).lastrowid
-        terms = _indexed(head_of(document), passage.text)
-        database.execute("INSERT INTO terms (rowid, term) VALUES (?, ?)", (number, terms))
-        if passage.vector:
-            database.execute("INSERT INTO vectors VALUES (?, ?)", (number, passage.vector.tobytes()))
-
-
-def _remove(database: sqlite3.Connection, doc_type: str, name: str) -> int:
-    found = database.execute("SELECT id, head FROM documents WHERE doc_type = ? AND name = ?", (doc_type, name))
-    for key, head in found.fetchall():
-        passages = database.execute("SELECT id, text FROM passages WHERE document = ?", (key,)).fetchall()
-        for number, text in passages:
-            # An index without its texts has to be told them again.
-            terms = _indexed(head, text)
-            database.execute("INSERT INTO terms (terms, rowid, term) VALUES ('delete', ?, ?)", (number, terms))
-            database.execute("DELETE FROM vectors WHERE passage = ?", (number,))
-        for table, column in (("passages", "document"), ("labels", "document"), ("documents", "id")):
-            database.execute(f"DELETE FROM {table} WHERE {column} = ?", (key,))  # noqa: S608
-        return 1
-    return 0
-
-
-def _indexed(head: str, text: str) -> str:
-    return " ".join(dict.fromkeys(terms_of(f"{head}\n{text}")))
 
 
 def _allowed(database: sqlite3.Connection, wanted: Wanted) -> set[int] | None:
