@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from connectrpc.codec import Codec
 from connectrpc.protocol import ProtocolType
+from grpc import aio
 
 from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIServiceClient
 
@@ -48,7 +49,7 @@ class Place:
             "ENVIRONMENT": "development",
             "SERVICE_PORT": str(free_port()),
             "GRPC_PORT": str(free_port()),
-            "MILVUS_URI": str(folder / "knowledge.db"),
+            "MILVUS_URI": str(folder / "knowledge"),
             **settings,
         }
         self.folder = folder
@@ -147,3 +148,8 @@ def running(launcher: Sequence[str] = (), **settings: str) -> Iterator[Running]:
         yield service
         service.process.terminate()
         service.wait()
+
+
+def channel_to(service: Running) -> aio.Channel:
+    """A channel of plain gRPC to a service that has the port."""
+    return aio.insecure_channel(f"127.0.0.1:{service.settings['PLAIN_GRPC_PORT']}")

@@ -46,7 +46,7 @@ async def test_they_wait_for_one_another_and_lose_nothing_that_they_told_of() ->
         killed.wait()
         outputs = [process.communicate()[0] for process in (first, second)]
         assert [first.returncode, second.returncode] == [0, 0], outputs
-        store = LocalStore(service.folder / "knowledge.db" / "qingyu_knowledge", "embedded")
+        store = LocalStore(service.folder / "knowledge" / "qingyu_knowledge", "embedded")
         documents = await store.documents(Scope("development", "p"))
         there = {stored.document.id for stored in documents}
         whole = {f"{name}-{number}" for name in "ab" for number in range(DOCUMENTS)}

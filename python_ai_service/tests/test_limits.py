@@ -40,7 +40,7 @@ from qingyu_ai.serving.door import Door
 from qingyu_ai.serving.http_server import _KEEP_ALIVE_S, HttpServer
 from qingyu_ai.serving.ports import connections_per_port, listen
 from qingyu_ai.serving.stopping import Stop
-from tests.running import Running, free_port, running
+from tests.running import Running, channel_to, free_port, running
 
 pytestmark = pytest.mark.anyio
 GENERATE = "/qingyu.ai.AIService/GenerateContent"
@@ -113,10 +113,6 @@ def test_accepted_sockets_send_at_once() -> None:
 )
 def test_ports_share_what_calls_leave_of_the_descriptors(found: int, calls: int, ports: int, expected: int) -> None:
     assert connections_per_port(found, calls, ports) == expected
-
-
-def channel_to(service: Running) -> aio.Channel:
-    return aio.insecure_channel(f"127.0.0.1:{service.settings['PLAIN_GRPC_PORT']}")
 
 
 async def generate(channel: aio.Channel, *metadata: tuple[str, str]) -> GenerateContentResponse:

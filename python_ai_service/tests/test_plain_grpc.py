@@ -16,15 +16,11 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     HealthCheckResponse,
 )
 from tests.providers import fails, openai_says, provider, silent
-from tests.running import Running, free_port, running
+from tests.running import channel_to, free_port, running
 from tests.test_messages import field
 
 pytestmark = pytest.mark.anyio
 REQUEST = GenerateContentRequest(prompt="雨")
-
-
-def channel_to(service: Running) -> aio.Channel:
-    return aio.insecure_channel(f"127.0.0.1:{service.settings['PLAIN_GRPC_PORT']}")
 
 
 def unary(channel: aio.Channel, method: str, answer: type) -> Any:  # noqa: ANN401

@@ -24,7 +24,7 @@ export async function startService(more: Record<string, string> = {}): Promise<P
   const settings: Record<string, string> = {
     SERVICE_PORT: String(http),
     GRPC_PORT: String(rpc),
-    MILVUS_URI: join(folder, "knowledge.db"),
+    MILVUS_URI: join(folder, "knowledge"),
     ...more,
   };
   let log = "";
