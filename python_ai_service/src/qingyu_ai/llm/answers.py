@@ -1,8 +1,7 @@
 """What the readers of both providers' answers share."""
 
-from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.generation import Piece, Usage
-from qingyu_ai.llm.events import bad_answer
+from qingyu_ai.llm.events import bad_answer, too_large
 from qingyu_ai.llm.halves import Halves, whole
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
@@ -36,7 +35,7 @@ class Answer:
         text = self._halves.join(text)
         self._left_bytes -= len(text.encode())
         if self._left_bytes < 0:
-            raise bad_answer("The provider's answer is too large.")
+            raise too_large()
         return Piece(text, self.model) if text or thinks else None
 
     def used(self, prompt_tokens: object, completion_tokens: object) -> None:
@@ -51,7 +50,7 @@ class Answer:
     def end(self) -> Piece:
         """The last piece. Raises `model_bad_answer` where the answer broke off."""
         if not self.finish_reason:
-            raise ServiceError(Reason.MODEL_BAD_ANSWER, "The language model's answer broke off.")
+            raise bad_answer("The language model's answer broke off.")
         counts = (self._prompt_tokens, self._completion_tokens)
         return Piece(self._halves.rest(), self.model, self.finish_reason, Usage(*counts) if any(counts) else None)
 

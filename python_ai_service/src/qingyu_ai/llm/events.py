@@ -20,6 +20,11 @@ def bad_answer(message: str = "The provider's answer makes no sense.") -> Servic
     return ServiceError(Reason.MODEL_BAD_ANSWER, message)
 
 
+def too_large() -> ServiceError:
+    """The failure of an answer beyond its bound."""
+    return bad_answer("The provider's answer is too large.")
+
+
 async def events_of(response: httpx2.Response) -> AsyncGenerator[Event]:
     """The events of a streamed answer; of a provider that does not stream, its whole answer as the only one.
 
@@ -40,7 +45,7 @@ async def events_of(response: httpx2.Response) -> AsyncGenerator[Event]:
             data.append(value)
             size_bytes += len(line)
             if size_bytes > MAX_EVENT_BYTES:
-                raise _too_large()
+                raise too_large()
         elif field == b"event":
             name = value
         elif not line:
@@ -83,10 +88,6 @@ async def _lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
             yield bytes(begun.removesuffix(b"\r"))
             begun = bytearray(part)
         if len(begun) > MAX_EVENT_BYTES:
-            raise _too_large()
+            raise too_large()
     yield bytes(begun.removesuffix(b"\r"))
     yield b""
-
-
-def _too_large() -> ServiceError:
-    return bad_answer("The provider's answer is too large.")

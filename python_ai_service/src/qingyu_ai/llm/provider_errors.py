@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 
 from qingyu_ai.errors import Reason, ServiceError
+from qingyu_ai.llm.events import bad_answer, too_large
 from qingyu_ai.llm.problem import Problem, problem_of
 from qingyu_ai.llm.provider_http import AnswerTooLargeError
 from qingyu_ai.llm.retry_after import retry_after_s
@@ -196,14 +197,14 @@ def provider_failures(client: Any, base: type[Exception], sent: Collection[str] 
         raise failure_of(problem, sent, wait_s=retry_after_s(error.response.headers)) from None
     except (base, ValueError, TypeError, AttributeError, RecursionError):
         # Also bytes that are no JSON, and JSON of another shape.
-        raise ServiceError(Reason.MODEL_BAD_ANSWER, "The provider's answer makes no sense.") from None
+        raise bad_answer() from None
 
 
 def _connection_failure(error: Exception) -> ServiceError:
     # The package wraps what happens while it reads a whole answer, and not what happens later.
     for cause in (error, error.__cause__):
         if isinstance(cause, AnswerTooLargeError):
-            return ServiceError(Reason.MODEL_BAD_ANSWER, "The provider's answer is too large.")
+            return too_large()
         if isinstance(cause, httpx2.DecodingError):
-            return ServiceError(Reason.MODEL_BAD_ANSWER, "The provider's answer makes no sense.")
+            return bad_answer()
     return ServiceError(Reason.MODEL_UNAVAILABLE, "The provider cannot be reached.")
