@@ -41,6 +41,7 @@ def _is_url(value: str) -> bool:
 
 
 def _knowledge_uri(value: str) -> str:
+    # `.db` is what Milvus Lite's files of an older version were called: the store says what became of them.
     is_path = re.search(r"/|\.db$", value) and not re.match(r"\w+://|[^/]+:\d+", value)
     if not (is_path or _is_url(value)):
         raise ValueError(
