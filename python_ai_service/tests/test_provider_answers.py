@@ -367,6 +367,11 @@ async def test_an_answer_ends_with_its_last_event_though_the_connection_stays_op
         model.left.set()
 
 
+async def test_an_answer_ends_with_its_last_event_though_the_connection_is_lost_then() -> None:
+    with provider(slowly(events(delta("a"), END, DONE), step_s=0)) as model:
+        assert (await written_within(10, model)).content == "a"
+
+
 async def test_a_model_that_falls_silent_is_given_up() -> None:
     with provider(slowly(events(delta("a")), step_s=30)) as model:
         with pytest.raises(ServiceError) as raised:

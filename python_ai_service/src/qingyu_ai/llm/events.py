@@ -60,8 +60,11 @@ async def events_of(response: httpx2.Response) -> AsyncGenerator[Event]:
 
 
 async def _drained(lines: AsyncGenerator[bytes]) -> None:
-    """Reads the end of the answer, so that its connection can be used again; no longer than a moment."""
-    with suppress(TimeoutError):
+    """Reads what follows the last event, so that the connection can be used again; for no longer than a moment.
+
+    The answer is whole: how the connection fares is nothing to it any more.
+    """
+    with suppress(TimeoutError, httpx2.HTTPError):
         async with asyncio.timeout(_DRAIN_S):
             async for _ in lines:
                 pass
