@@ -109,6 +109,24 @@ async def test_prometheus_scrapes_what_the_administration_came_to() -> None:
     assert 'qingyu_ai_administration_duration_seconds_count{operation="put"} 3.0' in text
 
 
+@pytest.mark.parametrize(
+    ("accept", "told"),
+    [
+        ("", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text;version=1.0.0", "application/openmetrics-text; version=1.0.0; "),
+        ("application/openmetrics-text; version=x", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/plain; version=1.x.ÿ", "text/plain; version=0.0.4; charset=utf-8"),
+        (";;=,=;,application/openmetrics-text; version", "application/openmetrics-text; version=1.0.0; "),
+    ],
+)
+def test_a_scraper_is_answered_whatever_it_accepts(accept: str, told: str) -> None:
+    metrics = Metrics()
+    metrics.administered("put", 200, 0.1)
+    body, content_type = metrics.exposition(accept)
+    assert content_type.startswith(told)
+    assert b'qingyu_ai_administration_total{operation="put",status="200"} 1.0' in body
+
+
 def test_models_of_which_there_are_too_many_are_one() -> None:
     metrics = Metrics()
     metrics.began(CallRecord(), "X")

@@ -85,8 +85,14 @@ class Metrics:
         self._administration_duration.labels(operation).observe(duration_s)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """All of it in the format that a scraper's Accept header asks for, and that format's content type."""
-        encode, content_type = choose_encoder(accept)
+        """All of it in the format that a scraper's Accept header asks for, and that format's content type.
+
+        A header that makes no sense asks for nothing.
+        """
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):
+            encode, content_type = choose_encoder("")
         return encode(self._registry), content_type
 
     def _model(self, name: str) -> str:
