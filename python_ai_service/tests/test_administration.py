@@ -356,6 +356,16 @@ def test_what_takes_the_place_of_another_text_is_told(place: Place) -> None:
     assert index("--root", ".", "one") == [indexed, "6 other documents of the project stay; --prune removes them."]
 
 
+def test_a_knowledge_base_in_another_folder_is_told(tmp_path: Path) -> None:
+    """Where the settings name no place, it is below the folder that a command runs in."""
+    place = Place({"MILVUS_URI": ""}, tmp_path)
+    write(tmp_path, a_md="雨")
+    done = place.run("index", "--project", "p", "a.md")
+    says = f"{tmp_path}/data/knowledge is new: a service that runs in another folder has a knowledge base of its own.\n"
+    assert (done.returncode, done.stderr) == (0, says)
+    assert place.run("documents", "--project", "p", "--json").stderr == ""
+
+
 def test_a_deployed_service_is_filled_in_batches_and_its_pauses_are_waited_for(tmp_path: Path) -> None:
     def busy(handler: Handler) -> None:
         handler.send(503, "application/json", b'{"error":{"code":"knowledge_unavailable","message":"SECRET"}}')

@@ -4,6 +4,7 @@ import argparse
 import codecs
 import json
 import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -127,6 +128,7 @@ async def _opened(settings: Settings | None, arguments: argparse.Namespace) -> A
         return
     if arguments.tenant is None and not settings.is_development:
         raise InputError("--tenant: is needed where ENVIRONMENT is not development")
+    _tell_of_a_new_folder(settings)
     # The service's rooms take a second to import.
     from qingyu_ai.app import default_tenant, open_app
     from qingyu_ai.indexing.local import LocalCatalogue
@@ -135,6 +137,14 @@ async def _opened(settings: Settings | None, arguments: argparse.Namespace) -> A
     tenant = default_tenant(settings) if arguments.tenant is None else arguments.tenant
     async with open_app(settings) as app:
         yield LocalCatalogue(app.knowledge, Scope(tenant, arguments.project))
+
+
+def _tell_of_a_new_folder(settings: Settings) -> None:
+    """Most likely a command that runs in another folder than the service."""
+    folder = Path(settings.knowledge_uri)
+    if settings.knowledge_is_a_file and not folder.is_absolute() and not folder.exists():
+        told = f"{folder.resolve()} is new: a service that runs in another folder has a knowledge base of its own."
+        print(told, file=sys.stderr)  # noqa: T201
 
 
 async def _remove(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
