@@ -418,6 +418,20 @@ def test_a_command_sends_the_token_in_clear_only_where_it_is_told_to(tmp_path: P
     assert [headers["authorization"] for headers in remote.headers] == ["Bearer t"]
 
 
+@pytest.mark.parametrize("token", ["t\n", "令 牌"])
+def test_a_command_reads_the_token_as_the_service_does(token: str, tmp_path: Path) -> None:
+    def listed(handler: Handler) -> None:
+        handler.send(200, "application/json", b'{"documents":[]}')
+
+    with provider(listed) as remote:
+        done = Place({"PYTHON_AI_TOKEN": token}, tmp_path).run("documents", "--project", "p", "--url", remote.url)
+    sent = [headers["authorization"] for headers in remote.headers]
+    if token.isascii():
+        assert (done.returncode, done.stderr, sent) == (0, "", ["Bearer t"])
+    else:
+        assert (done.returncode, done.stderr, sent) == (2, "PYTHON_AI_TOKEN: must be visible ASCII characters\n", [])
+
+
 @pytest.mark.parametrize("host", ["localhost:1", "127.0.0.2:1", "[::1]:1"])
 def test_the_token_is_sent_to_this_machine(host: str) -> None:
     RemoteCatalogue(f"http://{host}", "t", None, "p")

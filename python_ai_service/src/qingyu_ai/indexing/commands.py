@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from qingyu_ai.callers import TENANT, TENANT_IN_WORDS
@@ -18,7 +18,7 @@ from qingyu_ai.indexing.decoding import InputError
 from qingyu_ai.indexing.reading import Reading, read_documents
 from qingyu_ai.indexing.remote import RemoteCatalogue
 from qingyu_ai.indexing.wire import Listed, in_order
-from qingyu_ai.settings import Settings
+from qingyu_ai.settings import Key, Settings
 
 _INDEX = """\
 Puts texts into the knowledge base; what has not changed since is skipped.
@@ -113,14 +113,17 @@ class _Token(BaseSettings):
 
     model_config = Settings.model_config
 
-    python_ai_token: SecretStr | None = None
+    python_ai_token: Key | None = None
 
 
 @asynccontextmanager
 async def _opened(settings: Settings | None, arguments: argparse.Namespace) -> AsyncIterator[Catalogue]:
     """The project's documents, where the command says they are."""
     if settings is None:
-        token = _Token().python_ai_token
+        try:
+            token = _Token().python_ai_token
+        except ValidationError:
+            raise InputError("PYTHON_AI_TOKEN: must be visible ASCII characters") from None
         secret = token.get_secret_value() if token else None
         yield RemoteCatalogue(
             arguments.url, secret, arguments.tenant, arguments.project, is_insecure=arguments.insecure
