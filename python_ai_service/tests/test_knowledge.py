@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
+from connectrpc.client import ResponseMetadata
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from milvus_lite.adapter.grpc.server import start_server_in_thread
@@ -23,16 +24,17 @@ from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     HealthCheckRequest,
     RAGFilters,
     RAGQueryRequest,
+    StoryContextRequest,
 )
 from qingyu_ai.knowledge.context import CONTEXT_BUDGET_TOKENS, gather_context
 from qingyu_ai.knowledge.document import Document
-from qingyu_ai.knowledge.knowledge import PASSAGES_BUDGET_TOKENS, Facts, Knowledge
+from qingyu_ai.knowledge.knowledge import OUTLINE_BUDGET_TOKENS, PASSAGES_BUDGET_TOKENS, Facts, Knowledge
 from qingyu_ai.knowledge.local_store import LocalStore
 from qingyu_ai.knowledge.milvus_store import MilvusStore
 from qingyu_ai.knowledge.split import split
 from qingyu_ai.knowledge.store import Entry, KnowledgeStore, Passage, Scope, Stored, Wanted
 from qingyu_ai.tokens import estimate_tokens
-from tests.providers import openai_says, provider
+from tests.providers import fails, openai_says, provider
 from tests.running import Place, Running, free_port, running
 
 pytestmark = pytest.mark.anyio
@@ -164,6 +166,7 @@ async def test_another_embedding_model_is_told_of(knowledge: Knowledge) -> None:
             await use
         assert raised.value.reason == Reason.KNOWLEDGE_OTHER_MODEL
     assert (await Knowledge(other, EmbeddedEmbedder(), 5).facts(MINE, "林青羽")).state == "unavailable"
+    assert await Knowledge(other, EmbeddedEmbedder(), 5).outline(MINE) == Facts(state="unavailable")
     assert (await knowledge.facts(MINE, "林青羽")).state == "used"
     await other.close()
 
@@ -450,13 +453,59 @@ def test_outside_development_the_tenant_must_be_named(tmp_path: Path) -> None:
     assert place.run("index", "--project", "p", "--tenant", "a", file).returncode == 0
 
 
+@pytest.mark.parametrize(("status", "word"), [(500, "model_unavailable"), (401, "model_credential")])
+async def test_without_embeddings_writing_goes_on_and_searching_says_why(status: int, word: str) -> None:
+    with provider(fails(status)) as embeddings, provider(openai_says("好")) as model:
+        settings = {"OPENAI_BASE_URL": f"{model.url}/v1", "EMBEDDING_BASE_URL": f"{embeddings.url}/v1"}
+        keys = {"OPENAI_API_KEY": "k", "EMBEDDING_API_KEY": "e", "EMBEDDING_PROVIDER": "openai"}
+        with running(**settings, **keys) as service:
+            async with service.client() as client:
+                request = GenerateContentRequest(project_id="p", prompt="雨")
+                written = await client.generate_content(request)
+                chunks = [chunk async for chunk in client.stream_generate_content(request)]
+                with ResponseMetadata() as metadata:
+                    await client.story_write(StoryContextRequest(project_id="p", selected_text="雨"))
+                with pytest.raises(ConnectError, match=f"{word}: "):
+                    await client.query_knowledge(RAGQueryRequest(project_id="p", query="雨"))
+        assert "a call failed unexpectedly" not in service.log
+    assert (written.content, written.knowledge) == ("好", "unavailable")
+    assert (chunks[-1].finish_reason, chunks[-1].knowledge) == ("stop", "unavailable")
+    assert metadata.headers["x-qingyu-knowledge"] == "unavailable"
+
+
+async def test_a_story_says_what_was_made_of_outline_and_passages_together() -> None:
+    said = []
+    with running() as service:
+        (service.folder / "o.txt").write_text("第一幕：相遇。\n" * 1000, encoding="utf-8")
+        service.run("index", "--project", "p", "--doc-type", "outline", "o.txt")
+        async with service.client() as client:
+            for project_id in ("p", "empty", ""):
+                with ResponseMetadata() as metadata:
+                    story = await client.story_write(StoryContextRequest(project_id=project_id, selected_text="雨"))
+                assert story.context_stats
+                said.append((metadata.headers.get("x-qingyu-knowledge"), story.context_stats.outline_tokens > 0))
+    assert said == [("used", True), ("none", False), (None, False)]
+
+
+async def test_a_projects_outline_keeps_its_budget(tmp_path: Path) -> None:
+    knowledge = Knowledge(LocalStore(tmp_path / "k", "embedded"), EmbeddedEmbedder(), 5)
+    nodes = [Document(id=f"{n}", doc_type="outline", title=f"第{n}幕", text="相遇。", order=n) for n in range(2000)]
+    await knowledge.index(MINE, nodes[::-1])
+    outline = (await knowledge.outline(MINE)).text
+    assert outline.startswith("第0幕: 相遇。\n第1幕: 相遇。\n")
+    assert OUTLINE_BUDGET_TOKENS - 30 < estimate_tokens(outline) <= OUTLINE_BUDGET_TOKENS
+
+
 async def test_without_milvus_writing_goes_on_and_searching_says_so() -> None:
     with running(MILVUS_URI="", MILVUS_HOST="127.0.0.1", MILVUS_PORT=str(free_port())) as service:
         async with service.client() as client:
             written = await client.generate_content(
                 GenerateContentRequest(project_id="p", prompt="雨"), timeout_ms=8000
             )
-            assert written.content
+            assert (written.content != "", written.knowledge) == (True, "unavailable")
+            with ResponseMetadata() as metadata:
+                await client.story_write(StoryContextRequest(project_id="p", selected_text="雨"))
+            assert metadata.headers["x-qingyu-knowledge"] == "unavailable"
             with pytest.raises(ConnectError, match="knowledge_unavailable: ") as raised:
                 await client.query_knowledge(RAGQueryRequest(project_id="p", query="雨"))
             assert raised.value.code == Code.UNAVAILABLE

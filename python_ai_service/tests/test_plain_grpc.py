@@ -3,6 +3,8 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from grpc import aio
 
 from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIService
@@ -87,8 +89,14 @@ async def test_every_method_of_the_contract_is_there() -> None:
             assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
+def unpacked(packed: Any, kind: Any) -> Any:  # noqa: ANN401
+    message = kind()
+    assert packed.Unpack(message)
+    return message
+
+
 async def test_errors_have_their_code_and_reason_and_the_token_is_asked_for() -> None:
-    with provider(fails(429), fails(500), openai_says("x", None)) as model:
+    with provider(fails(429, retry_after="7"), fails(500), openai_says("x", None)) as model:
         settings = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"{model.url}/v1", "PYTHON_AI_TOKEN": "t"}
         with running(PLAIN_GRPC_PORT=str(free_port()), **settings) as service:
             async with channel_to(service) as channel:
@@ -98,6 +106,18 @@ async def test_errors_have_their_code_and_reason_and_the_token_is_asked_for() ->
                     with pytest.raises(aio.AioRpcError) as raised:
                         await ask(REQUEST, metadata=metadata)
                     assert (raised.value.code().name, str(raised.value.details()).partition(":")[0]) == (code, word)
+                    trailers = dict(raised.value.trailing_metadata())
+                    status = Status.FromString(trailers["grpc-status-details-bin"])
+                    info, *retry = status.details
+                    assert (status.code, status.message) == (raised.value.code().value[0], raised.value.details())
+                    assert (unpacked(info, ErrorInfo).reason, unpacked(info, ErrorInfo).domain) == (
+                        word.upper(),
+                        "qingyu.ai",
+                    )
+                    waits = [unpacked(each, RetryInfo).retry_delay.seconds for each in retry]
+                    assert (waits, trailers.get("retry-after")) == (
+                        ([7], "7") if word == "rate_limited" else ([], None)
+                    )
                 with pytest.raises(aio.AioRpcError) as raised:
                     [chunk async for chunk in stream(channel)(REQUEST, metadata=metadata)]
                 assert raised.value.code() == grpc.StatusCode.INTERNAL

@@ -7,9 +7,9 @@ import logging
 import re
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from qingyu_ai.embedding.embedder import Embedder
 from qingyu_ai.embedding.prefixes import Prefixes
@@ -22,8 +22,10 @@ from qingyu_ai.knowledge.store import Entry, Hit, KnowledgeStore, Passage, Scope
 from qingyu_ai.tokens import cut_to_tokens, estimate_tokens
 
 _log = logging.getLogger(__name__)
+A = TypeVar("A")
 
 PASSAGES_BUDGET_TOKENS = 2000
+OUTLINE_BUDGET_TOKENS = 2000
 _PASSAGES_TIMEOUT_S = 2.0
 _LEFT_ALONE_S = 10.0
 _TIMEOUTS_IN_A_ROW = 3
@@ -143,20 +145,9 @@ class Knowledge:
             prompt: What is continued.
             chapter_id: The chapter that is written: nothing of it or of later ones is told.
         """
-        if time.monotonic() < self._left_alone_until_s:
+        hits = await self._asked(lambda: self.search(scope, prompt, before_chapter=chapter_id))
+        if hits is None:
             return Facts(state="unavailable")
-        try:
-            async with asyncio.timeout(_PASSAGES_TIMEOUT_S):
-                hits = await self.search(scope, prompt, before_chapter=chapter_id)
-        except (ServiceError, TimeoutError) as error:
-            reason = getattr(error, "reason", None)
-            _log.warning("wrote without the knowledge base: %s", reason or "timeout")
-            self._timeouts += reason is None
-            if reason == Reason.KNOWLEDGE_UNAVAILABLE or self._timeouts >= _TIMEOUTS_IN_A_ROW:
-                self._left_alone_until_s = time.monotonic() + _LEFT_ALONE_S
-                self._timeouts = 0
-            return Facts(state="unavailable")
-        self._timeouts = 0
         hits = self._related(prompt[-_TERMS_CHARS:], hits)
         left = PASSAGES_BUDGET_TOKENS - estimate_tokens(_HEADING)
         lines = []
@@ -167,6 +158,36 @@ class Knowledge:
             if left <= 0:
                 break
         return Facts("\n\n".join([_HEADING, *lines]), "used") if lines else Facts()
+
+    async def outline(self, scope: Scope) -> Facts:
+        """The project's outline, a line for each of its nodes in their order, in at most 2000 tokens.
+
+        Writing goes on without it, as `facts` says.
+        """
+        nodes = await self._asked(lambda: self.store.documents(scope, "outline"))
+        if nodes is None:
+            return Facts(state="unavailable")
+        in_order = sorted((node.document for node in nodes), key=lambda node: node.order)
+        text = "\n".join(f"{node.title}: {node.summary or node.text}" for node in in_order)
+        return Facts(cut_to_tokens(text, OUTLINE_BUDGET_TOKENS), "used") if text else Facts()
+
+    async def _asked(self, ask: Callable[[], Awaitable[A]]) -> A | None:
+        """What is asked of the knowledge base; None where writing has to go on without it."""
+        if time.monotonic() < self._left_alone_until_s:
+            return None
+        try:
+            async with asyncio.timeout(_PASSAGES_TIMEOUT_S):
+                answer = await ask()
+        except (ServiceError, TimeoutError) as error:
+            reason = getattr(error, "reason", None)
+            _log.warning("wrote without the knowledge base: %s", reason or "timeout")
+            self._timeouts += reason is None
+            if reason == Reason.KNOWLEDGE_UNAVAILABLE or self._timeouts >= _TIMEOUTS_IN_A_ROW:
+                self._left_alone_until_s = time.monotonic() + _LEFT_ALONE_S
+                self._timeouts = 0
+            return None
+        self._timeouts = 0
+        return answer
 
     def _related(self, prompt: str, hits: list[Hit]) -> list[Hit]:
         """The hits that are worth being told; with vectors, all of them where a prompt is about the project at all."""
@@ -184,9 +205,13 @@ class Knowledge:
             [vector] = await self._embedder.embed([self._prefixes.query + query])
             return await self.store.nearest(scope, vector, _CANDIDATES + limit, wanted)
 
-        async with asyncio.TaskGroup() as group:
-            by_terms = group.create_task(self.store.matching(scope, terms, _CANDIDATES + limit, wanted))
-            by_vector = group.create_task(nearest())
+        try:
+            async with asyncio.TaskGroup() as group:
+                by_terms = group.create_task(self.store.matching(scope, terms, _CANDIDATES + limit, wanted))
+                by_vector = group.create_task(nearest())
+        except BaseExceptionGroup as both:
+            # The first one's failure ended the other one.
+            raise both.exceptions[0] from None
         return fused(by_terms.result(), by_vector.result())[:limit]
 
 

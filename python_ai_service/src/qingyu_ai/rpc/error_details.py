@@ -2,6 +2,7 @@
 
 import math
 
+from connectrpc.errors import ConnectError
 from protobuf.wkt import Any, Duration
 
 from qingyu_ai.errors import ServiceError
@@ -14,18 +15,29 @@ def details_of(error: ServiceError) -> list[Any]:
 
     The two are small enough to be written by hand (google/rpc/error_details.proto).
     """
-    details = [_any("ErrorInfo", _field(1, error.reason.upper().encode()) + _field(2, _DOMAIN.encode()))]
+    details = [_any("google.rpc.ErrorInfo", _field(1, error.reason.upper().encode()) + _field(2, _DOMAIN.encode()))]
     if error.retry_after_s is not None:
         nanos, seconds = math.modf(error.retry_after_s)
         delay = Duration(seconds=int(seconds), nanos=round(nanos * 1e9))
-        details.append(_any("RetryInfo", _field(1, delay.to_binary())))
+        details.append(_any("google.rpc.RetryInfo", _field(1, delay.to_binary())))
     return details
 
 
+def status_of(error: ConnectError, code: int) -> bytes:
+    """The error as `google.rpc.Status`: what plain gRPC sends as `grpc-status-details-bin`; `code` is gRPC's number."""
+    packed = [_any(detail.type_name, detail.message_bytes) for detail in error.details]
+    details = b"".join(_field(3, detail.to_binary()) for detail in packed)
+    return bytes([1 << 3, code]) + _field(2, error.message.encode()) + details
+
+
 def _field(number: int, value: bytes) -> bytes:
-    """A field with a length of less than 128 bytes."""
-    return bytes([number << 3 | 2, len(value)]) + value
+    return bytes([number << 3 | 2]) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    low, rest = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
 
 
 def _any(name: str, value: bytes) -> Any:
-    return Any(type_url=f"type.googleapis.com/google.rpc.{name}", value=value)
+    return Any(type_url=f"type.googleapis.com/{name}", value=value)

@@ -23,6 +23,7 @@ from protobuf import DescMethod, Message
 from qingyu_ai.errors import invalid
 from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIService
 from qingyu_ai.rpc.binary import message_from_binary
+from qingyu_ai.rpc.error_details import status_of
 from qingyu_ai.rpc.guard import Context, Guard
 from qingyu_ai.serving.door import BODY_S
 from qingyu_ai.serving.stopping import Stop
@@ -177,7 +178,11 @@ async def _guarded(info: MethodInfo[Any, Any], servicer: _Servicer, guard: Guard
         await guard.on_end(started, ctx, error)
     except ConnectError as told:
         error = told
-    servicer.set_trailing_metadata(list(ctx.response_headers.allitems()))
-    if isinstance(error, ConnectError):
-        name = "CANCELLED" if error.code is Code.CANCELED else error.code.name
-        await servicer.abort(grpc.StatusCode[name], error.message)
+    trailers: list[tuple[str, str | bytes]] = list(ctx.response_headers.allitems())
+    if not isinstance(error, ConnectError):
+        servicer.set_trailing_metadata(trailers)
+        return
+    status = grpc.StatusCode["CANCELLED" if error.code is Code.CANCELED else error.code.name]
+    details = status_of(error, status.value[0])
+    servicer.set_trailing_metadata([*trailers, ("grpc-status-details-bin", details)])
+    await servicer.abort(status, error.message)

@@ -14,7 +14,7 @@ from qingyu_ai.creative.author import Author, Brief
 from qingyu_ai.creative.story import assemble
 from qingyu_ai.creative.workflow import run_workflow
 from qingyu_ai.embedding.embedder import Embedder
-from qingyu_ai.errors import ServiceError, invalid
+from qingyu_ai.errors import invalid
 from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIService
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import (
     AgentExecutionRequest,
@@ -67,6 +67,8 @@ from qingyu_ai.telemetry.call import current_call
 
 _DEFAULT_REFLECTIONS = 3
 _ASKED_MESSAGES = 3
+# What an answer says of two parts of the knowledge is the later one of theirs.
+_STATES = ("none", "used", "unavailable")
 
 
 class Service(AIService):
@@ -203,13 +205,16 @@ class Service(AIService):
         options = task_of((), request.options)
         asked = f"{request.selected_text}\n{request.instruction}".strip()
         is_assembled = bool(request.assembled_prompt)
-        facts = Facts() if is_assembled else await self._facts(ctx, request.project_id, asked, request.document_id)
+        facts = outline = Facts()
+        if not is_assembled:
+            facts = await self._facts(ctx, request.project_id, asked, request.document_id)
+            outline = await self._outline(ctx, request.project_id, facts)
         story = assemble(
             mode=request.mode,
             instruction=request.instruction,
             selected_text=request.selected_text,
             assembled_prompt=request.assembled_prompt,
-            outline="" if is_assembled else await self._outline(ctx, request.project_id),
+            outline=outline.text,
             knowledge=facts.text,
         )
         completion = await complete(self._model, replace(options, messages=story.messages))
@@ -256,16 +261,17 @@ class Service(AIService):
         if not project_id or not prompt.strip():
             return Facts()
         facts = await self._knowledge.facts(self._scope(ctx, project_id), prompt, chapter_id=chapter_id)
-        ctx.response_headers["x-qingyu-knowledge"] = current_call().knowledge = facts.state
+        _tell_knowledge(ctx, facts.state)
         return facts
 
-    async def _outline(self, ctx: Context, project_id: str) -> str:
-        """The project's outline as text; writing goes on without it."""
+    async def _outline(self, ctx: Context, project_id: str, facts: Facts) -> Facts:
+        """The project's outline; the metadata tells of it and of what is told besides together."""
         if not project_id:
-            return ""
-        try:
-            nodes = await self._knowledge.store.documents(self._scope(ctx, project_id), "outline")
-        except ServiceError:
-            return ""
-        in_order = sorted((node.document for node in nodes), key=lambda node: node.order)
-        return "\n".join(f"{node.title}: {node.summary or node.text}" for node in in_order)
+            return Facts()
+        outline = await self._knowledge.outline(self._scope(ctx, project_id))
+        _tell_knowledge(ctx, max(facts.state, outline.state, key=_STATES.index))
+        return outline
+
+
+def _tell_knowledge(ctx: Context, state: str) -> None:
+    ctx.response_headers["x-qingyu-knowledge"] = current_call().knowledge = state
