@@ -21,7 +21,9 @@ from qingyu_ai.gen.qingyu.ai.ai_service_connect import AIServiceClient
 from qingyu_ai.gen.qingyu.ai.ai_service_pb import GenerateContentRequest, HealthCheckRequest
 from qingyu_ai.http_api import http_api
 from qingyu_ai.server import _ask
+from qingyu_ai.serving.door import Door
 from qingyu_ai.serving.http_server import HttpServer
+from qingyu_ai.serving.ports import listen
 from qingyu_ai.serving.stopping import Stop
 from tests.providers import openai_says, provider, silent
 from tests.running import Running, free_port, running, starting
@@ -130,6 +132,41 @@ async def test_what_does_not_end_is_ended_after_drain_seconds_and_told_why() -> 
         assert service.wait() == 0
         assert DRAIN_S < time.monotonic() - started < DRAIN_S + 6
         assert model.left.wait(1)
+        assert not [line for line in service.lines if "Exception" in line]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_what_is_ended_is_no_failure_of_the_server(is_stream: bool, caplog: pytest.LogCaptureFixture) -> None:
+    asked = asyncio.Event()
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 (ASGI's)
+        begins = {"type": "http.response.start", "status": 200, "headers": []}
+        if is_stream:
+            await send(begins)
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            if is_stream:
+                await send({"type": "http.response.body", "body": b"the end"})
+
+    stop = Stop()
+    with listen("127.0.0.1", free_port(), "X") as listening:
+        server = HttpServer(Door(endless, stop), listening, stop, drain_s=60, connections=10)
+        serving = asyncio.create_task(server.run_until_stopped())
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await asked.wait()
+        stop.ask()
+        stop.ask()
+        server.should_exit = True
+        answer = await reader.read()
+        writer.close()
+        await serving
+    assert answer.startswith(b"HTTP/1.1 200 " if is_stream else b"HTTP/1.1 503 ")
+    assert (b"the end" in answer) == is_stream
+    assert b"connection: close" in answer.lower() or is_stream
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("is_plain", [False, True])

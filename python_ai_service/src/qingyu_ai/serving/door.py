@@ -49,16 +49,27 @@ class Door:
         scope["headers"] = [(name, _readable(value)) for name, value in scope["headers"]]
         body = _Body(receive, _SMALL_BYTES if scope["path"] in self._small else None, self._refusal)
 
+        has_begun = is_complete = False
+
         async def answer(message: Message) -> None:
+            nonlocal has_begun, is_complete
             if message["type"] == "http.response.start" and self._stop.is_asked:
                 message["headers"] = [*message.get("headers", ()), _CLOSE]
             await send(message)
+            has_begun = True
+            is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         if _needs_trailers(scope["headers"]):
-            await answer({"type": "http.response.start", "status": 415, "headers": [(b"content-length", b"0")]})
-            await answer({"type": "http.response.body", "body": b""})
+            await _refuse(415, answer)
             return
-        await self._app(scope, body.receive, answer)
+        try:
+            await self._app(scope, body.receive, answer)
+        except asyncio.CancelledError:
+            # The server ends what did not end by itself. It would log as a failure what is none.
+            if not self._stop.is_asked or (has_begun and not is_complete):
+                raise
+            if not has_begun:
+                await _refuse(503, answer)
 
 
 class _Body:
@@ -87,6 +98,11 @@ class _Body:
         if self._limit is not None and self._bytes > self._limit:
             raise self._refusal(f"The request's body is larger than {self._limit} bytes.")
         return message
+
+
+async def _refuse(status: int, answer: Send) -> None:
+    await answer({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+    await answer({"type": "http.response.body", "body": b""})
 
 
 def _readable(value: bytes) -> bytes:
