@@ -211,6 +211,8 @@ REFUSALS: list[tuple[list[tuple[int, object]], dict[str, Any]]] = [
     # What is objected to, and what the next request has in its place; None is nothing.
     ([(400, error("Unrecognized request argument supplied: stream_options"))], {"stream_options": None}),
     ([(422, {"detail": [{"loc": ["body", "stream_options"], "msg": "extra fields"}]})], {"stream_options": None}),
+    ([(422, {"detail": [{"loc": ["body", "stream_options", "include_usage"]}]})], {"stream_options": None}),
+    ([(422, {"message": {"detail": [{"loc": ["body", "temperature"]}]}, "type": "x"})], {"temperature": None}),
     ([(400, error("no", param="stream_options.include_usage"))], {"stream_options": None}),
     ([(400, error("no", param="temperature", code="unsupported_value"))], {"temperature": None}),
     (
@@ -279,6 +281,36 @@ async def test_a_callers_parameter_that_a_model_does_not_take_is_named(parameter
             await by_openai(model, task)
         assert raised.value.reason == Reason.UNSUPPORTED_PARAMETER
         assert len(model.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "System role not supported",
+        "Conversation roles must alternate user/assistant/user/assistant/...",
+        "Only user and assistant roles are supported!",
+        "This model does not support system messages.",
+    ],
+)
+async def test_where_a_model_has_no_system_role_the_user_says_it_all(told: str) -> None:
+    talk = (Message("system", "s"), Message("user", "a"), Message("assistant", "b"), Message("user", "c"))
+    with provider(answers(400, error(told)), openai_says("x")) as model:
+        async with openai_client("key", f"{model.url}/v1") as client:
+            writer = OpenAIModel(client, "m")
+            await complete(writer, Task(messages=talk, knowledge="k"))
+            await complete(writer, Task(messages=SAID, knowledge="k"))
+        said = [[(each["role"], each["content"]) for each in body["messages"]] for body in model.bodies]
+    assert said[1:] == [
+        [("user", "s\n\nk\n\na"), ("assistant", "b"), ("user", "c")],
+        [("user", f"k\n\n{SAID[0].content}")],
+    ]
+
+
+async def test_roles_that_only_the_caller_chose_are_his_fault() -> None:
+    with provider(answers(400, error("Conversation roles must alternate"))) as model:
+        with pytest.raises(ServiceError) as raised:
+            await by_openai(model, Task(messages=(*SAID, *SAID)))
+        assert (raised.value.reason, len(model.bodies)) == (Reason.INVALID_REQUEST, 1)
 
 
 async def test_a_limit_under_neither_name_is_refused() -> None:

@@ -344,6 +344,7 @@ def test_a_text_that_makes_no_sense_is_searched_in_linear_time(part: str) -> Non
         (OutlineData, {"estimated_total_words": " 3.0 "}, {"estimatedTotalWords": 3}),
         (OutlineData, {"estimatedTotalWords": 3.0}, {"estimatedTotalWords": 3}),
         (OutlineData, {"estimatedTotalWords": "-1e3"}, {"estimatedTotalWords": -1000}),
+        (OutlineData, {"estimatedTotalWords": " 1,000,000"}, {"estimatedTotalWords": 1_000_000}),
         (OutlineData, {"chapters": {"keyEvents": "a"}}, {"chapters": [{"keyEvents": ["a"]}]}),
         (OutlineData, {"chapters": [None, {"keyEvents": ["a", None]}]}, {"chapters": [{"keyEvents": ["a"]}]}),
         (OutlineData, {"storyArc": [{"climax": "3"}]}, {"storyArc": {"climax": [3]}}),
@@ -393,6 +394,7 @@ def test_what_loses_nothing_is_coerced(shape: type[ProtoMessage[Any]], given: An
         (EventImpact, {"onCharacters": {"a": {}}}, "onCharacters[0]: must be a text"),
         (GenerateOptions, {"topP": float("nan")}, "topP: must be a number"),
         (GenerateOptions, {"topP": 1e39}, "topP: must be a number"),
+        (GenerateOptions, {"topP": "0,500"}, "topP: must be a number"),
     ],
 )
 def test_what_does_not_fit_is_told_by_its_path(shape: type[ProtoMessage[Any]], given: Any, problem: str) -> None:  # noqa: ANN401

@@ -18,6 +18,8 @@ from protobuf import Message as ProtoMessage
 
 # A numeral, where an integer may have a fraction of zeros.
 _NUMERAL = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,2})?", re.ASCII)
+# As people write 100,000.
+_IN_THOUSANDS = re.compile(r"\d{1,3}(,\d{3}){1,5}", re.ASCII)
 _INT_BITS = {ScalarType.INT32: 31, ScalarType.INT64: 63}
 _FLOATS = (ScalarType.FLOAT, ScalarType.DOUBLE)
 _LARGEST_FLOAT = 3.4e38
@@ -152,6 +154,8 @@ def _bool(value: object) -> bool:
 
 
 def _int(value: object, bits: int) -> int:
+    if isinstance(value, str) and _IN_THOUSANDS.fullmatch(value.strip()):
+        value = value.replace(",", "")
     number = _number(value)
     if number is None or not float(number).is_integer() or not -(2**bits) <= number < 2**bits:
         raise _NoFitError(f"a whole number of {bits + 1} bits")

@@ -6,7 +6,7 @@ from typing import Any
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.generation import Message, Task
 from qingyu_ai.llm.prompts import ONE_JSON_OBJECT, with_knowledge
-from qingyu_ai.llm.provider_errors import JSON_IN_WORDS, RefusedError
+from qingyu_ai.llm.provider_errors import JSON_IN_WORDS, SYSTEM_ROLE, RefusedError
 from qingyu_ai.llm.schemas import JSON_SCHEMA, held_to, is_about_schema
 
 _REASONING = ("o1", "o3", "o4", "gpt-5")
@@ -23,7 +23,7 @@ def request_body(task: Task, model: str, left_out: frozenset[str]) -> dict[str, 
         task: What is to be written.
         model: The model's name.
         left_out: Parameters that the model does not take. A limit is sent under its other name then; a schema gives
-            way to any JSON object, and that to words.
+            way to any JSON object, and that to words; what the system says the user says.
     """
     # OpenAI's reasoning models have another name for the limit, and no temperature, which the gateway always sends.
     reasons = model.startswith(_REASONING)
@@ -31,6 +31,9 @@ def request_body(task: Task, model: str, left_out: frozenset[str]) -> dict[str, 
     limit = next((name for name in names if name not in left_out), None)
     if task.json and task.schema is None and left_out & _IN_WORDS:
         task = replace(task, messages=(Message("system", ONE_JSON_OBJECT), *task.messages))
+    messages = with_knowledge(task)
+    if SYSTEM_ROLE in left_out:
+        messages = _without_system(messages)
     said = {
         "stream": True,
         "stream_options": None if "stream" in left_out else {"include_usage": True},
@@ -45,7 +48,7 @@ def request_body(task: Task, model: str, left_out: frozenset[str]) -> dict[str, 
     }
     return {
         "model": model,
-        "messages": [_message(message) for message in with_knowledge(task)],
+        "messages": [_message(message) for message in messages],
         **{name: value for name, value in said.items() if value is not None and name not in left_out},
     }
 
@@ -57,6 +60,8 @@ def left_out_after(refusal: ServiceError, task: Task, left_out: frozenset[str]) 
     if not isinstance(refusal, RefusedError):
         raise refusal
     name = refusal.parameter
+    if name == SYSTEM_ROLE and name not in left_out and any(said.role == "system" for said in with_knowledge(task)):
+        return left_out | {name}
     if name in _FREE | _IN_WORDS:
         return left_out | {name}
     if name in _OTHER_LIMIT:
@@ -79,6 +84,15 @@ def _response_format(task: Task, left_out: frozenset[str]) -> dict[str, Any] | N
         held = {"name": schema.name, "strict": True, "schema": schema.schema}
         return {"type": "json_schema", "json_schema": held}
     return {"type": "json_object"} if task.json else None
+
+
+def _without_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The user begins with what the system says, which this service may have said alone: knowledge, a schema."""
+    system = [message.content for message in messages if message.role == "system"]
+    rest = [message for message in messages if message.role != "system"]
+    first = rest.pop(0) if rest and rest[0].role == "user" else Message("user", "")
+    content = "\n\n".join(filter(None, [*system, first.content]))
+    return (replace(first, content=content), *rest)
 
 
 def _message(message: Message) -> dict[str, str]:

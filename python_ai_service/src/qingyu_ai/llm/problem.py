@@ -48,7 +48,7 @@ def problem_in(value: object, status: int = 0) -> Problem:
     said += [detail.get("reason") for detail in details]
     if _list(metadata.get("reasons")):
         said.append("content_filter")
-    places = [detail["loc"][-1] for detail in _list(error.get("detail")) if _has_place(detail)]
+    places = [place for detail in _list(error.get("detail")) if (place := _place_of(detail))]
     message = " ".join(_texts(error, metadata))[:_MAX_MESSAGE_CHARS]
     named = error.get("param")
     parameter: str = named if isinstance(named, str) else next(iter(places), "")
@@ -75,6 +75,9 @@ def _error_in(value: object) -> dict[str, Any]:
         return {**value, "message": error}
     if isinstance(value.get("detail"), dict):
         return _error_in({"error": value["detail"]})
+    if isinstance(value.get("message"), dict):
+        # Mistral's form: {"message": {"detail": [...]}, "type": ...}.
+        return {**value, **value["message"]}
     return value if value.keys() & {"message", "detail", "code", "type", "msg"} else {}
 
 
@@ -87,10 +90,10 @@ def _texts(error: dict[str, Any], metadata: dict[str, Any]) -> Iterator[str]:
             yield detail["msg"]
 
 
-def _has_place(detail: object) -> bool:
-    """FastAPI's form: {"loc": ["body", "stream_options"], "msg": ...}."""
+def _place_of(detail: object) -> str:
+    """The parameter in FastAPI's form: {"loc": ["body", "stream_options", "include_usage"], "msg": ...}."""
     place = _list(detail.get("loc")) if isinstance(detail, dict) else []
-    return bool(place) and isinstance(place[-1], str)
+    return next((name for name in place if isinstance(name, str) and name != "body"), "")
 
 
 def _object(value: object) -> dict[str, Any]:

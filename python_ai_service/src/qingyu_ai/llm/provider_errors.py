@@ -97,6 +97,13 @@ _STATUSES = {
 # OpenAI takes `json_object` only where the messages speak of JSON.
 JSON_IN_WORDS = "json in words"
 _WANTS_JSON_IN_WORDS = re.compile(r"contain the word .?json", re.IGNORECASE)
+# Templates of models without a system role, or that take it for a turn of the conversation: Gemma, Mistral.
+SYSTEM_ROLE = "system role"
+_WANTS_NO_SYSTEM = re.compile(
+    r"system (role|message|prompt)s?.{0,20} not supported|not support.{0,20} system|roles must alternate|"
+    r"only user.{0,20} roles are supported",
+    re.IGNORECASE,
+)
 _REFUSED = (400, 422)
 _TOO_LARGE = re.compile(r"too large|at most|maximum|exceed|\brange\b|between|less than|<=", re.IGNORECASE)
 # Names of parameters in providers' APIs, and what the caller calls them.
@@ -118,7 +125,7 @@ class RefusedError(ServiceError):
     """A request that a provider refused for one parameter of it.
 
     Args:
-        parameter: Its name in the provider's API, one of those that were sent; or `JSON_IN_WORDS`.
+        parameter: Its name in the provider's API, one of those that were sent; or `JSON_IN_WORDS` or `SYSTEM_ROLE`.
         is_too_large: Whether the value is beyond what the model can, rather than unknown to it.
         reason: Why.
     """
@@ -149,6 +156,8 @@ def failure_of(problem: Problem, sent: Collection[str] = (), *, wait_s: float | 
         return RefusedError(parameter, is_too_large=True, reason=reason)
     if reason is Reason.INVALID_REQUEST and _WANTS_JSON_IN_WORDS.search(problem.message):
         return RefusedError(JSON_IN_WORDS)
+    if reason is Reason.INVALID_REQUEST and _WANTS_NO_SYSTEM.search(problem.message):
+        return RefusedError(SYSTEM_ROLE, reason=reason)
     if reason is Reason.INVALID_REQUEST and parameter == "model":
         reason = Reason.MODEL_NOT_FOUND
     elif reason is Reason.INVALID_REQUEST and parameter and parameter not in ("messages", "system", "input"):
