@@ -195,10 +195,10 @@ _PLACE_KINDS = "镇城岛村湾堡驿渡"
 
 @dataclass(frozen=True)
 class Question:
-    """What a reader asks, and the text that the passage with the answer contains."""
+    """What a reader asks, and texts of which a passage with the answer contains one."""
 
     text: str
-    answer: str
+    answers: tuple[str, ...]
 
 
 def novel() -> list[Document]:
@@ -220,7 +220,7 @@ def novel() -> list[Document]:
 def questions() -> list[Question]:
     """What is asked of the novel."""
     scenes = list(CHAPTERS.values())
-    return [Question(text, scenes[chapter][scene]) for text, chapter, scene in QUESTIONS]
+    return [Question(text, (scenes[chapter][scene],)) for text, chapter, scene in QUESTIONS]
 
 
 def others(passages: int) -> list[Document]:

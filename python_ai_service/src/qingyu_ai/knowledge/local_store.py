@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from heapq import nlargest
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,7 @@ from qingyu_ai.embedding.embedder import Vector
 from qingyu_ai.errors import Reason, ServiceError
 from qingyu_ai.knowledge.document import Document
 from qingyu_ai.knowledge.local_database import create, failures, insert, opened, remove, transaction
-from qingyu_ai.knowledge.ranking import counts_in, fit, weights_of
+from qingyu_ai.knowledge.ranking import Place, counts_in, fit, weights_of, with_neighbours
 from qingyu_ai.knowledge.store import Entry, Hit, Scope, Stored, Wanted, other_model, unavailable
 from qingyu_ai.knowledge.terms import query_terms
 from qingyu_ai.knowledge.vectors import Matrices
@@ -28,7 +28,7 @@ SELECT document, ending, passages, digest FROM documents
 WHERE :types = '[]' OR doc_type IN (SELECT value FROM json_each(:types))
 """
 _SEARCHED = """
-SELECT passages.id, document.head || char(10) || text FROM passages
+SELECT passages.id, document.id, chunk, document.head || char(10) || text FROM passages
 JOIN documents AS document ON document.id = passages.document
 WHERE passages.id IN (SELECT value FROM json_each(?))
 """
@@ -103,8 +103,8 @@ class LocalStore:
             [[passages]] = database.execute("SELECT count(*) FROM passages")
             weights = weights_of(terms, counts, passages)
             candidates = _candidates(database, weights, counts, _allowed(database, wanted))
-            best = nlargest(limit, _fits(database, weights, candidates))
-            return _hits(database, {number: score for score, number in best})
+            fits = _fits(database, weights, candidates)
+            return _hits(database, dict(nlargest(limit, fits.items(), key=lambda item: item[1])))
 
         return await self._read(scope, work, [])
 
@@ -218,12 +218,14 @@ def _candidates(
     return sorted(found, key=lambda number: -shared[number])[:_CANDIDATES]
 
 
-def _fits(
-    database: sqlite3.Connection, weights: dict[str, float], candidates: list[int]
-) -> Iterator[tuple[float, int]]:
+def _fits(database: sqlite3.Connection, weights: dict[str, float], candidates: list[int]) -> dict[int, float]:
     """How well each candidate fits."""
-    for number, searched in database.execute(_SEARCHED, (json.dumps(candidates),)):
-        yield fit(weights, counts_in(weights, searched), 2 * len(searched)), number
+    numbers: dict[Place, int] = {}
+    fits: dict[Place, float] = {}
+    for number, document, chunk, searched in database.execute(_SEARCHED, (json.dumps(candidates),)):
+        numbers[document, chunk] = number
+        fits[document, chunk] = fit(weights, counts_in(weights, searched), 2 * len(searched))
+    return {numbers[place]: score for place, score in with_neighbours(fits).items()}
 
 
 def _hits(database: sqlite3.Connection, scores: dict[int, float]) -> list[Hit]:

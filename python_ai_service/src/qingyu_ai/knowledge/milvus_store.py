@@ -23,7 +23,7 @@ from qingyu_ai.knowledge.milvus_rows import (
     stored_of,
 )
 from qingyu_ai.knowledge.milvus_schema import TIMEOUT_S
-from qingyu_ai.knowledge.ranking import fit, weights_of
+from qingyu_ai.knowledge.ranking import fit, weights_of, with_neighbours
 from qingyu_ai.knowledge.store import Entry, Hit, Scope, Stored, Wanted, digest_of
 from qingyu_ai.knowledge.terms import query_terms
 from qingyu_ai.recent import Recent
@@ -128,9 +128,10 @@ class MilvusStore:
                 output_fields=["document", "chunk", "text", "terms"],
                 timeout=TIMEOUT_S,
             )
-            scored = [(_fit(weights, hit["entity"]["terms"].split()), hit["entity"]) for hit in found[0]]
-            scored.sort(key=lambda pair: -pair[0])
-            return await self._hits(client, scope, scored[:limit])
+            rows = {(hit["entity"]["document"], hit["entity"]["chunk"]): hit["entity"] for hit in found[0]}
+            fits = with_neighbours({place: _fit(weights, row["terms"].split()) for place, row in rows.items()})
+            best = sorted(fits, key=lambda place: -fits[place])[:limit]
+            return await self._hits(client, scope, [(fits[place], rows[place]) for place in best])
 
     async def nearest(self, scope: Scope, vector: Vector, limit: int, wanted: Wanted) -> list[Hit]:
         """See `KnowledgeStore`."""

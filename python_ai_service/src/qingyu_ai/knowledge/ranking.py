@@ -6,10 +6,16 @@ from collections.abc import Iterable, Mapping
 
 from qingyu_ai.knowledge.terms import is_word, normal, telling_terms, terms_of
 
+# A passage: its document, as the store calls it, and its place in it.
+Place = tuple[int | str, int]
+
 _K1 = 1.2
 _B = 0.5
 # Of a passage of some 300 characters.
 _USUAL_TERMS = 500
+# How much the passages around one count beside it, and which they are.
+_NEIGHBOURS = 0.3
+_AROUND = (-2, -1, 1, 2)
 # Of a long prompt some words are everywhere: so many of its telling terms ask for one more that is shared.
 _TERMS_PER_SHARED = 40
 
@@ -51,6 +57,19 @@ def fit(weights: Mapping[str, float], counts: Mapping[str, int], length: int) ->
     # A term that a passage of usual length has once counts as it weighs, one that it has often up to 2.2 times.
     got = sum(weights[term] * count * (_K1 + 1) / (count + norm) for term, count in counts.items() if term in weights)
     return min(1.0, got / (sum(weights.values()) or 1))
+
+
+def with_neighbours(fits: Mapping[Place, float]) -> dict[Place, float]:
+    """The fits of passages with a share of those around them, which often name who or what a passage speaks of.
+
+    Args:
+        fits: From 0 to 1, by document and place in it, of the passages that may be found; others do not fit.
+    """
+    mixed: dict[Place, float] = {}
+    for (document, chunk), own in fits.items():
+        around = sum(fits.get((document, chunk + step), 0.0) for step in _AROUND) / len(_AROUND)
+        mixed[document, chunk] = (own + _NEIGHBOURS * around) / (1 + _NEIGHBOURS)
+    return mixed
 
 
 def is_related(query: str, text: str) -> bool:

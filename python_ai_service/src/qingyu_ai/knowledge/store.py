@@ -125,8 +125,8 @@ class KnowledgeStore(Protocol):
     async def matching(self, scope: Scope, query: str, limit: int, wanted: Wanted) -> list[Hit]:
         """The passages that share most with a query's words, best first.
 
-        The score is the share of the query's weight that a passage has, from 0 to 1: rare words weigh much, and what is
-        in every passage weighs nothing.
+        The score is the share of the query's weight that a passage has, in part that of the passages around it, from 0
+        to 1: rare words weigh much, and what is in every passage weighs nothing.
         """
         ...
 
