@@ -21,7 +21,7 @@ def test_pip_is_never_asked_for_a_strangers_package(document: str) -> None:
                 assert "$" in word or (ROOT / word).is_file() or (ROOT / document).with_name(word).is_file(), line
             elif not word.startswith("-"):
                 is_path = word.startswith("./") and (ROOT / word / "pyproject.toml").is_file()
-                assert is_path or word == "." or re.fullmatch(r"[a-z-]+==[0-9.]+|uv", word), line
+                assert is_path or word == "." or re.fullmatch(r"[a-z0-9-]+==[0-9.]+|uv", word), line
 
 
 def test_the_readme_installs_the_service() -> None:
