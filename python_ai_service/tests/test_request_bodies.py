@@ -34,6 +34,10 @@ OPENAI: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"max_tokens": 0}, {}),
     ({"max_tokens": 9}, {"max_tokens": 9}),
     ({"model": "o3", "max_tokens": 9}, {"model": "o3", "max_completion_tokens": 9}),
+    (
+        {"model": "gpt-5-chat-latest", "max_tokens": 9, "temperature": 0.5},
+        {"model": "gpt-5-chat-latest", "max_tokens": 9, "temperature": 0.5},
+    ),
     ({"temperature": 0.0}, {}),
     ({"temperature": 0.7}, {"temperature": 0.7}),
     ({"stop": []}, {}),

@@ -25,8 +25,9 @@ def request_body(task: Task, model: str, left_out: frozenset[str]) -> dict[str, 
         left_out: Parameters that the model does not take. A limit is sent under its other name then; a schema gives
             way to any JSON object, and that to words; what the system says the user says.
     """
-    # OpenAI's reasoning models have another name for the limit, and no temperature, which the gateway always sends.
-    reasons = model.startswith(_REASONING)
+    # OpenAI's reasoning models have another name for the limit, and no temperature, which the gateway always sends;
+    # those for chat, such as gpt-5-chat-latest, do not reason.
+    reasons = model.startswith(_REASONING) and "-chat" not in model
     names = list(_OTHER_LIMIT)[::-1] if reasons else list(_OTHER_LIMIT)
     limit = next((name for name in names if name not in left_out), None)
     if task.json and task.schema is None and left_out & _IN_WORDS:
