@@ -43,7 +43,7 @@ END
 """
 # So many candidates are looked at closely, and so many rows are read to find them.
 _CANDIDATES = 100
-_MAX_ROWS_READ = 20_000
+_MAX_ROWS_READ = 10_000
 _OLDER = (
     "The knowledge base is of an older version (Milvus Lite), which is not read: index again, into another "
     "folder where MILVUS_URI names that one."
@@ -212,7 +212,10 @@ def _candidates(
         left -= counts[term]
         if left < 0 and shared:
             break
-        for [number] in database.execute("SELECT rowid FROM terms WHERE terms MATCH ?", (f'"{term}"',)):
+        # As one row: between rows each caller would wait for the others.
+        find = "SELECT json_group_array(rowid) FROM terms WHERE terms MATCH ?"
+        [[numbers]] = database.execute(find, (f'"{term}"',))
+        for number in json.loads(numbers):
             shared[number] += weights[term]
     found = shared if allowed is None else [number for number in shared if number in allowed]
     return sorted(found, key=lambda number: -shared[number])[:_CANDIDATES]
