@@ -29,7 +29,7 @@ export const heartbeat = ": keep-alive\n\n";
  * What comes within so long after a write waits until then, so that what comes in a burst leaves in few writes: a write
  * costs more than all else that is done for a token.
  */
-const burstMs = 2;
+const burstMs = 1;
 const maxBurstUnits = 64 * 1024;
 
 /**
