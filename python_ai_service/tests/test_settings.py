@@ -44,6 +44,15 @@ def test_a_blank_value_is_unset(blank: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings() == Settings.model_construct()
 
 
+def test_a_misspelt_environment_does_not_run_as_development(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIROMENT", "production")
+    with pytest.raises(SettingsError) as told:
+        load_settings()
+    assert told.value.problems == ["ENVIROMENT: is no setting; is ENVIRONMENT meant?"]
+    monkeypatch.setenv("ENVIRONMENT", "development")
+    assert load_settings().is_development
+
+
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("RAG_TOP_K=7\nLOG_LEVEL=error\nQINGYU_AI_MODELS=x\n")
     monkeypatch.chdir(tmp_path)

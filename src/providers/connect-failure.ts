@@ -22,7 +22,7 @@ export function failureOf(error: unknown): UpstreamFailure {
 /** The word that our own AI service puts before a message whose code alone would lead elsewhere (its errors.py). */
 function finerReason({ code, rawMessage }: ConnectError): PeerReason | undefined {
   const [word] = rawMessage.split(":", 1);
-  return finerReasons[code]?.find((reason) => reason === word);
+  return word === undefined ? undefined : finerReasons[code]?.get(word);
 }
 
 function wireFailure(error: ConnectError): UpstreamFailure {
@@ -44,9 +44,15 @@ function isTorn({ cause, rawMessage }: ConnectError): boolean {
 /** How Connect words an answer that ended too early; the words only choose between two names of the same consequence. */
 const missingEnd = /incomplete envelope|missing (EndStreamResponse|trailer)|promised \d+ bytes/;
 
-const finerReasons: Partial<Readonly<Record<Code, readonly PeerReason[]>>> = {
-  [Code.InvalidArgument]: ["context_length_exceeded", "content_filter", "unsupported_parameter"],
-  [Code.ResourceExhausted]: ["quota_exhausted"],
+const finerReasons: Partial<Readonly<Record<Code, ReadonlyMap<string, PeerReason>>>> = {
+  [Code.InvalidArgument]: new Map([
+    ["context_length_exceeded", "context_length_exceeded"],
+    ["content_filter", "content_filter"],
+    ["unsupported_parameter", "unsupported_parameter"],
+  ]),
+  [Code.ResourceExhausted]: new Map([["quota_exhausted", "quota_exhausted"]]),
+  // The service's own key at the model's provider: asking again does not help, and somebody must know.
+  [Code.Unavailable]: new Map([["model_credential", "permission_denied"]]),
 };
 
 /** What Connect's codes mean when the provider says them. */

@@ -79,7 +79,7 @@ describe.each(ways)("over $protocol, stream $stream", ({ protocol, stream }) => 
   });
 
   it.each([
-    ["the model's service refuses the key", "status:401", "ai-service:unavailable, ai-service:unavailable"],
+    ["the model's service refuses the key", "status:401", "ai-service:permission_denied"],
     ["it limits the rate", "status:429", "ai-service:rate_limited, ai-service:rate_limited"],
     ["the account is used up", "error:429:insufficient_quota", "ai-service:quota_exhausted"],
     ["it fails", "status:500", "ai-service:unavailable, ai-service:unavailable"],

@@ -223,8 +223,14 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Reads the settings. Raises `SettingsError` with every problem at once."""
     try:
-        return Settings()
+        settings = Settings()
     except (UnicodeDecodeError, OSError):
         raise SettingsError([".env: cannot be read as UTF-8"]) from None
     except SettingsError as error:
         raise SettingsError([*error.problems, *(str(name) for name in mistaken_names(Settings.model_fields))]) from None
+    if "environment" not in settings.model_fields_set:
+        # It would run as development, open to everybody.
+        misspelt = [str(name) for name in mistaken_names(Settings.model_fields) if name.meant == "ENVIRONMENT"]
+        if misspelt:
+            raise SettingsError(misspelt)
+    return settings
