@@ -151,11 +151,21 @@ function start(tag: string, leader: Call, upstream: (call: Call) => Promise<Answ
   function enter(call: Call, isLeader: boolean) {
     let wake = () => {};
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const limitMs = () => Math.min(call.deadlineMs, endsMs);
+    let armedMs = Number.POSITIVE_INFINITY;
+    /** Sets the timer where there is none yet, or where the flight ends sooner now: its leader has left. */
     const arm = () => {
-      timer = setTimeout(() => (Date.now() < limitMs() ? arm() : wake()), Math.max(0, limitMs() - Date.now()));
+      const limitMs = Math.min(call.deadlineMs, endsMs);
+      if (isLeader || limitMs >= armedMs) return;
+      clearTimeout(timer);
+      armedMs = limitMs;
+      timer = setTimeout(
+        () => {
+          armedMs = Number.POSITIVE_INFINITY;
+          wake();
+        },
+        Math.max(0, limitMs - Date.now()),
+      );
     };
-    if (!isLeader) arm();
     const reader = replay.reader();
     let hasLeft = false;
     const exit = () => {
@@ -177,6 +187,7 @@ function start(tag: string, leader: Call, upstream: (call: Call) => Promise<Answ
       /** Waits for something new. What comes back is a failure that ends the wait. */
       async news(): Promise<Error | undefined> {
         if (call.signal.aborted) throw callerLeft();
+        arm();
         await new Promise<void>((resolve) => {
           wake = resolve;
           waiting.add(resolve);

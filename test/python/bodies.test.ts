@@ -103,7 +103,17 @@ const good = { status: 200, text: expect.stringContaining("好"), attempts: "ai-
 const ways = protocols.flatMap((protocol) => [false, true].map((stream) => ({ protocol, stream })));
 const always = { stream: true, stream_options: { include_usage: true } };
 const zeros = { top_p: 0, seed: 0, presence_penalty: 0, frequency_penalty: 0 };
-const values = { top_p: 0.25, seed: -7, presence_penalty: -1.5, frequency_penalty: 2 };
+const everything = {
+  model: "qwen-max",
+  max_tokens: 9,
+  temperature: 1.3,
+  stop: ["完", "终"],
+  response_format: { type: "json_object" },
+  top_p: 0.25,
+  seed: -7,
+  presence_penalty: -1.5,
+  frequency_penalty: 2,
+};
 
 describe.each(ways)("OpenAI, asked over $protocol, stream $stream", ({ protocol, stream }) => {
   it.each([
@@ -122,25 +132,7 @@ describe.each(ways)("OpenAI, asked over $protocol, stream $stream", ({ protocol,
       said: { [name]: value },
       gets: { model: "the-services-own", max_tokens: 2000, temperature: 0.7, [name]: value },
     })),
-    {
-      name: "everything",
-      said: {
-        model: "qwen-max",
-        max_tokens: 9,
-        temperature: 1.3,
-        stop: ["完", "终"],
-        response_format: { type: "json_object" },
-        ...values,
-      },
-      gets: {
-        model: "qwen-max",
-        max_tokens: 9,
-        temperature: 1.3,
-        stop: ["完", "终"],
-        response_format: { type: "json_object" },
-        ...values,
-      },
-    },
+    { name: "everything", said: everything, gets: everything },
   ])("gets of a caller who said $name", async ({ said, gets }) => {
     expect(await ask(protocol, stream, said)).toEqual(good);
     expect(bodies).toEqual([{ messages: [question], ...always, ...gets }]);
