@@ -1,11 +1,12 @@
 import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import { GatewayError, type PeerReason, peerReasons, type WireReason, wireReasons } from "../src/errors.ts";
+import { GatewayError } from "../src/errors.ts";
 import { envelopes } from "../src/http/envelopes.ts";
-import { reasonsByConnectCode } from "../src/providers/connect-failure.ts";
-import { reasonOfStatus } from "../src/providers/http-failure.ts";
-import { reasonsByOpenAiCode } from "../src/providers/openai-failure.ts";
+import { reasonsByConnectCode } from "../src/providers/ai-service/failure.ts";
+import { reasonsByOpenAiCode } from "../src/providers/openai/failure.ts";
+import { reasonOfStatus } from "../src/providers/wire/failure.ts";
 import { type Verdict, verdicts } from "../src/resilience/failures.ts";
+import { type PeerReason, peerReasons, type WireReason, wireReasons } from "../src/upstream-failure.ts";
 import { table } from "./markdown.ts";
 
 const statusesWithMeaning = [401, 402, 403, 404, 405, 408, 409, 410, 429, 501, 502, 503, 504];

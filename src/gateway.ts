@@ -1,20 +1,20 @@
 import { cached } from "./cache/cached.ts";
-import { coordinatedBy, uncoordinated } from "./cache/coordinated.ts";
-import type { Coordinator } from "./cache/coordinator.ts";
-import { createEntries } from "./cache/entries.ts";
-import { createEpochs } from "./cache/epochs.ts";
 import { idempotent } from "./cache/idempotent.ts";
 import { digestWith, keyOf } from "./cache/key.ts";
 import { purgeFrom } from "./cache/purge.ts";
-import { sealedWith, unsealed } from "./cache/seal.ts";
-import { kvStore } from "./cache/store.ts";
+import { coordinatedBy, uncoordinated } from "./cache/sharing/across-isolates.ts";
+import type { Coordinator } from "./cache/sharing/coordinator.ts";
+import { sealedWith, unsealed } from "./cache/storage/encryption.ts";
+import { createEntries } from "./cache/storage/entries.ts";
+import { createEpochs } from "./cache/storage/epochs.ts";
+import { kvStore } from "./cache/storage/kv.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
 import type { GenerationDefaults } from "./generation.ts";
-import { aiService } from "./providers/ai-service.ts";
-import { anthropic } from "./providers/anthropic.ts";
-import type { Fetch } from "./providers/http.ts";
-import { openai } from "./providers/openai.ts";
-import { boundToRequest } from "./providers/request-binding.ts";
+import { aiService } from "./providers/ai-service/ai-service.ts";
+import { anthropic } from "./providers/anthropic/anthropic.ts";
+import { openai } from "./providers/openai/openai.ts";
+import type { Fetch } from "./providers/wire/http.ts";
+import { boundToRequest } from "./providers/wire/request-binding.ts";
 import { createBreaker } from "./resilience/breaker.ts";
 import { createBudget } from "./resilience/budget.ts";
 import { firstAvailable, type Member } from "./resilience/first-available.ts";
@@ -22,7 +22,7 @@ import { readiness } from "./resilience/readiness.ts";
 import { logWarning } from "./telemetry/log.ts";
 import type { Gateway, Generate, Provider } from "./upstream.ts";
 
-export { Coordinator } from "./cache/coordinator.ts";
+export { Coordinator } from "./cache/sharing/coordinator.ts";
 
 export interface GatewayDependencies {
   /** Absent where no namespace is bound: then nothing is cached. */

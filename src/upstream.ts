@@ -1,5 +1,5 @@
 import type { Answer, GenerationRequest } from "./generation.ts";
-import type { RequestRecord } from "./telemetry/record.ts";
+import type { RequestRecord } from "./record.ts";
 import type { TraceContext } from "./telemetry/trace.ts";
 
 /** What travels beside a request: who asked, how long it may take, and where to write down what happened. */

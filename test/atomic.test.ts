@@ -4,7 +4,7 @@ import { type Kind, provider, upstream } from "./support/upstream.ts";
 import { goodText } from "./upstreams/texts.ts";
 
 const kinds: readonly Kind[] = ["openai", "connect", "grpc-web"];
-const faces: readonly Face[] = ["openai", "qingyu", "connect"];
+const surfaces: readonly Face[] = ["openai", "qingyu", "connect"];
 const atomic: Ask = { stream: true, headers: { "x-qingyu-delivery": "atomic" } };
 
 /** What goes wrong after the first token, where nothing can be taken back any more that was sent live. */
@@ -22,7 +22,7 @@ const failures = {
 } as const;
 const rows = kinds.flatMap((kind) =>
   Object.entries(failures[kind]).flatMap(([scenario, reason]) =>
-    faces.map((face) => ({ kind, scenario, reason, face })),
+    surfaces.map((surface) => ({ kind, scenario, reason, surface })),
   ),
 );
 
@@ -34,9 +34,9 @@ function failing(kind: Kind, scenario: string, other = "ok", settings: Record<st
 }
 
 describe.concurrent("a stream that is held back until it is complete", () => {
-  it.each(rows)("falls back unseen in mid-stream: $kind, $scenario, seen from $face", async (row) => {
+  it.each(rows)("falls back unseen in mid-stream: $kind, $scenario, seen from $surface", async (row) => {
     const { ask, first } = failing(row.kind, row.scenario);
-    const answer = await ask({ ...atomic, face: row.face });
+    const answer = await ask({ ...atomic, surface: row.surface });
     expect([answer.status, answer.content]).toEqual([200, goodText]);
     expect(answer.attempts).toBe(`first:${row.reason}, second:ok`);
     expect(await first.seen()).toHaveLength(1);
@@ -61,27 +61,27 @@ describe.concurrent("a stream that is held back until it is complete", () => {
     },
   );
 
-  it.each(faces)("ends as any stream does: %s", async (face) => {
+  it.each(surfaces)("ends as any stream does: %s", async (surface) => {
     const { ask } = failing("openai", "ok");
-    const live = await ask({ face, stream: true });
-    const held = await ask({ ...atomic, face });
+    const live = await ask({ surface, stream: true });
+    const held = await ask({ ...atomic, surface });
     expect(held.content).toBe(live.content);
     const last = (events: readonly unknown[]) => ({ ...Object(events.at(-1)), requestId: undefined });
     expect(last(held.events)).toEqual(last(live.events));
   });
 
-  it.each(faces)("is refused with its proper status where all fail early: %s", async (face) => {
+  it.each(surfaces)("is refused with its proper status where all fail early: %s", async (surface) => {
     const { ask } = failing("openai", "unfinished", "unfinished");
-    const { status, code } = await ask({ ...atomic, face });
+    const { status, code } = await ask({ ...atomic, surface });
     const expected = { openai: [502, "upstream_bad_response"], qingyu: [502, "upstream_bad_response"] };
-    expect([status, code]).toEqual(face === "connect" ? [200, "internal"] : expected[face]);
+    expect([status, code]).toEqual(surface === "connect" ? [200, "internal"] : expected[surface]);
   });
 
   it.each(["openai", "qingyu"] as const)(
     "shows signs of life from one heartbeat on, also before the first token: %s",
-    async (face) => {
+    async (surface) => {
       const { ask } = failing("openai", "slow:300", "ok", { QINGYU_STREAM_HEARTBEAT_MS: "100" });
-      const { status, text, content } = await ask({ ...atomic, face });
+      const { status, text, content } = await ask({ ...atomic, surface });
       expect([status, content]).toEqual([200, goodText]);
       const blocks = text.split("\n\n");
       const beats = blocks.findIndex((block) => block !== ": keep-alive");
@@ -92,11 +92,11 @@ describe.concurrent("a stream that is held back until it is complete", () => {
 
   it.each(["openai", "qingyu"] as const)(
     "ends with one error where all fail after the headers are gone: %s",
-    async (face) => {
+    async (surface) => {
       const settings = { ...impatient, QINGYU_STREAM_HEARTBEAT_MS: "50" };
       const { ask } = failing("openai", "silent-mid", "silent-mid", settings);
-      const { status, code, content, events } = await ask({ ...atomic, face });
-      expect([status, code, content]).toEqual([200, face === "openai" ? "upstream_timeout" : 5002, ""]);
+      const { status, code, content, events } = await ask({ ...atomic, surface });
+      expect([status, code, content]).toEqual([200, surface === "openai" ? "upstream_timeout" : 5002, ""]);
       expect(events).toHaveLength(1);
     },
   );
@@ -119,10 +119,10 @@ describe.concurrent("a stream that is held back until it is complete", () => {
     if (kind === "connect") expect(Number(visit?.headers["connect-timeout-ms"])).toBeLessThanOrEqual(1_200);
   });
 
-  it.each(faces)("ends its call when its caller leaves: %s", async (face) => {
+  it.each(surfaces)("ends its call when its caller leaves: %s", async (surface) => {
     const { open, first, second } = failing("openai", "silent-mid", "ok", { QINGYU_STREAM_HEARTBEAT_MS: "50" });
     const caller = new AbortController();
-    const answer = open({ ...atomic, face, signal: caller.signal });
+    const answer = open({ ...atomic, surface, signal: caller.signal });
     await first.seen("open");
     caller.abort();
     expect((await first.seen("left")).map(({ state }) => state)).toEqual(["left"]);

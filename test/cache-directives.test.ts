@@ -184,7 +184,7 @@ describe("a stale answer where every provider fails", () => {
   });
 });
 
-describe("every face", () => {
+describe("every surface", () => {
   const bodies = {
     "/v1/chat/completions": (text: string) => ({ messages: [{ role: "user", content: text }] }),
     "/api/v1/ai/generate": (text: string) => ({ projectId: "p", prompt: text }),

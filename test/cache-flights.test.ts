@@ -15,7 +15,11 @@ function scene(scenario: string, settings: Record<string, string> = {}, more: Re
     qingyu: { prompt: question },
     connect: { prompt: question },
   };
-  const asked = ({ face = "openai", ...rest }: Ask = {}): Ask => ({ face, body: { ...bodies[face] }, ...rest });
+  const asked = ({ surface = "openai", ...rest }: Ask = {}): Ask => ({
+    surface,
+    body: { ...bodies[surface] },
+    ...rest,
+  });
   return { ai, ask: (how?: Ask) => ask(asked(how)), open: (how?: Ask) => open(asked(how)) };
 }
 
@@ -83,7 +87,7 @@ describe("identical requests in flight", () => {
 
   it("fail for all in the same way", async () => {
     const { ai, ask } = scene("slow-status:150:400");
-    const answers = await Promise.all([ask(), ask({ stream: true }), ask({ face: "openai" })]);
+    const answers = await Promise.all([ask(), ask({ stream: true }), ask({ surface: "openai" })]);
     expect(answers.map(({ status, code }) => [status, code])).toEqual([1, 2, 3].map(() => [400, "invalid_request"]));
     expect(await ai.seen()).toHaveLength(1);
     // And nothing of it stays behind.

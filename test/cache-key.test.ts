@@ -3,8 +3,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type * as z from "zod/mini";
 import { keyOf } from "../src/cache/key.ts";
 import type { GenerationRequest } from "../src/generation.ts";
-import { chatCompletionRequest, fromChatCompletionRequest } from "../src/http/openai-request.ts";
-import { fromGenerateRequest, generateRequest } from "../src/http/qingyu-request.ts";
+import { chatCompletionRequest, fromChatCompletionRequest } from "../src/http/openai/request.ts";
+import { fromGenerateRequest, generateRequest } from "../src/http/qingyu/request.ts";
 
 const defaults = { model: "gpt-default", maxTokens: 2000, temperature: 0.7 };
 const digest = keyOf({ defaults, scope: "tenant" });
@@ -17,7 +17,7 @@ const messages = fc.array(fc.record({ role: fc.constantFrom("system", "user", "a
 const rarely = { requiredKeys: [] as [] };
 const temperature = fc.integer({ min: 0, max: 20 }).map((tenths) => tenths / 10);
 
-/** Requests of both faces, as JSON values. */
+/** Requests of both surfaces, as JSON values. */
 const chat = fc
   .tuple(
     messages,
@@ -41,7 +41,7 @@ const generate = fc
 
 type Face = { name: string; requests: fc.Arbitrary<object>; read: (body: unknown) => GenerationRequest };
 const valid = <S extends z.ZodMiniType>(schema: S, body: unknown): z.infer<S> => schema.parse(body);
-const faces: readonly Face[] = [
+const surfaces: readonly Face[] = [
   {
     name: "OpenAI",
     requests: chat,
@@ -60,7 +60,7 @@ function respelled(value: unknown): string {
 
 const runs = { numRuns: 300 };
 
-describe.each(faces)("the key of a request to the $name face", ({ requests, read }) => {
+describe.each(surfaces)("the key of a request to the $name surface", ({ requests, read }) => {
   it("does not depend on how it is spelled", async () => {
     await fc.assert(
       fc.asyncProperty(requests, async (body) => {

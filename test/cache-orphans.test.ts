@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { createFlights } from "../src/cache/single-flight.ts";
+import { createFlights } from "../src/cache/sharing/single-flight.ts";
 import type { Generation } from "../src/generation.ts";
 import type { Call } from "../src/upstream.ts";
 

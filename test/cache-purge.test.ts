@@ -50,8 +50,8 @@ describe("DELETE /api/v1/ai/cache", () => {
 
 describe("POST /api/v1/ai/cache/purge", () => {
   it.each([
-    ["the OpenAI face", path, chat],
-    ["the Qingyu face", "/api/v1/ai/generate", generate],
+    ["the OpenAI surface", path, chat],
+    ["the Qingyu surface", "/api/v1/ai/generate", generate],
   ])("forgets one request of %s, and no other", async (_, route, body) => {
     const { app } = newApp();
     const cacheOf = async (text: string) => (await app.post(route, body(text), as("one"))).headers.get("x-cache");

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createReplay, type ReplayReader } from "../src/cache/replay.ts";
+import { createReplay, type ReplayReader } from "../src/cache/sharing/replay.ts";
 import type { GenerationChunk } from "../src/generation.ts";
 
 /** What chunks say, with the text of each choice put together between other things. */

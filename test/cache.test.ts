@@ -2,7 +2,7 @@ import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { pack } from "../src/cache/bytes.ts";
+import { pack } from "../src/cache/storage/packing.ts";
 import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app.ts";
 
 const path = "/v1/chat/completions";
@@ -46,7 +46,7 @@ describe("the cache", () => {
     expect(seen).toHaveLength(1);
   });
 
-  it("shares an entry between the faces where they ask the same", async () => {
+  it("shares an entry between the surfaces where they ask the same", async () => {
     const { network, seen } = fakeOpenAi();
     const app = testApp({ network });
     const ours = { prompt: "same everywhere", options: { temperature: 0.5, maxTokens: 9 } };

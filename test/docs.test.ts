@@ -6,8 +6,8 @@ import { describe, expect, it } from "vitest";
 import * as z from "zod/mini";
 import { AIService } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { envelopes } from "../src/http/envelopes.ts";
-import { chatCompletionRequest } from "../src/http/openai-request.ts";
-import { generateRequest } from "../src/http/qingyu-request.ts";
+import { chatCompletionRequest } from "../src/http/openai/request.ts";
+import { generateRequest } from "../src/http/qingyu/request.ts";
 import { fakeOpenAi, onlyOpenAi, type Sent, testApp } from "./support/app.ts";
 import { at } from "./support/gateway.ts";
 
@@ -225,7 +225,7 @@ describe("/openapi.json", () => {
     expectDescribed(answer, sent === undefined ? "get" : "post", path);
   });
 
-  it("says how an unauthenticated caller's answer looks on each face", async () => {
+  it("says how an unauthenticated caller's answer looks on each surface", async () => {
     const app = testApp({ settings: { ...onlyOpenAi, GATEWAY_API_KEYS: `a:${"0".repeat(64)}` } });
     for (const path of [chat, generate, `${connect}GenerateContent`])
       expectDescribed(await app.post(path, {}), "post", path);

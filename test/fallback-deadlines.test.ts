@@ -5,7 +5,7 @@ import { badPieces, goodText } from "./upstreams/texts.ts";
 
 const kinds: readonly Kind[] = ["openai", "connect", "grpc-web"];
 const aiKinds = ["connect", "grpc-web"] as const;
-const faces = ["openai", "qingyu", "connect"] as const;
+const surfaces = ["openai", "qingyu", "connect"] as const;
 
 /** How long the gateway told the AI service that it may take, in milliseconds. */
 async function toldMs({ seen }: Upstream): Promise<number> {
@@ -72,11 +72,11 @@ describe.concurrent("the deadline of a request", () => {
     },
   );
 
-  it.each(faces)("may be shortened by the caller: %s", async (face) => {
+  it.each(surfaces)("may be shortened by the caller: %s", async (surface) => {
     const first = upstream("silent");
     const asked = gateway([provider("first", "connect", first)]);
-    const name = face === "connect" ? "connect-timeout-ms" : "x-request-timeout-ms";
-    const { status, tookMs } = await timed(asked, { face, headers: { [name]: "300" } });
+    const name = surface === "connect" ? "connect-timeout-ms" : "x-request-timeout-ms";
+    const { status, tookMs } = await timed(asked, { surface, headers: { [name]: "300" } });
     expect(status).toBe(504);
     expect(tookMs).toBeLessThan(1_000);
     expect(await toldMs(first)).toBeLessThanOrEqual(300);
@@ -87,7 +87,7 @@ describe.concurrent("the deadline of a request", () => {
     const { open } = gateway([provider("first", "connect", first)]);
     const headers = { "content-type": "application/grpc-web+json", "grpc-timeout": "300m" };
     const sinceMs = Date.now();
-    const answer = await (await open({ face: "connect", stream: true, headers })).text();
+    const answer = await (await open({ surface: "connect", stream: true, headers })).text();
     expect(answer).toMatch(/grpc-status: ?4\r\n/);
     expect(Date.now() - sinceMs).toBeLessThan(1_000);
     expect(await toldMs(first)).toBeLessThanOrEqual(300);

@@ -263,11 +263,11 @@ describe.concurrent("a failure of all providers", () => {
     { scenario: "status:400", openai: [400, "invalid_request"], connect: [400, "invalid_argument"] },
   ];
 
-  it.each(cases)("has the status and the words of each face: $scenario", async ({ scenario, openai, connect }) => {
-    const told = async (face: Face, stream: boolean) => {
+  it.each(cases)("has the status and the words of each surface: $scenario", async ({ scenario, openai, connect }) => {
+    const told = async (surface: Face, stream: boolean) => {
       // A gateway each time, since its breaker would open.
       const { ask } = gateway([provider("first", "openai", upstream(scenario))]);
-      const { status, code, attempts } = await ask({ face, stream });
+      const { status, code, attempts } = await ask({ surface, stream });
       expect(attempts).toMatch(/^first:(\w+)(, first:\1)?$/);
       return [status, code];
     };

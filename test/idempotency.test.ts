@@ -158,16 +158,16 @@ describe("the same idempotency key", () => {
 afterEach(() => void vi.useRealTimers());
 
 describe.concurrent("the same idempotency key while the first request runs", () => {
-  const faces: readonly Face[] = ["openai", "qingyu", "connect"];
+  const surfaces: readonly Face[] = ["openai", "qingyu", "connect"];
   const mix = [false, true].flatMap((first) => [false, true].map((second) => ({ first, second })));
 
-  it.each(faces.flatMap((face) => mix.map((each) => ({ face, ...each }))))(
-    "makes one call: $face, stream $first, then stream $second",
-    async ({ face, first, second }) => {
+  it.each(surfaces.flatMap((surface) => mix.map((each) => ({ surface, ...each }))))(
+    "makes one call: $surface, stream $first, then stream $second",
+    async ({ surface, first, second }) => {
       const ai = upstream("slow:150");
       const { ask } = gateway([provider("ai", "openai", ai)]);
       const headers = under(newKey());
-      const answers = await Promise.all([first, second, second].map((stream) => ask({ face, stream, headers })));
+      const answers = await Promise.all([first, second, second].map((stream) => ask({ surface, stream, headers })));
       expect(answers.map(({ status, content }) => [status, content])).toEqual([1, 2, 3].map(() => [200, goodText]));
       expect(answers.filter(({ headers }) => headers.get("idempotent-replayed")).length).toBe(2);
       expect(await ai.seen()).toHaveLength(1);

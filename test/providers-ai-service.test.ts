@@ -127,7 +127,7 @@ describe("a request to the AI service", () => {
     async (kind) => {
       const service = upstream("ok");
       const { ask } = gateway([provider("ai", kind, service)]);
-      await ask({ face: "qingyu", body: { projectId: "书", chapterId: "章" } });
+      await ask({ surface: "qingyu", body: { projectId: "书", chapterId: "章" } });
       await ask({ body: { temperature: 0, top_p: 0, seed: 0, presence_penalty: 0 } });
       const [plain, zeros] = await service.seen();
       expect(messageIn(plain)).toEqual({
@@ -193,7 +193,7 @@ describe("what the AI service cannot carry", () => {
 describe("an answer of the AI service", () => {
   it.each(kinds)("has no usage where the service does not know it: %s", async (kind) => {
     const { ask } = gateway([provider("ai", kind, upstream("vague"))]);
-    const { events } = await ask({ face: "qingyu", body: { options: { model: "qwen-max" } } });
+    const { events } = await ask({ surface: "qingyu", body: { options: { model: "qwen-max" } } });
     expect(at(events[0], "data")).toMatchObject({
       content: goodText,
       model: "qwen-max",
@@ -205,7 +205,7 @@ describe("an answer of the AI service", () => {
   });
 
   it.each(kinds)("has the service's name for a model that nobody named: %s", async (kind) => {
-    const { events } = await gateway([provider("ai", kind, upstream("vague"))]).ask({ face: "qingyu" });
+    const { events } = await gateway([provider("ai", kind, upstream("vague"))]).ask({ surface: "qingyu" });
     expect(at(events[0], "data", "model")).toBe("ai");
   });
 
@@ -219,7 +219,7 @@ describe("an answer of the AI service", () => {
         const body = { prompt: crypto.randomUUID() };
         const isKept = knowledge !== "unavailable";
         for (const status of ["MISS", isKept ? "HIT" : "MISS"]) {
-          const answer = await ask({ face: "connect", stream, body });
+          const answer = await ask({ surface: "connect", stream, body });
           const saying = answer.events.filter((event) => at(event, "knowledge") !== undefined);
           expect(saying.map((event) => at(event, "knowledge"))).toEqual([knowledge]);
           expect(saying).toEqual([answer.events[stream ? answer.events.length - 2 : 0]]);
@@ -232,7 +232,7 @@ describe("an answer of the AI service", () => {
 
   it.each(kinds)("has the total alone where the service knows no more: %s", async (kind) => {
     const { ask } = gateway([provider("ai", kind, upstream("total-only"))]);
-    const { events } = await ask({ face: "qingyu" });
+    const { events } = await ask({ surface: "qingyu" });
     expect(at(events[0], "data")).toMatchObject({ model: goodModel, tokensUsed: 42, usage: null });
     expect(at((await ask()).events[0], "usage")).toBe(null);
   });

@@ -88,7 +88,7 @@ describe("every route but health and docs", () => {
     });
   }
 
-  it("answers an unknown path with 404 in the face's own envelope", async () => {
+  it("answers an unknown path with 404 in the surface's own envelope", async () => {
     const { send } = testApp({ settings });
     const headers = { authorization: "Bearer key-of-a" };
     const openAi = await send("/v1/nothing", { headers });

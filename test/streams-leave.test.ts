@@ -3,8 +3,8 @@ import { type Ask, gateway } from "./support/gateway.ts";
 import { provider, type Upstream, upstream } from "./support/upstream.ts";
 
 const kinds = ["openai", "connect", "grpc-web"] as const;
-const faces = ["openai", "qingyu", "connect"] as const;
-const pairs = kinds.flatMap((kind) => faces.map((face) => ({ kind, face })));
+const surfaces = ["openai", "qingyu", "connect"] as const;
+const pairs = kinds.flatMap((kind) => surfaces.map((surface) => ({ kind, surface })));
 
 function askBoth(scenario: string, kind: (typeof kinds)[number]) {
   const [first, second] = [upstream(scenario), upstream("ok")];
@@ -38,10 +38,10 @@ describe("a caller who leaves", () => {
   ];
   const cases = pairs.flatMap((pair) => waits.map((wait) => ({ ...pair, ...wait })));
 
-  it.each(cases)("ends the call: $kind from $face, $moment", async ({ kind, face, scenario, stream }) => {
+  it.each(cases)("ends the call: $kind from $surface, $moment", async ({ kind, surface, scenario, stream }) => {
     const { open, first, second } = askBoth(scenario, kind);
     const caller = new AbortController();
-    const answer = open({ face, stream, signal: caller.signal });
+    const answer = open({ surface, stream, signal: caller.signal });
     await first.seen("open");
     caller.abort();
     await expectAborted(first);
@@ -49,33 +49,33 @@ describe("a caller who leaves", () => {
     expect(await second.seen()).toEqual([]);
   });
 
-  it.each(pairs)("ends the call: $kind from $face, disconnected in mid-stream", async ({ kind, face }) => {
+  it.each(pairs)("ends the call: $kind from $surface, disconnected in mid-stream", async ({ kind, surface }) => {
     const { open, first, second } = askBoth("silent-mid", kind);
     const caller = new AbortController();
-    await begin(open, { face, signal: caller.signal });
+    await begin(open, { surface, signal: caller.signal });
     caller.abort();
     await expectAborted(first);
     expect(await second.seen()).toEqual([]);
   });
 
-  it.each(pairs)("ends the call: $kind from $face, done reading in mid-stream", async ({ kind, face }) => {
+  it.each(pairs)("ends the call: $kind from $surface, done reading in mid-stream", async ({ kind, surface }) => {
     const { open, first, second } = askBoth("silent-mid", kind);
-    const reader = await begin(open, { face });
+    const reader = await begin(open, { surface });
     await reader.cancel();
     await expectAborted(first);
     expect(await second.seen()).toEqual([]);
   });
 
-  it.each(pairs)("ends the call: $kind from $face, done reading amid many tokens", async ({ kind, face }) => {
+  it.each(pairs)("ends the call: $kind from $surface, done reading amid many tokens", async ({ kind, surface }) => {
     const { open, first } = askBoth("endless-tokens", kind);
-    const reader = await begin(open, { face });
+    const reader = await begin(open, { surface });
     await reader.cancel();
     await expectAborted(first);
   });
 
-  it.each(pairs)("asks nobody: $kind from $face, left before it began", async ({ kind, face }) => {
+  it.each(pairs)("asks nobody: $kind from $surface, left before it began", async ({ kind, surface }) => {
     const { open, first, second } = askBoth("ok", kind);
-    const response = await open({ face, signal: AbortSignal.abort() });
+    const response = await open({ surface, signal: AbortSignal.abort() });
     await response.body?.cancel();
     expect([await first.seen(), await second.seen()]).toEqual([[], []]);
   });
@@ -84,7 +84,7 @@ describe("a caller who leaves", () => {
 describe("a caller who reads slowly", () => {
   it.each(kinds)("holds the upstream back instead of filling memory: %s", async (kind) => {
     const { open, first } = askBoth("endless-tokens", kind);
-    const reader = await begin(open, { face: "openai" });
+    const reader = await begin(open, { surface: "openai" });
     // More than all buffers on the way can hold never leaves the upstream while nobody reads.
     const [visit] = await first.seen("stalled");
     expect(visit?.state).toBe("stalled");

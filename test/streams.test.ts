@@ -4,11 +4,11 @@ import { type Kind, provider, upstream } from "./support/upstream.ts";
 import { badPieces, goodText, shortText } from "./upstreams/texts.ts";
 
 const kinds: readonly Kind[] = ["openai", "connect", "grpc-web"];
-const faces: readonly Face[] = ["openai", "qingyu", "connect"];
+const surfaces: readonly Face[] = ["openai", "qingyu", "connect"];
 
-/** How an event of a face ends its stream; undefined where it does not. */
-function endOf(face: Face, event: unknown): "complete" | "failed" | undefined {
-  switch (face) {
+/** How an event of a surface ends its stream; undefined where it does not. */
+function endOf(surface: Face, event: unknown): "complete" | "failed" | undefined {
+  switch (surface) {
     case "openai":
       if (at(event, "error")) return "failed";
       return event === "[DONE]" ? "complete" : undefined;
@@ -22,8 +22,8 @@ function endOf(face: Face, event: unknown): "complete" | "failed" | undefined {
 }
 
 /** How a stream ended; anything but one word is wrong. */
-function endsOf(face: Face, events: readonly unknown[]) {
-  return events.map((event) => endOf(face, event)).filter((end) => end !== undefined);
+function endsOf(surface: Face, events: readonly unknown[]) {
+  return events.map((event) => endOf(surface, event)).filter((end) => end !== undefined);
 }
 
 const broken = ["upstream_bad_response", 5004, "internal"] as const;
@@ -33,7 +33,7 @@ const refused = ["invalid_request", 1001, "invalid_argument"] as const;
 const limited = ["rate_limited", 4290, "resource_exhausted"] as const;
 const filtered = ["content_filter", 1001, "invalid_argument"] as const;
 
-/** What goes wrong after the first token: the code on each face, and the reason in the log. */
+/** What goes wrong after the first token: the code on each surface, and the reason in the log. */
 const anyFailures = {
   "reset-mid": [broken, "truncated"],
   "close-mid": [broken, "truncated"],
@@ -87,26 +87,29 @@ const failures = {
 
 const rows = kinds.flatMap((kind) =>
   Object.entries(failures[kind]).flatMap(([scenario, [codes, reason]]) =>
-    faces.map((face, index) => ({ kind, scenario, face, reason, code: codes[index] })),
+    surfaces.map((surface, index) => ({ kind, scenario, surface, reason, code: codes[index] })),
   ),
 );
 
 const impatient = { QINGYU_DEADLINES_IDLE_MS: "400" };
 
 describe.concurrent("a stream that fails after its first token", () => {
-  it.each(rows)("ends with one error: $kind, $scenario, seen from $face", async ({ kind, scenario, face, ...row }) => {
-    const [first, second] = [upstream(scenario), upstream("ok")];
-    const asked = gateway([provider("first", kind, first), provider("second", "openai", second)], impatient);
-    const answer = await asked.ask({ face, stream: true });
-    const sent = scenario === "finish:nonsense" ? goodText : badPieces.join("");
-    expect([answer.status, answer.attempts, answer.content]).toEqual([200, "first:ok", sent]);
-    expect([endsOf(face, answer.events), answer.code]).toEqual([["failed"], row.code]);
-    expect(await second.seen()).toEqual([]);
-    expect(JSON.parse(answer.log.at(-1) ?? "")).toMatchObject({
-      status: 200,
-      attempts: [{ provider: "first", outcome: row.reason }],
-    });
-  });
+  it.each(rows)(
+    "ends with one error: $kind, $scenario, seen from $surface",
+    async ({ kind, scenario, surface, ...row }) => {
+      const [first, second] = [upstream(scenario), upstream("ok")];
+      const asked = gateway([provider("first", kind, first), provider("second", "openai", second)], impatient);
+      const answer = await asked.ask({ surface, stream: true });
+      const sent = scenario === "finish:nonsense" ? goodText : badPieces.join("");
+      expect([answer.status, answer.attempts, answer.content]).toEqual([200, "first:ok", sent]);
+      expect([endsOf(surface, answer.events), answer.code]).toEqual([["failed"], row.code]);
+      expect(await second.seen()).toEqual([]);
+      expect(JSON.parse(answer.log.at(-1) ?? "")).toMatchObject({
+        status: 200,
+        attempts: [{ provider: "first", outcome: row.reason }],
+      });
+    },
+  );
 
   it.each(kinds)("keeps to the deadline of the whole request: %s", async (kind) => {
     const asked = gateway([provider("first", kind, upstream("silent-mid"))]);
@@ -125,13 +128,13 @@ describe.concurrent("a stream that is complete", () => {
     { kind: "connect", scenario: "vague" },
     { kind: "grpc-web", scenario: "vague" },
   ] as const;
-  const cases = scenarios.flatMap((each) => faces.map((face) => ({ ...each, face })));
+  const cases = scenarios.flatMap((each) => surfaces.map((surface) => ({ ...each, surface })));
 
-  it.each(cases)("ends as it should: $kind, $scenario, seen from $face", async ({ kind, scenario, face }) => {
+  it.each(cases)("ends as it should: $kind, $scenario, seen from $surface", async ({ kind, scenario, surface }) => {
     const asked = gateway([provider("first", kind, upstream(scenario))]);
-    const answer = await asked.ask({ face, stream: true });
+    const answer = await asked.ask({ surface, stream: true });
     expect([answer.status, answer.content, answer.attempts]).toEqual([200, goodText, "first:ok"]);
-    expect(endsOf(face, answer.events)).toEqual(["complete"]);
+    expect(endsOf(surface, answer.events)).toEqual(["complete"]);
   });
 
   it.each(kinds)("is put together byte by byte for a plain answer too: %s", async (kind) => {
@@ -188,8 +191,8 @@ describe.concurrent("heartbeats", () => {
   const slow = (heartbeatMs: number) =>
     gateway([provider("first", "openai", upstream("slow:300"))], { QINGYU_STREAM_HEARTBEAT_MS: String(heartbeatMs) });
 
-  it.each<Face>(["openai", "qingyu"])("fill a silence towards the caller between whole events: %s", async (face) => {
-    const { text, content } = await slow(100).ask({ face, stream: true });
+  it.each<Face>(["openai", "qingyu"])("fill a silence towards the caller between whole events: %s", async (surface) => {
+    const { text, content } = await slow(100).ask({ surface, stream: true });
     expect(content).toBe(goodText);
     const blocks = text.split("\n\n").slice(0, -1);
     expect(blocks.filter((block) => block === ": keep-alive").length).toBeGreaterThan(1);

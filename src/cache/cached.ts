@@ -1,11 +1,8 @@
-import { isStream } from "../answer.ts";
+import { isStream } from "../collect.ts";
 import { type ErrorKind, GatewayError } from "../errors.ts";
 import type { Answer, Generation, GenerationRequest } from "../generation.ts";
-import type { CacheRecord } from "../telemetry/record.ts";
+import type { CacheRecord } from "../record.ts";
 import type { Call, Generate } from "../upstream.ts";
-import type { Coordinate } from "./coordinated.ts";
-import type { Entries } from "./entries.ts";
-import type { KeyOf } from "./key.ts";
 import {
   type Directives,
   directivesFrom,
@@ -14,8 +11,11 @@ import {
   type Lifetimes,
   mayUseOnError,
   useOf,
-} from "./policy.ts";
-import { createFlights } from "./single-flight.ts";
+} from "./cache-control.ts";
+import type { KeyOf } from "./key.ts";
+import type { Coordinate } from "./sharing/across-isolates.ts";
+import { createFlights } from "./sharing/single-flight.ts";
+import type { Entries } from "./storage/entries.ts";
 import { watched } from "./watched.ts";
 
 export interface CacheOptions {

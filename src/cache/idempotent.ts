@@ -1,15 +1,15 @@
-import { isStream } from "../answer.ts";
+import { isStream } from "../collect.ts";
 import { GatewayError } from "../errors.ts";
 import type { Answer, Generation, GenerationRequest } from "../generation.ts";
 import { logWarning } from "../telemetry/log.ts";
 import type { Call, Generate } from "../upstream.ts";
-import { decodeEntry, encodeEntry, entryText } from "./entry.ts";
+import { directivesFrom } from "./cache-control.ts";
 import { type Digest, schemaVersion } from "./key.ts";
-import { createMemory } from "./memory.ts";
-import { directivesFrom } from "./policy.ts";
-import type { Seal } from "./seal.ts";
-import { createFlights } from "./single-flight.ts";
-import type { Store } from "./store.ts";
+import { createFlights } from "./sharing/single-flight.ts";
+import { decodeEntry, encodeEntry, entryText } from "./storage/codec.ts";
+import type { Seal } from "./storage/encryption.ts";
+import type { Store } from "./storage/kv.ts";
+import { createMemory } from "./storage/memory.ts";
 import { watched } from "./watched.ts";
 
 export interface IdempotencyOptions {

@@ -1,8 +1,8 @@
 import { GatewayError } from "../errors.ts";
 import type { Purge } from "../upstream.ts";
-import type { Entries } from "./entries.ts";
-import type { Epochs } from "./epochs.ts";
 import type { KeyOf } from "./key.ts";
+import type { Entries } from "./storage/entries.ts";
+import type { Epochs } from "./storage/epochs.ts";
 
 /**
  * Forgets a tenant's answers: those to one request by its key, all of them by the tenant's epoch. Throws a `GatewayError`

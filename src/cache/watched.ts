@@ -1,4 +1,4 @@
-import { startCollecting } from "../answer.ts";
+import { startCollecting } from "../collect.ts";
 import type { Generation, GenerationStream } from "../generation.ts";
 
 /** A stream as it comes; tells `onEnd` the whole answer when it has ended well, and nothing where it has not. */

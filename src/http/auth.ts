@@ -1,7 +1,7 @@
 import type { MiddlewareHandler } from "hono";
 import type { ApiKey } from "../config/config.ts";
 import { GatewayError } from "../errors.ts";
-import type { Walk } from "./context.ts";
+import type { Walk } from "./call.ts";
 
 /** The tenant of every caller of a gateway without keys, which only `development` allows. */
 const openTenant = "development";

@@ -1,5 +1,5 @@
 import type { GenerationChunk } from "../generation.ts";
-import type { RequestRecord } from "../telemetry/record.ts";
+import type { RequestRecord } from "../record.ts";
 
 export interface EventStreamOptions {
   /** Silence after which a comment is sent, in milliseconds; 0 for never. */
@@ -14,9 +14,9 @@ export function sseEvent(data: string, event?: string): string {
   return event === undefined ? `data: ${data}\n\n` : `event: ${event}\ndata: ${data}\n\n`;
 }
 
-/** Writes the pieces of an answer as a face's events. */
+/** Writes the pieces of an answer as a surface's events. */
 export interface Encoder {
-  /** The events of a chunk; empty where the face has nothing to say of it. */
+  /** The events of a chunk; empty where the surface has nothing to say of it. */
   chunk(chunk: GenerationChunk): string;
   /** The events that end an answer which is complete. */
   end(): string;

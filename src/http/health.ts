@@ -1,7 +1,7 @@
 import { type Context, Hono } from "hono";
 import type { UnusableConfig, UsableConfig } from "../config/config.ts";
 import type { HealthStatus, ProviderHealth, Readiness } from "../upstream.ts";
-import type { Walk } from "./context.ts";
+import type { Walk } from "./call.ts";
 import { allowOnly } from "./method-not-allowed.ts";
 
 export interface Health {
@@ -24,9 +24,9 @@ export function healthFrom(readiness: Readiness): Health {
 const readyWords = { healthy: "ready", degraded: "degraded", unhealthy: "unready" } as const;
 
 /** The health routes, open to everyone: names and states, never values. */
-export function healthFace({ config, warnings }: UsableConfig, health: () => Promise<Health>): Hono<Walk> {
+export function healthRoutes({ config, warnings }: UsableConfig, health: () => Promise<Health>): Hono<Walk> {
   const auth = config.auth.apiKeys.length === 0 ? "open" : "api-key";
-  return healthRoutes({
+  return routesFor({
     async ready(c) {
       const { status, dependencies } = await health();
       return c.json({ status: readyWords[status], auth, dependencies, warnings }, statusOf(status));
@@ -39,8 +39,8 @@ export function healthFace({ config, warnings }: UsableConfig, health: () => Pro
 }
 
 /** The same routes where the settings are wrong: they say what is wrong. */
-export function unconfiguredHealthFace({ problems, warnings }: UnusableConfig): Hono<Walk> {
-  return healthRoutes({
+export function unconfiguredHealthRoutes({ problems, warnings }: UnusableConfig): Hono<Walk> {
+  return routesFor({
     ready: async (c) => c.json({ status: "unready", problems, warnings }, 503),
     platform: async (c) => c.json(platformBody("unhealthy", {}), 503),
   });
@@ -48,18 +48,18 @@ export function unconfiguredHealthFace({ problems, warnings }: UnusableConfig): 
 
 type Answer = (c: Context<Walk>) => Promise<Response>;
 
-function healthRoutes({ ready, platform }: { ready: Answer; platform: Answer }): Hono<Walk> {
-  const face = new Hono<Walk>();
-  const routes: Record<string, Answer> = {
+function routesFor({ ready, platform }: { ready: Answer; platform: Answer }): Hono<Walk> {
+  const routes = new Hono<Walk>();
+  const answers: Record<string, Answer> = {
     "/health/live": async (c) => c.json({ status: "alive" }),
     "/health/ready": ready,
     "/api/v1/health": platform,
   };
-  for (const [path, answer] of Object.entries(routes)) {
-    face.get(path, answer);
-    face.all(path, allowOnly("GET"));
+  for (const [path, answer] of Object.entries(answers)) {
+    routes.get(path, answer);
+    routes.all(path, allowOnly("GET"));
   }
-  return face;
+  return routes;
 }
 
 function platformBody(status: HealthStatus, dependencies: Health["dependencies"]) {

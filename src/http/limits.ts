@@ -3,14 +3,14 @@ import { GatewayError } from "../errors.ts";
 import type { GenerationRequest, Message } from "../generation.ts";
 import { matchesPattern } from "../model-pattern.ts";
 
-/** How a face names the fields that the limits are about. */
+/** How a surface names the fields that the limits are about. */
 export interface FieldNames {
   readonly prompt: string;
   readonly maxTokens: string;
   readonly model: string;
 }
 
-/** Holds a request to the configured limits, the same on every face. Throws a `GatewayError` that names the field. */
+/** Holds a request to the configured limits, the same on every surface. Throws a `GatewayError` that names the field. */
 export function requireWithinLimits(
   request: GenerationRequest,
   { limits, ai }: Pick<Config, "limits" | "ai">,

@@ -1,9 +1,9 @@
 import type { MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
+import type { RequestRecord } from "../record.ts";
 import { logLine } from "../telemetry/log.ts";
-import type { RequestRecord } from "../telemetry/record.ts";
 import { traceContext } from "../telemetry/trace.ts";
-import type { Walk } from "./context.ts";
+import type { Walk } from "./call.ts";
 
 const requestIdForm = /^[A-Za-z0-9._-]{1,128}$/;
 

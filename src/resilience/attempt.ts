@@ -1,9 +1,10 @@
-import { collect, hasToken, isEmpty, isStream } from "../answer.ts";
-import { GatewayError, UpstreamFailure } from "../errors.ts";
+import { collect, hasToken, isEmpty, isStream } from "../collect.ts";
+import { GatewayError } from "../errors.ts";
 import type { Answer, GenerationChunk, GenerationRequest, GenerationStream } from "../generation.ts";
+import type { AttemptRecord } from "../record.ts";
 import { logWarning } from "../telemetry/log.ts";
-import type { AttemptRecord } from "../telemetry/record.ts";
 import type { Call, Provider } from "../upstream.ts";
+import { UpstreamFailure } from "../upstream-failure.ts";
 import type { Permit } from "./breaker.ts";
 import { toGatewayError, verdictOn } from "./failures.ts";
 import { Superseded } from "./hedge.ts";

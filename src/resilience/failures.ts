@@ -1,12 +1,5 @@
-import {
-  type ErrorKind,
-  type FailureCause,
-  GatewayError,
-  type GatewayErrorOptions,
-  type PeerReason,
-  type UpstreamFailure,
-  type WireReason,
-} from "../errors.ts";
+import { type ErrorKind, GatewayError, type GatewayErrorOptions } from "../errors.ts";
+import type { FailureCause, PeerReason, UpstreamFailure, WireReason } from "../upstream-failure.ts";
 
 export interface Verdict {
   /** Whether the next provider is asked, or the caller is told at once. */

@@ -1,8 +1,9 @@
-import { isStream } from "../answer.ts";
-import { GatewayError, UpstreamFailure } from "../errors.ts";
+import { isStream } from "../collect.ts";
+import { GatewayError } from "../errors.ts";
 import type { Answer, GenerationRequest } from "../generation.ts";
 import { fewestTokens } from "../token-count.ts";
 import type { Call, Generate, Provider } from "../upstream.ts";
+import { UpstreamFailure } from "../upstream-failure.ts";
 import { pause } from "../waiting.ts";
 import { attempt, type Limits } from "./attempt.ts";
 import type { Breaker } from "./breaker.ts";

@@ -1,4 +1,4 @@
-import type { UpstreamFailure } from "../errors.ts";
+import type { UpstreamFailure } from "../upstream-failure.ts";
 import { verdictOn } from "./failures.ts";
 
 /** The longest wait that a provider may ask for before its second chance. */

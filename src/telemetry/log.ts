@@ -1,4 +1,4 @@
-import { isFromCache, type RequestRecord } from "./record.ts";
+import { isFromCache, type RequestRecord } from "../record.ts";
 
 /**
  * The request's one log line, as JSON: ids, what was asked of whom, how it ended, counts, durations in ms, sizes in bytes.

@@ -8,9 +8,9 @@ export type Face = "openai" | "qingyu" | "connect";
 
 export interface Ask {
   /** OpenAI's unless told otherwise. */
-  readonly face?: Face;
+  readonly surface?: Face;
   readonly stream?: boolean;
-  /** Joins the body of the face. */
+  /** Joins the body of the surface. */
   readonly body?: Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
@@ -26,7 +26,7 @@ interface Answered {
   readonly content: string;
   /** The data of a stream's events or messages, of a plain answer its body. Parsed where it is JSON. */
   readonly events: readonly unknown[];
-  /** The error's code, wherever the face puts it. */
+  /** The error's code, wherever the surface puts it. */
   readonly code: unknown;
   /** The lines about this request. */
   readonly log: readonly string[];
@@ -68,7 +68,7 @@ export function gateway(
       for (const shown of [text, ...headers, ...logLines.slice(linesBefore)]) expect(shown).not.toContain(marker);
       const requestId = response.headers.get("x-request-id") ?? "";
       return {
-        ...read(ask.face ?? "openai", response, bytes, text),
+        ...read(ask.surface ?? "openai", response, bytes, text),
         log: logLines.filter((line) => line.includes(requestId)),
       };
     },
@@ -81,16 +81,16 @@ for (const level of ["log", "warn", "error", "info", "debug"] as const) {
   vi.spyOn(console, level).mockImplementation((...line) => void logLines.push(line.join(" ")));
 }
 
-function requestFor({ face = "openai", stream = false, body = {}, headers = {}, signal }: Ask) {
+function requestFor({ surface = "openai", stream = false, body = {}, headers = {}, signal }: Ask) {
   const question = "你好🪶";
   const bodies: Readonly<Record<Face, unknown>> = {
     openai: { messages: [{ role: "user", content: question }], ...(stream && { stream }), ...body },
     qingyu: { projectId: "p", prompt: question, ...(stream && { options: { stream } }), ...body },
     connect: { projectId: "p", prompt: question, ...body },
   };
-  const isFramed = face === "connect" && stream;
-  const json = new TextEncoder().encode(JSON.stringify(bodies[face]));
-  const path = isFramed ? "/qingyu.ai.AIService/StreamGenerateContent" : paths[face];
+  const isFramed = surface === "connect" && stream;
+  const json = new TextEncoder().encode(JSON.stringify(bodies[surface]));
+  const path = isFramed ? "/qingyu.ai.AIService/StreamGenerateContent" : paths[surface];
   return new Request<unknown, IncomingRequestCfProperties>(new URL(path, "http://gateway.test"), {
     method: "POST",
     body: isFramed ? new Uint8Array([0, ...lengthOf(json), ...json]) : json,
@@ -109,7 +109,7 @@ function lengthOf({ byteLength }: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function read(face: Face, { status, headers }: Response, bytes: Uint8Array, text: string): Omit<Answered, "log"> {
+function read(surface: Face, { status, headers }: Response, bytes: Uint8Array, text: string): Omit<Answered, "log"> {
   const type = headers.get("content-type") ?? "";
   const events = type.startsWith("text/event-stream")
     ? eventData(text)
@@ -124,7 +124,7 @@ function read(face: Face, { status, headers }: Response, bytes: Uint8Array, text
     attempts: headers.get("x-qingyu-attempts"),
     content: events.map((event) => contentOf(event)).join(""),
     events,
-    code: codeOf(face, last),
+    code: codeOf(surface, last),
   };
 }
 
@@ -150,10 +150,10 @@ function messages(bytes: Uint8Array): unknown[] {
   return found;
 }
 
-/** Plain and streamed answers of a face put it in different places. */
-function codeOf(face: Face, last: unknown): unknown {
-  if (face === "openai") return at(last, "error", "code");
-  if (face === "qingyu") return at(last, "error") ?? at(last, "code");
+/** Plain and streamed answers of a surface put it in different places. */
+function codeOf(surface: Face, last: unknown): unknown {
+  if (surface === "openai") return at(last, "error", "code");
+  if (surface === "qingyu") return at(last, "error") ?? at(last, "code");
   return at(last, "endStream", "error", "code") ?? at(last, "code");
 }
 

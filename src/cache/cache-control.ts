@@ -1,0 +1,87 @@
+import { isEmpty } from "../collect.ts";
+import type { FinishReason, Generation } from "../generation.ts";
+
+/** What a caller's `Cache-Control` asks for (RFC 9111, 5.2.1; RFC 5861). Times in seconds; infinite where no limit was named. */
+export interface Directives {
+  /** Neither read nor written, and shared with nobody. */
+  readonly noStore: boolean;
+  /** Not read; what comes is written. */
+  readonly noCache: boolean;
+  readonly onlyIfCached: boolean;
+  /** How old an answer may be. */
+  readonly maxAge: number;
+  /** How long after its freshness an answer may be used at once, */
+  readonly maxStale?: number;
+  /** where no provider answers, */
+  readonly staleIfError?: number;
+  /** or while it is asked for anew in the background. */
+  readonly staleWhileRevalidate?: number;
+}
+
+/** Names without case, the first of each counts; values also in quotes. What is unknown is ignored, what is no number is 0. */
+export function directivesFrom(cacheControl = ""): Directives {
+  const values = new Map<string, string | undefined>();
+  for (const directive of cacheControl.split(",")) {
+    const [name = "", value] = directive.split("=", 2).map((part) => part.trim());
+    if (!values.has(name.toLowerCase())) values.set(name.toLowerCase(), value?.replace(/^"(.*)"$/, "$1"));
+  }
+  const seconds = (name: string) => {
+    if (!values.has(name)) return undefined;
+    const value = values.get(name);
+    if (value === undefined) return Number.POSITIVE_INFINITY;
+    return /^\d+$/.test(value) ? Number(value) : 0;
+  };
+  return {
+    noStore: values.has("no-store"),
+    noCache: values.has("no-cache"),
+    onlyIfCached: values.has("only-if-cached"),
+    maxAge: seconds("max-age") ?? Number.POSITIVE_INFINITY,
+    maxStale: seconds("max-stale"),
+    staleIfError: seconds("stale-if-error"),
+    staleWhileRevalidate: seconds("stale-while-revalidate"),
+  };
+}
+
+/** How long an answer counts, in seconds (settings cache.ttl_seconds and cache.stale_seconds). */
+export interface Lifetimes {
+  /** Fresh, counted from its creation. */
+  readonly ttlSeconds: number;
+  /** Stale, after that. */
+  readonly staleSeconds: number;
+}
+
+/**
+ * What may be done with an answer of this age: `fresh` and `stale` are handed out, `revalidate` is handed out and asked
+ * for anew. `old` and `refused` are not: it is too old for us, or the caller wants a younger one (RFC 9211's `stale` and
+ * `request`).
+ */
+export type Use = "fresh" | "stale" | "revalidate" | "old" | "refused";
+
+export function useOf(ageSeconds: number, asked: Directives, { ttlSeconds, staleSeconds }: Lifetimes): Use {
+  const staleness = ageSeconds - ttlSeconds;
+  if (ageSeconds > asked.maxAge) return staleness < 0 ? "refused" : "old";
+  if (staleness < 0) return "fresh";
+  if (staleness > staleSeconds) return "old";
+  if (asked.maxStale !== undefined && staleness <= asked.maxStale) return "stale";
+  if (asked.staleWhileRevalidate !== undefined && staleness <= asked.staleWhileRevalidate) return "revalidate";
+  return "old";
+}
+
+/** Whether an answer of this age may be handed out because no provider answers (RFC 5861, 4). By default it may. */
+export function helpsOnError(ageSeconds: number, asked: Directives, { ttlSeconds, staleSeconds }: Lifetimes): boolean {
+  const staleness = ageSeconds - ttlSeconds;
+  return staleness <= staleSeconds && staleness <= (asked.staleIfError ?? Number.POSITIVE_INFINITY);
+}
+
+/** Whether an error is worth looking for an older answer at all. */
+export function mayUseOnError({ noStore, noCache, staleIfError }: Directives): boolean {
+  return staleIfError !== undefined || !(noStore || noCache);
+}
+
+const storable: ReadonlySet<FinishReason> = new Set(["stop", "length", "tool_calls", "function_call"]);
+
+/** Whether an answer may be stored: complete and whole, not filtered, not empty, and made with all that is known. */
+export function isStorable(generation: Generation): boolean {
+  if (generation.hasGap || generation.knowledge === "unavailable") return false;
+  return generation.choices.every(({ finishReason }) => storable.has(finishReason)) && !isEmpty(generation);
+}

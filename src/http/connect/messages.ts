@@ -1,0 +1,114 @@
+import { create } from "@bufbuild/protobuf";
+import * as z from "zod/mini";
+import {
+  type GenerateContentChunk,
+  GenerateContentChunkSchema,
+  type GenerateContentRequest,
+  type GenerateContentResponse,
+  GenerateContentResponseSchema,
+  type TokenUsage,
+  TokenUsageSchema,
+} from "../../gen/qingyu/ai/ai_service_pb.ts";
+import type { Generation, GenerationChunk, GenerationRequest, Usage } from "../../generation.ts";
+import { requireValid } from "../json-body.ts";
+
+const shortText = z.string().check(z.maxLength(512));
+const penalty = z.optional(z.number().check(z.gte(-2), z.lte(2)));
+
+/** What a `GenerateContentRequest` must hold beyond its types, under the contract's field names. */
+const contents = z.object({
+  project_id: shortText,
+  chapter_id: shortText,
+  user_id: shortText,
+  messages: z
+    .array(z.object({ role: z.enum(["system", "user", "assistant", "tool"]), content: z.string(), name: shortText }))
+    .check(z.minLength(1, "or the field 'prompt' must not be empty")),
+  options: z.object({
+    model: z.string().check(z.maxLength(256)),
+    max_tokens: z.int().check(z.nonnegative()),
+    temperature: z.number().check(z.gte(0), z.lte(2)),
+    stop: z.array(z.string().check(z.minLength(1), z.maxLength(1024))).check(z.maxLength(16)),
+    top_p: z.optional(z.number().check(z.gte(0), z.lte(1))),
+    seed: z.optional(z.int()),
+    presence_penalty: penalty,
+    frequency_penalty: penalty,
+    response_format: z.optional(z.enum(["text", "json_object"])),
+  }),
+});
+
+/**
+ * The contract's request as the domain has it. proto3 cannot tell a 0 or an empty string from an absent one where the
+ * contract has no explicit presence, so those count as absent. Throws `invalid_request` that names the field.
+ */
+export function fromGenerateContentRequest(message: GenerateContentRequest): GenerationRequest {
+  const { options } = message;
+  const wire = requireValid(contents, {
+    project_id: message.projectId,
+    chapter_id: message.chapterId,
+    user_id: message.userId,
+    messages:
+      message.messages.length > 0
+        ? message.messages
+        : message.prompt === ""
+          ? []
+          : [{ role: "user", content: message.prompt, name: "" }],
+    options: {
+      model: options?.model ?? "",
+      max_tokens: options?.maxTokens ?? 0,
+      temperature: shortest(options?.temperature ?? 0),
+      stop: options?.stop ?? [],
+      top_p: options?.topP && shortest(options.topP),
+      seed: options?.seed === undefined ? undefined : Number(options.seed),
+      presence_penalty: options?.presencePenalty && shortest(options.presencePenalty),
+      frequency_penalty: options?.frequencyPenalty && shortest(options.frequencyPenalty),
+      response_format: options?.responseFormat,
+    },
+  });
+  return {
+    projectId: wire.project_id || undefined,
+    chapterId: wire.chapter_id || undefined,
+    user: wire.user_id || undefined,
+    model: wire.options.model || undefined,
+    messages: wire.messages.map(({ role, content, name }) => ({ role, content, name: name || undefined })),
+    maxTokens: wire.options.max_tokens || undefined,
+    temperature: wire.options.temperature || undefined,
+    topP: wire.options.top_p,
+    stop: wire.options.stop.length > 0 ? wire.options.stop : undefined,
+    seed: wire.options.seed,
+    presencePenalty: wire.options.presence_penalty,
+    frequencyPenalty: wire.options.frequency_penalty,
+    responseFormat: wire.options.response_format === "json_object" ? "json_object" : undefined,
+  };
+}
+
+/** A `float` as the decimal that its sender wrote: 0.7, not 0.699999988079071, so that all surfaces ask and cache alike. */
+function shortest(float32: number): number {
+  return Number(float32.toPrecision(7));
+}
+
+export function toGenerateContentResponse(generation: Generation): GenerateContentResponse {
+  const [{ content, finishReason }] = generation.choices;
+  return create(GenerateContentResponseSchema, {
+    content,
+    model: generation.model,
+    tokensUsed: generation.usage?.totalTokens,
+    generatedAt: BigInt(Math.floor(generation.createdAtMs / 1000)),
+    finishReason,
+    usage: tokenUsage(generation.usage),
+    knowledge: generation.knowledge,
+  });
+}
+
+export function toGenerateContentChunk(chunk: GenerationChunk, model: string | undefined): GenerateContentChunk {
+  return create(GenerateContentChunkSchema, {
+    delta: chunk.delta,
+    model,
+    finishReason: chunk.finishReason,
+    usage: tokenUsage(chunk.usage),
+    knowledge: chunk.knowledge,
+  });
+}
+
+function tokenUsage(usage: Usage | undefined): TokenUsage | undefined {
+  return usage?.split && create(TokenUsageSchema, { ...usage.split, totalTokens: usage.totalTokens });
+}

@@ -1,0 +1,137 @@
+import * as z from "zod/mini";
+import { GatewayError } from "../../errors.ts";
+import type { GenerationRequest, JsonObject, JsonValue, Message } from "../../generation.ts";
+
+const modelName = z.string().check(z.minLength(1), z.maxLength(256));
+const tokens = z.int().check(z.positive());
+const stopText = z.string().check(z.minLength(1), z.maxLength(1024));
+const penalty = z.number().check(z.gte(-2), z.lte(2));
+const contentPart = z.looseObject({ type: z.string() });
+
+const message = z.looseObject({
+  role: z.enum(["system", "developer", "user", "assistant", "tool", "function"]),
+  content: z.nullish(z.union([z.string(), z.array(contentPart).check(z.minLength(1))])),
+  name: z.nullish(z.string()),
+});
+
+/**
+ * The body of `POST /v1/chat/completions` (https://platform.openai.com/docs/api-reference/chat/create). Only what the
+ * gateway itself acts on is described; everything else is taken as it is and carried to the providers that understand it.
+ * As in OpenAI's API, null is the same as absent.
+ */
+export const chatCompletionRequest = z.looseObject({
+  model: z
+    .nullish(modelName)
+    .check(z.describe("A name that `GET /v1/models` lists or a provider knows; left out, the gateway's own choice.")),
+  messages: z.array(message).check(z.minLength(1), z.describe("The conversation, oldest message first.")),
+  max_tokens: z.nullish(tokens).check(z.describe("The older name of `max_completion_tokens`.")),
+  max_completion_tokens: z.nullish(tokens).check(z.describe("The most tokens that the answer may have.")),
+  temperature: z.nullish(z.number().check(z.gte(0), z.lte(2))),
+  top_p: z.nullish(z.number().check(z.gte(0), z.lte(1))),
+  stop: z.nullish(z.union([stopText, z.array(stopText).check(z.maxLength(16))])),
+  seed: z.nullish(z.int()).check(z.describe("The same seed and request should give the same answer.")),
+  presence_penalty: z.nullish(penalty),
+  frequency_penalty: z.nullish(penalty),
+  response_format: z.nullish(z.looseObject({ type: z.string() })),
+  n: z.nullish(z.int().check(z.gte(1), z.lte(128))),
+  user: z
+    .nullish(z.string().check(z.maxLength(512)))
+    .check(z.describe("The end user on whose behalf the request is made.")),
+  stream: z.nullish(z.boolean()).check(z.describe("Whether the answer comes piece by piece, as server-sent events.")),
+  stream_options: z.nullish(z.strictObject({ include_usage: z.nullish(z.boolean()) })),
+});
+type ChatCompletionRequest = z.infer<typeof chatCompletionRequest>;
+
+export interface ChatCompletionCall {
+  readonly request: GenerationRequest;
+  readonly stream: boolean;
+  /** Whether a stream's usage is asked for in a chunk of its own. */
+  readonly includeUsage: boolean;
+}
+
+/** The parsed body as the domain has it. Throws `invalid_request` where two fields contradict each other. */
+export function fromChatCompletionRequest(body: ChatCompletionRequest): ChatCompletionCall {
+  const {
+    model,
+    messages,
+    max_tokens,
+    max_completion_tokens,
+    temperature,
+    top_p,
+    stop,
+    seed,
+    presence_penalty,
+    frequency_penalty,
+    response_format,
+    user,
+    stream,
+    stream_options,
+    ...rest
+  } = body;
+  if (max_tokens && max_completion_tokens && max_tokens !== max_completion_tokens) {
+    throw new GatewayError("invalid_request", "'max_tokens' and 'max_completion_tokens' differ; send one of them.", {
+      code: "invalid_value",
+      param: "max_tokens",
+    });
+  }
+  const isPlainFormat = response_format?.type === "text" || response_format?.type === "json_object";
+  return {
+    stream: stream ?? false,
+    includeUsage: stream_options?.include_usage ?? false,
+    request: {
+      model: model ?? undefined,
+      messages: messages.map(fromMessage),
+      maxTokens: max_completion_tokens ?? max_tokens ?? undefined,
+      temperature: temperature ?? undefined,
+      topP: top_p ?? undefined,
+      stop: typeof stop === "string" ? [stop] : (stop ?? undefined),
+      seed: seed ?? undefined,
+      presencePenalty: presence_penalty ?? undefined,
+      frequencyPenalty: frequency_penalty ?? undefined,
+      responseFormat: response_format?.type === "json_object" ? "json_object" : undefined,
+      user: user ?? undefined,
+      extra: telling({ ...rest, ...(!isPlainFormat && { response_format }) }),
+    },
+  };
+}
+
+function fromMessage({ role, content, name, ...rest }: z.infer<typeof message>, index: number): Message {
+  if ((content ?? null) === null && role !== "assistant") {
+    const param = `messages[${index}].content`;
+    throw new GatewayError("invalid_request", `The field '${param}' is missing.`, { code: "missing_field", param });
+  }
+  const [only, ...others] = Array.isArray(content) ? content : [];
+  const isOneText = only?.type === "text" && typeof only.text === "string" && others.length === 0;
+  return {
+    role,
+    content: isOneText && Object.keys(only).length === 2 ? String(only.text) : asContent(content),
+    name: name ?? undefined,
+    extra: telling(rest),
+  };
+}
+
+function asContent(content: z.infer<typeof message>["content"]): Message["content"] {
+  return Array.isArray(content) ? content.map((part) => Object.fromEntries(jsonEntries(part))) : (content ?? null);
+}
+
+/** Parameters that ask for what happens anyway; they bind no provider. */
+const noOps: Readonly<Record<string, JsonValue>> = {
+  n: 1,
+  logprobs: false,
+  store: false,
+  service_tier: "auto",
+  parallel_tool_calls: true,
+};
+
+/** What is left of a body once everything that says nothing is taken out; undefined where nothing is left. */
+function telling(members: Record<string, unknown>): JsonObject | undefined {
+  const entries = jsonEntries(members).filter(
+    ([name, value]) => value !== null && !(Object.hasOwn(noOps, name) && noOps[name] === value),
+  );
+  return entries.length > 0 ? Object.fromEntries(entries) : undefined;
+}
+
+/** The members of what JSON text was parsed into; zod types unknown ones as unknown. */
+function jsonEntries(members: Record<string, unknown>): [string, JsonValue][] {
+  return Object.entries(members).filter((entry): entry is [string, JsonValue] => entry[1] !== undefined);
+}

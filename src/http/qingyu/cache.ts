@@ -1,0 +1,36 @@
+import { Hono } from "hono";
+import * as z from "zod/mini";
+import type { Config } from "../../config/config.ts";
+import type { GenerationRequest } from "../../generation.ts";
+import type { Purge } from "../../upstream.ts";
+import type { Walk } from "../call.ts";
+import { qingyuSuccess } from "../envelopes.ts";
+import { readJson, requireValid } from "../json-body.ts";
+import { allowOnly } from "../method-not-allowed.ts";
+import { chatCompletionRequest, fromChatCompletionRequest } from "../openai/request.ts";
+import { fromGenerateRequest, generateRequest } from "./request.ts";
+
+/** The routes by which a tenant has its cached answers forgotten. */
+export function cacheRoutes(config: Config, purge: Purge): Hono<Walk> {
+  const routes = new Hono<Walk>();
+
+  routes.delete("/", async (c) => {
+    await purge(c.get("tenant"));
+    return c.json(qingyuSuccess({ purged: "all" }, c.get("record").requestId));
+  });
+  routes.all("/", allowOnly("DELETE"));
+
+  routes.post("/purge", async (c) => {
+    const body = await readJson(c.req.raw, z.looseObject({}), config.limits.bodyBytes);
+    await purge(c.get("tenant"), requestIn(body));
+    return c.json(qingyuSuccess({ purged: "one" }, c.get("record").requestId));
+  });
+  routes.all("/purge", allowOnly("POST"));
+  return routes;
+}
+
+/** A request as it was sent to this surface or, where it names no project, to the OpenAI-compatible one. */
+function requestIn(body: Record<string, unknown>): GenerationRequest {
+  if ("projectId" in body || "prompt" in body) return fromGenerateRequest(requireValid(generateRequest, body));
+  return fromChatCompletionRequest(requireValid(chatCompletionRequest, body)).request;
+}

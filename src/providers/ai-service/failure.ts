@@ -1,0 +1,76 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { type PeerReason, UpstreamFailure } from "../../upstream-failure.ts";
+import { retryAfterMs } from "../wire/retry-after.ts";
+
+/**
+ * What an error of a Connect call means. Connect reports what the peer said and what its own side of the wire saw with
+ * the same codes: a torn frame is `invalid_argument` too. What the peer said came from the wire, or is its HTTP status and
+ * then carries the answer's headers.
+ */
+export function failureOf(error: unknown): UpstreamFailure {
+  if (error instanceof UpstreamFailure) return error;
+  const connectError = ConnectError.from(error);
+  if (connectError.cause instanceof UpstreamFailure) return connectError.cause;
+  const isPeerError = connectError.isWireError || !connectError.metadata.keys().next().done;
+  if (!isPeerError) return wireFailure(connectError);
+  return UpstreamFailure.peer(finerReason(connectError) ?? reasonsByConnectCode[connectError.code], {
+    retryAfterMs: retryAfterMs(connectError.metadata, Date.now()),
+    cause: connectError,
+  });
+}
+
+/** The word that our own AI service puts before a message whose code alone would lead elsewhere (its errors.py). */
+function finerReason({ code, rawMessage }: ConnectError): PeerReason | undefined {
+  const [word] = rawMessage.split(":", 1);
+  return word === undefined ? undefined : finerReasons[code]?.get(word);
+}
+
+function wireFailure(error: ConnectError): UpstreamFailure {
+  switch (error.code) {
+    case Code.ResourceExhausted:
+      return UpstreamFailure.wire("oversized", { cause: error });
+    case Code.DeadlineExceeded:
+      return UpstreamFailure.wire("timeout", { cause: error });
+    default:
+      return UpstreamFailure.wire(isTorn(error) ? "truncated" : "malformed", { cause: error });
+  }
+}
+
+/** Whether the answer ended too early: the runtime said so while it was read, or Connect missed its end. */
+function isTorn({ cause, rawMessage }: ConnectError): boolean {
+  return (cause instanceof Error && !(cause instanceof SyntaxError)) || missingEnd.test(rawMessage);
+}
+
+/** How Connect words an answer that ended too early; the words only choose between two names of the same consequence. */
+const missingEnd = /incomplete envelope|missing (EndStreamResponse|trailer)|promised \d+ bytes/;
+
+const finerReasons: Partial<Readonly<Record<Code, ReadonlyMap<string, PeerReason>>>> = {
+  [Code.InvalidArgument]: new Map([
+    ["context_length_exceeded", "context_length_exceeded"],
+    ["content_filter", "content_filter"],
+    ["unsupported_parameter", "unsupported_parameter"],
+  ]),
+  [Code.ResourceExhausted]: new Map([["quota_exhausted", "quota_exhausted"]]),
+  // The service's own key at the model's provider: asking again does not help, and somebody must know.
+  [Code.Unavailable]: new Map([["model_credential", "permission_denied"]]),
+};
+
+/** What Connect's codes mean when the provider says them. */
+export const reasonsByConnectCode: Readonly<Record<Code, PeerReason>> = {
+  [Code.Canceled]: "canceled",
+  [Code.Unknown]: "internal",
+  [Code.InvalidArgument]: "invalid_request",
+  [Code.DeadlineExceeded]: "deadline_exceeded",
+  [Code.NotFound]: "model_not_found",
+  [Code.AlreadyExists]: "invalid_request",
+  [Code.PermissionDenied]: "permission_denied",
+  [Code.ResourceExhausted]: "rate_limited",
+  [Code.FailedPrecondition]: "invalid_request",
+  [Code.Aborted]: "aborted",
+  [Code.OutOfRange]: "invalid_request",
+  [Code.Unimplemented]: "unimplemented",
+  [Code.Internal]: "internal",
+  [Code.Unavailable]: "unavailable",
+  [Code.DataLoss]: "internal",
+  [Code.Unauthenticated]: "unauthenticated",
+};

@@ -1,0 +1,157 @@
+import * as z from "zod/mini";
+import type { Choice, FinishReason, GenerationChunk, JsonValue, Usage } from "../../generation.ts";
+import { UpstreamFailure } from "../../upstream-failure.ts";
+import { parseAnswer } from "../wire/json.ts";
+import { streamedAnthropicFailure } from "./failure.ts";
+
+const count = z.catch(z.optional(z.int().check(z.nonnegative())), undefined);
+const countsSchema = z.catch(
+  z.object({
+    input_tokens: count,
+    cache_creation_input_tokens: count,
+    cache_read_input_tokens: count,
+    output_tokens: count,
+  }),
+  {},
+);
+type Counts = z.infer<typeof countsSchema>;
+
+const modelSchema = z.catch(z.optional(z.string()), undefined);
+/** A block of a message, or a piece of one. */
+const blockSchema = z.object({ type: z.string(), text: z.nullish(z.string()) });
+const stopSchema = z.object({ stop_reason: z.nullish(z.string()) });
+
+/** The least that an answer must be to be understood. */
+const messageSchema = z.extend(stopSchema, {
+  model: modelSchema,
+  content: z.array(blockSchema),
+  usage: countsSchema,
+});
+
+export interface AnthropicMessage {
+  readonly model?: string;
+  readonly choices: readonly [Choice];
+  readonly usage?: Usage;
+}
+
+/** A `message` object as the domain has it. Throws `UpstreamFailure` (wire): `malformed`, or `truncated` where it does not say that it is complete. */
+export function messageFrom(value: JsonValue): AnthropicMessage {
+  const { model, content, stop_reason, usage } = parsed(messageSchema, value);
+  return {
+    model: modelFrom(model),
+    choices: [{ content: content.map(textIn).join(""), finishReason: finishReasonFrom(stop_reason) }],
+    usage: usageFrom(usage),
+  };
+}
+
+const typedSchema = z.object({ type: z.string() });
+const startSchema = z.object({ message: z.object({ model: modelSchema, usage: countsSchema }) });
+const blockStartSchema = z.object({ content_block: blockSchema });
+const blockDeltaSchema = z.object({ delta: blockSchema });
+const messageDeltaSchema = z.object({ delta: stopSchema, usage: countsSchema });
+
+export interface ReadEvent {
+  readonly chunk?: GenerationChunk;
+  /** Whether the message is complete. */
+  readonly isEnd: boolean;
+}
+
+/**
+ * Reads a message's events one by one (https://docs.anthropic.com/en/api/messages-streaming). Unknown ones are skipped, as
+ * Anthropic asks. One that cannot be understood may have held text, so it is a failure.
+ */
+export function streamReader(): { read: (data: string) => ReadEvent } {
+  let stopReason: string | null | undefined;
+  let counts: Counts = {};
+  return {
+    read(data) {
+      const value = parseAnswer(data);
+      switch (parsed(typedSchema, value).type) {
+        case "message_start": {
+          const { model, usage } = parsed(startSchema, value).message;
+          // What it says of the output is only a beginning.
+          counts = { ...usage, output_tokens: undefined };
+          return { chunk: { choice: 0, delta: "", model: modelFrom(model) }, isEnd: false };
+        }
+        case "content_block_start":
+          return piece(textIn(parsed(blockStartSchema, value).content_block));
+        case "content_block_delta":
+          return piece(textIn(parsed(blockDeltaSchema, value).delta));
+        case "message_delta": {
+          const { delta, usage } = parsed(messageDeltaSchema, value);
+          stopReason = delta.stop_reason ?? stopReason;
+          counts = later(counts, usage);
+          return { isEnd: false };
+        }
+        case "message_stop": {
+          const finishReason = finishReasonFrom(stopReason);
+          return { chunk: { choice: 0, delta: "", finishReason, usage: usageFrom(counts) }, isEnd: true };
+        }
+        case "error":
+          throw streamedAnthropicFailure(value);
+        default:
+          return { isEnd: false };
+      }
+    },
+  };
+}
+
+function parsed<T extends z.ZodMiniType>(schema: T, value: JsonValue): z.infer<T> {
+  const result = schema.safeParse(value);
+  if (!result.success) throw UpstreamFailure.wire("malformed");
+  return result.data;
+}
+
+function piece(text: string): ReadEvent {
+  return { chunk: text === "" ? undefined : { choice: 0, delta: text }, isEnd: false };
+}
+
+/** Other blocks, such as thinking, are no part of the answer. */
+function textIn({ type, text }: z.infer<typeof blockSchema>): string {
+  if (type !== "text" && type !== "text_delta") return "";
+  if (typeof text !== "string") throw UpstreamFailure.wire("malformed");
+  return text;
+}
+
+/** Names are for showing; a provider that sends a book instead is cut short. */
+function modelFrom(name: string | undefined): string | undefined {
+  return name?.slice(0, 200) || undefined;
+}
+
+const finishReasons: ReadonlyMap<string, FinishReason> = new Map([
+  ["end_turn", "stop"],
+  ["stop_sequence", "stop"],
+  ["max_tokens", "length"],
+  ["model_context_window_exceeded", "length"],
+  ["refusal", "content_filter"],
+]);
+
+/** Any other reason, such as `pause_turn`, does not say that the answer is complete. */
+function finishReasonFrom(name: string | null | undefined): FinishReason {
+  // No tool was offered.
+  if (name === "tool_use") throw UpstreamFailure.wire("malformed");
+  const reason = finishReasons.get(name ?? "");
+  if (!reason) throw UpstreamFailure.wire("truncated");
+  return reason;
+}
+
+/** Counts are cumulative: what is said later replaces what was said before. */
+function later(before: Counts, after: Counts): Counts {
+  return {
+    input_tokens: after.input_tokens ?? before.input_tokens,
+    cache_creation_input_tokens: after.cache_creation_input_tokens ?? before.cache_creation_input_tokens,
+    cache_read_input_tokens: after.cache_read_input_tokens ?? before.cache_read_input_tokens,
+    output_tokens: after.output_tokens ?? before.output_tokens,
+  };
+}
+
+/** Anthropic counts the tokens that its cache wrote or read apart from the rest of the prompt. */
+function usageFrom(counts: Counts): Usage | undefined {
+  const { input_tokens, cache_creation_input_tokens = 0, cache_read_input_tokens = 0, output_tokens } = counts;
+  if (input_tokens === undefined || output_tokens === undefined) return undefined;
+  const promptTokens = input_tokens + cache_creation_input_tokens + cache_read_input_tokens;
+  return {
+    totalTokens: promptTokens + output_tokens,
+    split: { promptTokens, completionTokens: output_tokens },
+  };
+}

@@ -1,0 +1,79 @@
+import { mediaType } from "../../body.ts";
+import type { GenerationStream } from "../../generation.ts";
+import type { Call, Provider } from "../../upstream.ts";
+import { UpstreamFailure } from "../../upstream-failure.ts";
+import { batches } from "../wire/batches.ts";
+import { callHeaders, type EventReader, eventReader, type Fetch, readAnswer, send } from "../wire/http.ts";
+import { type AnswerHead, parseAnswer } from "../wire/json.ts";
+import { messageFrom, streamReader } from "./answer.ts";
+import { anthropicFailure } from "./failure.ts";
+import { type RequestRules, requestBody, unsupportedParameter } from "./request.ts";
+
+export interface AnthropicOptions extends RequestRules {
+  readonly name: string;
+  /** For example `https://api.anthropic.com`. */
+  readonly baseUrl: string;
+  readonly apiKey?: string;
+  readonly contextTokens?: number;
+  readonly fetch: Fetch;
+}
+
+/** Anthropic, or any service that speaks its Messages API (https://docs.anthropic.com/en/api/messages). It carries conversations of text. */
+export function anthropic(options: AnthropicOptions): Provider {
+  const url = `${options.baseUrl}/v1/messages`;
+  return {
+    name: options.name,
+    contextTokens: options.contextTokens,
+    unsupported: (request) => unsupportedParameter(request, options),
+    async generate(request, call) {
+      const body = requestBody(request, call.stream, options);
+      const response = await send(options.fetch, url, {
+        method: "POST",
+        headers: requestHeaders(call, options.apiKey),
+        body: JSON.stringify(body),
+        signal: call.signal,
+      });
+      if (!response.ok) throw await anthropicFailure(response);
+      const head: AnswerHead = { provider: options.name, model: body.model, createdAtMs: Date.now() };
+      switch (mediaType(response.headers)) {
+        case "text/event-stream":
+          if (!call.stream) throw UpstreamFailure.wire("malformed");
+          return { ...head, read: chunkReader(eventReader(response, call)) };
+        case "application/json": {
+          const message = messageFrom(parseAnswer(await readAnswer(response)));
+          return { ...head, ...message, model: message.model ?? head.model };
+        }
+        default:
+          throw UpstreamFailure.wire("malformed");
+      }
+    },
+  };
+}
+
+function requestHeaders(call: Call, apiKey: string | undefined): Record<string, string> {
+  return {
+    ...callHeaders(call),
+    "content-type": "application/json",
+    "anthropic-version": "2023-06-01",
+    ...(apiKey !== undefined && { "x-api-key": apiKey }),
+  };
+}
+
+/** A streamed message as it comes. Only `message_stop` proves that it is complete. */
+function chunkReader(events: EventReader): GenerationStream["read"] {
+  const message = streamReader();
+  let isOver = false;
+  return batches(async (batch) => {
+    if (isOver) return false;
+    const found = await events.read();
+    if (!found) throw UpstreamFailure.wire("truncated");
+    for (const data of found) {
+      const { chunk, isEnd } = message.read(data);
+      if (chunk) batch.push(chunk);
+      isOver = isEnd;
+      if (isOver) break;
+    }
+    if (isOver) events.leave();
+    return true;
+  });
+}

@@ -1,0 +1,111 @@
+import type { GenerationDefaults, GenerationRequest, JsonObject, Message } from "../../generation.ts";
+import { type ModelRules, modelFor } from "../model.ts";
+import { textOf } from "../prompt.ts";
+import { given } from "../wire/json.ts";
+
+export interface RequestRules extends ModelRules {
+  readonly defaults: GenerationDefaults;
+}
+
+/** The first parameter that the Messages API cannot carry for the model that it would be asked for, by its wire name. */
+export function unsupportedParameter(request: GenerationRequest, rules: RequestRules): string | undefined {
+  const { seed, presencePenalty, frequencyPenalty, responseFormat, stop, user, extra } = request;
+  const inMessages = request.messages.map(unsupportedMember).find((member) => member !== undefined);
+  if (inMessages !== undefined) return `messages.${inMessages}`;
+  const turns = turnsOf(request.messages);
+  // The user opens a conversation, and newer models refuse to continue an answer that was begun for them.
+  if (turns.at(0)?.role !== "user" || turns.at(-1)?.role !== "user") return "messages";
+  const inSampling = unsupportedSampling(request, modelOf(request, rules));
+  if (inSampling !== undefined) return inSampling;
+  if (seed !== undefined) return "seed";
+  if (presencePenalty) return "presence_penalty";
+  if (frequencyPenalty) return "frequency_penalty";
+  if (responseFormat !== undefined) return "response_format";
+  if (stop?.some(isBlank)) return "stop";
+  // Anthropic answers 400 to ids that look like an address of e-mail.
+  if (user !== undefined && /\S@\S/.test(user)) return "user";
+  return Object.keys(extra ?? {})[0];
+}
+
+/** A request's body. Whatever `unsupportedParameter` names is not in it. */
+export function requestBody(request: GenerationRequest, stream: boolean, rules: RequestRules) {
+  const model = modelOf(request, rules);
+  const instructions = request.messages.filter(isInstruction).map(plainText);
+  const system = instructions.filter((text) => !isBlank(text)).join("\n\n");
+  return {
+    model,
+    messages: turnsOf(request.messages),
+    max_tokens: request.maxTokens ?? rules.defaults.maxTokens,
+    ...samplingOf(request, model, rules.defaults),
+    ...given("system", system || undefined),
+    ...given("stop_sequences", request.stop),
+    ...given("metadata", request.user === undefined ? undefined : { user_id: request.user }),
+    ...(stream && { stream }),
+  };
+}
+
+function modelOf(request: GenerationRequest, rules: RequestRules): string {
+  return modelFor(request.model ?? rules.defaults.model, rules);
+}
+
+function unsupportedMember(message: Message): string | undefined {
+  const [member] = Object.keys(message.extra ?? {});
+  if (member !== undefined) return member;
+  if (message.name !== undefined) return "name";
+  if (message.role === "tool" || message.role === "function") return "role";
+  const text = textOf(message);
+  // A turn that says nothing is refused; instructions that say nothing can be left out.
+  if (text === undefined || (isBlank(text) && !isInstruction(message))) return "content";
+  return undefined;
+}
+
+const isInstruction = ({ role }: Message) => role === "system" || role === "developer";
+const plainText = (message: Message) => textOf(message) ?? "";
+const isBlank = (text: string) => text.trim() === "";
+
+interface Turn extends JsonObject {
+  readonly role: Message["role"];
+  readonly content: string;
+}
+
+/** The conversation without its instructions, user and assistant by turns: messages of one role in a row become one. */
+function turnsOf(messages: readonly Message[]): Turn[] {
+  const turns: Turn[] = [];
+  for (const message of messages) {
+    if (isInstruction(message)) continue;
+    const { role } = message;
+    const content = plainText(message);
+    const last = turns.at(-1);
+    if (last?.role === role) turns[turns.length - 1] = { role, content: `${last.content}\n\n${content}` };
+    else turns.push({ role, content });
+  }
+  return turns;
+}
+
+/** Anthropic's range ends where OpenAI's is half way. */
+const maxTemperature = 1;
+
+/**
+ * Claude's models up to Opus 4.6, Sonnet 4.6 and Haiku 4.5 take a temperature or a top_p, not both; all newer ones answer
+ * 400 to either (https://platform.claude.com/docs/en/about-claude/models/migration-guide).
+ */
+const samplingClaude = /^claude-(\d|instant|(opus|sonnet|haiku)-4(-[0-6](?!\d)|-\d{8}|$))/;
+const takesSampling = (model: string) => !model.startsWith("claude-") || samplingClaude.test(model);
+
+/** 1 is what both parameters are where nobody chose them, and every model takes that when it is left out. */
+const chosen = (value: number | undefined) => (value === 1 ? undefined : value);
+
+function unsupportedSampling(request: GenerationRequest, model: string): string | undefined {
+  const temperature = chosen(request.temperature);
+  const takes = takesSampling(model);
+  if (temperature !== undefined && (!takes || temperature > maxTemperature)) return "temperature";
+  if (chosen(request.topP) !== undefined && (!takes || temperature !== undefined)) return "top_p";
+  return undefined;
+}
+
+function samplingOf(request: GenerationRequest, model: string, defaults: GenerationDefaults): JsonObject {
+  if (!takesSampling(model)) return {};
+  const topP = chosen(request.topP);
+  if (topP !== undefined) return { top_p: topP };
+  return { temperature: request.temperature ?? Math.min(maxTemperature, defaults.temperature) };
+}

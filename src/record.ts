@@ -1,0 +1,65 @@
+import type { Usage } from "./generation.ts";
+
+/** One provider's turn in a request. */
+export interface AttemptRecord {
+  readonly provider: string;
+  /**
+   * `pending`, then `ok` (of a live stream: its first token is there) or the reason of the failure (`unavailable`,
+   * `timeout`, ...); `superseded` where another attempt was faster, `canceled` where the caller left, `breaker_open` where
+   * nobody was asked. Changes when a stream fails after its first token.
+   */
+  outcome: string;
+  /** Until the whole answer, of a stream until its first token. */
+  durationMs: number;
+}
+
+/** What the cache did, in the terms of RFC 9211. */
+export interface CacheRecord {
+  status: "hit" | "stale" | "miss" | "coalesced" | "bypass";
+  /** Why the request went on to a provider, if it did: nothing there, something too old for us or for the caller, or the caller forbade to look. */
+  forwarded: "miss" | "stale" | "request" | "bypass";
+  /** Code of the error that an older answer stands in for. */
+  failedWith?: string;
+  /** How long the entry stays fresh; negative where it is not. */
+  ttlSeconds?: number;
+  ageSeconds?: number;
+  /** Known to be written (RFC 9211 `stored`). */
+  stored?: boolean;
+  /** How long the read took or was waited for. */
+  readMs?: number;
+}
+
+/** Whether an entry answered. */
+export function isFromCache({ status }: CacheRecord): boolean {
+  return status === "hit" || status === "stale";
+}
+
+/** What is written down about a request on its way; the log line and the answer's headers are read off it. */
+export interface RequestRecord {
+  readonly requestId: string;
+  readonly traceId: string;
+  readonly startedAtMs: number;
+  readonly attempts: AttemptRecord[];
+  method: string;
+  /** The route's pattern, never the path that the caller wrote. */
+  route?: string;
+  operation?: string;
+  tenant?: string;
+  model?: string;
+  provider?: string;
+  cache?: CacheRecord;
+  /** Answered from an earlier request with the same idempotency key. */
+  replayed?: true;
+  finishReason?: string;
+  usage?: Usage;
+  /** Code of the error that the caller got, also inside a stream. */
+  error?: string;
+  /** Names and messages of our own errors behind a failure (500s), for the log. */
+  cause?: string;
+  requestBytes?: number;
+  responseBytes?: number;
+  /** Until the first token of a stream was there. */
+  firstTokenMs?: number;
+  /** Settles when a streamed answer has ended, for whatever reason; the log line waits for it. */
+  streamed?: Promise<void>;
+}
