@@ -1,19 +1,11 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import { completion, fakeOpenAi, onlyOpenAi, testApp } from "./support/app.ts";
+import { parsedEventsIn } from "./support/event-stream.ts";
 
 const path = "/v1/chat/completions";
 const messages = [{ role: "user", content: "写一句诗" }];
 const otherMessages = [{ role: "user", content: "写一句词" }];
-
-/** The data of server-sent events, parsed where it is JSON. */
-function eventsOf(text: string): unknown[] {
-  return text
-    .split("\n\n")
-    .filter((block) => block.startsWith("data: "))
-    .map((block) => block.slice("data: ".length))
-    .map((data) => (data === "[DONE]" ? data : JSON.parse(data)));
-}
 
 describe("POST /v1/chat/completions", () => {
   it("answers as OpenAI does", async () => {
@@ -51,7 +43,7 @@ describe("POST /v1/chat/completions", () => {
 
     const plain = await app.post(path, { messages: otherMessages, stream: true }, { "x-request-id": "req-2" });
     expect([plain.status, plain.headers.get("content-type")]).toEqual([200, "text/event-stream; charset=utf-8"]);
-    expect(eventsOf(plain.text)).toEqual([...chunks, "[DONE]"]);
+    expect(parsedEventsIn(plain.text)).toEqual([...chunks, "[DONE]"]);
 
     const counted = await app.post(
       path,
@@ -59,7 +51,7 @@ describe("POST /v1/chat/completions", () => {
       { "x-request-id": "req-2", "cache-control": "no-store" },
     );
     const usage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
-    expect(eventsOf(counted.text)).toEqual([
+    expect(parsedEventsIn(counted.text)).toEqual([
       ...chunks.map((each) => ({ ...each, usage: null })),
       { ...chunk({}), choices: [], usage },
       "[DONE]",
@@ -139,7 +131,7 @@ describe("POST /v1/chat/completions", () => {
     expect(plain.headers.get("x-cache")).toBe("HIT");
     expect(plain.json()).toMatchObject({ choices: [{ message: { content: null, tool_calls: [whole] } }] });
     const replayed = await app.post(path, { ...request, stream: true });
-    expect(eventsOf(replayed.text)[0]).toMatchObject({
+    expect(parsedEventsIn(replayed.text)[0]).toMatchObject({
       choices: [{ delta: { tool_calls: [{ index: 0, ...whole }] } }],
     });
   });
@@ -225,7 +217,7 @@ describe("POST /v1/chat/completions", () => {
     expect(seen[0]?.messages).toEqual(conversation);
     const expected = seenText(plain.json());
     const streamed = await app.post(path, { messages: conversation, temperature: 0.2, stream: true });
-    const text = eventsOf(streamed.text)
+    const text = parsedEventsIn(streamed.text)
       .map((event) => deltaText(event))
       .join("");
     expect(text).toBe(expected);

@@ -1,5 +1,4 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { createParser } from "eventsource-parser";
 import fc from "fast-check";
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
@@ -9,12 +8,13 @@ import {
   GenerateContentResponseSchema,
 } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { type TestApp, testApp } from "./support/app.ts";
+import { eventsIn } from "./support/event-stream.ts";
 import { at } from "./support/gateway.ts";
 import { frame } from "./upstreams/ai-service-dialects.ts";
 
 /*
- * The readers of streams against readers that are known to be right, eventsource-parser and protobuf-es, over the whole
- * gateway: whatever bytes come in whatever pieces, it ends, and it says "complete" only where they do.
+ * The readers of streams against readers that are known to be right, the HTML standard's own words and protobuf-es, over the
+ * whole gateway: whatever bytes come in whatever pieces, it ends, and it says "complete" only where they do.
  */
 
 const utf8 = new TextEncoder();
@@ -44,7 +44,7 @@ interface Outcome {
   readonly finishReason: unknown;
 }
 
-/** What the caller of a streamed completion gets, read by eventsource-parser. */
+/** What the caller of a completion gets. */
 async function ask(app: TestApp, stream = true): Promise<Outcome> {
   const body = { messages: [{ role: "user", content: "问" }], stream };
   const answer = await app.post("/v1/chat/completions", body, { "cache-control": "no-store" });
@@ -84,12 +84,6 @@ function readEvents(text: string): Outcome {
     finishReason = at(choice, "finish_reason") ?? finishReason;
   }
   return { end, content, finishReason };
-}
-
-function eventsIn(text: string): string[] {
-  const events: string[] = [];
-  createParser({ onEvent: ({ data }) => void events.push(data) }).feed(text);
-  return events;
 }
 
 function parsed(data: string): unknown {
@@ -135,6 +129,7 @@ function damaged(bytes: Uint8Array, { kind, place, byte }: Damage): Uint8Array {
 }
 
 const lineEnds = fc.constantFrom("\n", "\r\n", "\r");
+/** Lines that say nothing, before an event: the empty one is an event without data, "data" a line end before the JSON. */
 const noise = fc.constantFrom("", ": comment", "event: message", "id: 7", "retry: 10", "unknown: field", "data");
 
 /** A stream of server-sent events as strange as the standard allows. */
@@ -145,16 +140,15 @@ const openAiStream = fc
     noise: fc.array(noise, { maxLength: 4 }),
     bom: fc.boolean(),
     spaced: fc.boolean(),
+    /** JSON over several lines, each in a field of its own. */
+    indented: fc.boolean(),
   })
-  .map(({ texts, lineEnd, noise, bom, spaced }) => {
+  .map(({ texts, lineEnd, noise, bom, spaced, indented }) => {
     const field = spaced ? "data: " : "data:";
     const event = (value: unknown, index: number) => {
-      const extra = noise[index % (noise.length + 1)];
-      const lines = [
-        ...(extra === undefined || extra === "data" || extra === "" ? [] : [extra]),
-        `${field}${JSON.stringify(value)}`,
-      ];
-      return `${lines.join(lineEnd)}${lineEnd}${lineEnd}`;
+      const extra = noise.slice(index, index + 1);
+      const json = JSON.stringify(value, null, indented ? 1 : 0).split("\n");
+      return [...extra, ...json.map((line) => `${field}${line}`), "", ""].join(lineEnd);
     };
     const deltas = texts.map((content) => ({ choices: [{ index: 0, delta: { content } }] }));
     const all = [...deltas, { choices: [{ index: 0, delta: {}, finish_reason: "length" }] }];
@@ -168,7 +162,7 @@ describe("OpenAI's streams", () => {
   const read = (bytes: Uint8Array, cuts: readonly number[]) =>
     ask(answering("openai", "text/event-stream", cut(bytes, cuts)));
 
-  it("are read as eventsource-parser reads them, in whatever pieces they come", async () => {
+  it("are read as the standard reads them, in whatever pieces they come", async () => {
     await fc.assert(
       fc.asyncProperty(openAiStream, places, async ({ bytes, content }, cuts) => {
         expect(readEvents(new TextDecoder().decode(bytes))).toEqual({
@@ -199,6 +193,17 @@ describe("OpenAI's streams", () => {
         },
       ),
       runs(300),
+    );
+  });
+
+  it("are complete from the blank line after a finish reason on, wherever they stop", async () => {
+    await fc.assert(
+      fc.asyncProperty(openAiStream, fc.nat(80), places, async ({ bytes }, missing, cuts) => {
+        const begun = bytes.slice(0, Math.max(0, bytes.length - missing));
+        const { finishReason } = readEvents(new TextDecoder().decode(begun));
+        expect((await read(begun, cuts)).end).toBe(finishReason === "length" ? "complete" : "failed");
+      }),
+      runs(200),
     );
   });
 

@@ -1,4 +1,4 @@
-import { createParser } from "eventsource-parser";
+import { eventsIn } from "../support/event-stream.ts";
 import { answerTo } from "./answers.ts";
 import type { Answered, Asked } from "./caller.ts";
 import { showsSecret } from "./secrets.ts";
@@ -63,21 +63,15 @@ function readPlain(body: string): Read {
 function readStream(body: string): Read {
   let content = "";
   let end: Read["end"] = "none";
-  const parser = createParser({
-    onEvent({ data }) {
-      if (end !== "none") {
-        end = "malformed";
-        return;
-      }
-      if (data === "[DONE]") {
-        end = "complete";
-        return;
-      }
-      const { choices, error } = JSON.parse(data);
-      if (error) end = "failed";
-      content += choices?.[0]?.delta?.content ?? "";
-    },
-  });
-  parser.feed(body);
+  for (const data of eventsIn(body)) {
+    if (end !== "none") return { content, end: "malformed" };
+    if (data === "[DONE]") {
+      end = "complete";
+      continue;
+    }
+    const { choices, error } = JSON.parse(data);
+    if (error) end = "failed";
+    content += choices?.[0]?.delta?.content ?? "";
+  }
   return { content, end };
 }

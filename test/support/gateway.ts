@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect, vi } from "vitest";
 import worker from "../../src/index.ts";
 import { marker } from "../upstreams/texts.ts";
+import { parsedEventsIn } from "./event-stream.ts";
 
 export type Face = "openai" | "qingyu" | "connect";
 
@@ -112,7 +113,7 @@ function lengthOf({ byteLength }: Uint8Array): Uint8Array {
 function read(surface: Face, { status, headers }: Response, bytes: Uint8Array, text: string): Omit<Answered, "log"> {
   const type = headers.get("content-type") ?? "";
   const events = type.startsWith("text/event-stream")
-    ? eventData(text)
+    ? parsedEventsIn(text)
     : type.startsWith("application/connect+json")
       ? messages(bytes)
       : [JSON.parse(text)];
@@ -126,15 +127,6 @@ function read(surface: Face, { status, headers }: Response, bytes: Uint8Array, t
     events,
     code: codeOf(surface, last),
   };
-}
-
-/** The data of each server-sent event. */
-function eventData(text: string): unknown[] {
-  const blocks = text.split("\n\n").filter((block) => block !== "" && !block.startsWith(":"));
-  return blocks.map((block) => {
-    const data = block.replace(/^(event: .*\n)?data: /, "");
-    return data === "[DONE]" ? data : JSON.parse(data);
-  });
 }
 
 /** Connect's messages and, last, its end-stream message as `endStream`. */
