@@ -51,7 +51,7 @@ export function eventStream(next: () => Promise<string | undefined>, options: Ev
   let coming: Promise<string | undefined> | undefined;
 
   const end = () => {
-    clearTimeout(timer);
+    if (timer !== undefined) clearTimeout(timer);
     ended.resolve();
   };
   const take = () => {

@@ -22,13 +22,13 @@ export function startLimit(parent: AbortSignal, atMs: number, onLimit: () => Err
   const end = (reason?: unknown) => {
     if (ended) return;
     ended = true;
-    clearTimeout(timer);
+    if (timer !== undefined) clearTimeout(timer);
     parent.removeEventListener("abort", follow);
     if (reason !== undefined) controller.abort(reason);
   };
   const follow = () => end(parent.reason);
   const arm = () => {
-    clearTimeout(timer);
+    if (timer !== undefined) clearTimeout(timer);
     armedMs = limitMs;
     timer = setTimeout(fire, Math.max(0, limitMs - Date.now()));
   };

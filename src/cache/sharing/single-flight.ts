@@ -156,7 +156,7 @@ function start(tag: string, leader: Call, upstream: (call: Call) => Promise<Answ
     const arm = () => {
       const limitMs = Math.min(call.deadlineMs, endsMs);
       if (isLeader || limitMs >= armedMs) return;
-      clearTimeout(timer);
+      if (timer !== undefined) clearTimeout(timer);
       armedMs = limitMs;
       timer = setTimeout(
         () => {
@@ -171,7 +171,7 @@ function start(tag: string, leader: Call, upstream: (call: Call) => Promise<Answ
     const exit = () => {
       if (hasLeft) return;
       hasLeft = true;
-      clearTimeout(timer);
+      if (timer !== undefined) clearTimeout(timer);
       call.signal.removeEventListener("abort", exit);
       reader.close();
       leave(isLeader);
