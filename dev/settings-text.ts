@@ -1,5 +1,4 @@
-import { settingPaths } from "../src/config/read.ts";
-import { namesOf, type SettingPath, settings } from "../src/config/settings.ts";
+import { namesOf, type SettingPath, settingPaths, settings } from "../src/config/settings.ts";
 import { table } from "./markdown.ts";
 
 /** The name that the examples use: the shared one where there is one. */
@@ -9,7 +8,7 @@ function nameOf(path: SettingPath): string {
 
 function defaultOf(path: SettingPath): string {
   const { default: value, unset } = settings[path];
-  return value ?? unset ?? "none";
+  return value || unset || "none";
 }
 
 /** The gateway's part of `.env.example`: every setting, commented out, with what it does and its default. */

@@ -75,7 +75,7 @@ function withCache(
   kv: KVNamespace | undefined,
   coordinators: DurableObjectNamespace<Coordinator> | undefined,
 ): Pick<Gateway, "generate" | "purge"> {
-  const { enabled, scope, keySecret, encryptionKey, isCoordinated } = config;
+  const { enabled, scope, keySecret, encryptionKey, coordinate: isCoordinated } = config;
   const { memoryBytes, readTimeoutMs, ttlSeconds, staleSeconds } = config;
   const digest = digestWith(keySecret);
   const seal = encryptionKey === undefined ? unsealed : sealedWith(encryptionKey);

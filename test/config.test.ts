@@ -3,10 +3,10 @@ import example from "../.env.example?raw";
 import { withPart } from "../dev/markdown.ts";
 import { exampleText, settingsTable } from "../dev/settings-text.ts";
 import readme from "../README.md?raw";
+import type { Config } from "../src/config/config.ts";
 import { expand } from "../src/config/expand.ts";
 import { loadConfig } from "../src/config/load.ts";
-import { settingPaths } from "../src/config/read.ts";
-import { namesOf, settings } from "../src/config/settings.ts";
+import { namesOf, settingPaths, settings } from "../src/config/settings.ts";
 
 const hex = (digit: string) => digit.repeat(64);
 const production = {
@@ -26,14 +26,25 @@ const problemsOf = (bindings: Record<string, unknown>) => loadConfig(bindings).p
 
 describe("the layers", () => {
   it("start from the defaults", () => {
-    expect(config({})).toEqual({
+    const defaults: Config = {
       environment: "development",
       ai: {
+        pythonService: {
+          url: undefined,
+          host: "localhost",
+          grpcPort: 50_052,
+          protocol: "connect",
+          token: undefined,
+        },
+        allowInsecureUpstream: false,
+        apiKey: undefined,
+        baseUrl: "https://api.openai.com/v1",
         model: "gpt-4-turbo-preview",
         models: undefined,
         maxTokens: 2000,
         temperature: 0.7,
         embeddingModel: "BAAI/bge-large-zh-v1.5",
+        anthropic: { apiKey: undefined, baseUrl: "https://api.anthropic.com", model: "claude-sonnet-4-6" },
         providers: [
           {
             name: "ai-service",
@@ -45,23 +56,24 @@ describe("the layers", () => {
         ],
       },
       deadlines: { requestMs: 120_000, firstTokenMs: 10_000, idleMs: 15_000 },
+      hedge: { afterMs: 0, maxPercent: 10 },
       cache: {
         enabled: true,
         ttlSeconds: 3600,
         staleSeconds: 86_400,
         readTimeoutMs: 50,
         memoryBytes: 4_194_304,
-        isCoordinated: false,
+        coordinate: false,
         scope: "tenant",
         keySecret: undefined,
         encryptionKey: undefined,
       },
-      hedge: { afterMs: 0, maxPercent: 10 },
-      stream: { heartbeatMs: 10_000, atomicTenants: [] },
+      stream: { heartbeatMs: 10_000, batchMs: 0, atomicTenants: [] },
       auth: { apiKeys: [] },
       limits: { bodyBytes: 1_048_576, promptChars: 400_000, maxTokens: 16_384 },
       cors: { allowedOrigins: [] },
-    });
+    };
+    expect(config({})).toStrictEqual(defaults);
   });
 
   it("take the strongest name that is not blank", () => {
@@ -77,6 +89,17 @@ describe("the layers", () => {
     expect(url({ QINGYU_AI_PYTHON_HOST: "ai", QINGYU_AI_PYTHON_GRPC_PORT: "50051" })).toBe("http://ai:50051");
     expect(url({ ...production, PYTHON_AI_SERVICE_URL: "", PYTHON_AI_HOST: "ai" })).toBe("https://ai:50052");
     expect(url({ PYTHON_AI_SERVICE_URL: "http://x/base/" })).toBe("http://x/base");
+  });
+
+  it("know the embedding model by its shared name and by the one that it had", () => {
+    const model = (bindings: Record<string, unknown>) => config(bindings).ai.embeddingModel;
+    expect(model({ EMBEDDING_MODEL_NAME: "a" })).toBe("a");
+    expect(model({ QINGYU_AI_PYTHON_SERVICE_EMBEDDING_MODEL: "b" })).toBe("b");
+    expect(model({ QINGYU_AI_EMBEDDING_MODEL: "c", EMBEDDING_MODEL_NAME: "a" })).toBe("c");
+  });
+
+  it("hold the usual answer's length to the longest that is allowed", () => {
+    expect(config({ QINGYU_AI_MAX_TOKENS: 3000, QINGYU_LIMITS_MAX_TOKENS: 1000 }).ai.maxTokens).toBe(1000);
   });
 
   it("take what TOML typed already", () => {
@@ -217,6 +240,7 @@ describe("problems", () => {
   it.each([
     ["QINGYU_DEADLINES_REQUEST_MS", ["0", "-1", "1.5", "1e3", "soon", "3600001"]],
     ["QINGYU_AI_TEMPERATURE", ["2.1", "-0.1", "warm"]],
+    ["QINGYU_STREAM_BATCH_MS", ["-1", "1001", "0.5"]],
     ["PYTHON_AI_GRPC_PORT", ["0", "65536"]],
     ["PYTHON_AI_PROTOCOL", ["grpc", "CONNECT"]],
     ["QINGYU_CACHE_ENABLED", ["yes", "2"]],

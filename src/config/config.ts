@@ -1,53 +1,54 @@
-/** The gateway's settings after all layers were read: validated, with units in names, secrets included. */
-export interface Config {
-  /** `development` opens the gateway without keys and allows http upstreams; anything else does not. */
-  readonly environment: string;
-  readonly ai: {
-    /** For callers who name no model. */
-    readonly model: string;
-    /** Patterns (`gpt-*`) of the model names that callers may use; unset: every name. */
-    readonly models?: readonly string[];
-    readonly maxTokens: number;
-    readonly temperature: number;
-    readonly embeddingModel: string;
-    /** In the order in which they are asked; at least one. */
-    readonly providers: readonly ProviderConfig[];
-  };
-  readonly deadlines: { readonly requestMs: number; readonly firstTokenMs: number; readonly idleMs: number };
-  readonly cache: {
-    readonly enabled: boolean;
-    readonly ttlSeconds: number;
-    readonly staleSeconds: number;
-    readonly readTimeoutMs: number;
-    /** Of the memory before KV, in each isolate; 0 for none. */
-    readonly memoryBytes: number;
-    /** Whether a Durable Object lets one isolate ask for all. */
-    readonly isCoordinated: boolean;
-    readonly scope: "tenant" | "user";
-    readonly keySecret?: string;
-    readonly encryptionKey?: string;
-  };
-  readonly hedge: {
-    /** 0 turns hedging off. */
-    readonly afterMs: number;
-    /** Of all requests, at most. */
-    readonly maxPercent: number;
-  };
-  readonly stream: {
-    /** 0 turns heartbeats off. */
-    readonly heartbeatMs: number;
-    /** Tenants whose streams are held back until they are complete; `*` stands for all. */
-    readonly atomicTenants: readonly string[];
-  };
-  readonly auth: { readonly apiKeys: readonly ApiKey[] };
-  readonly limits: { readonly bodyBytes: number; readonly promptChars: number; readonly maxTokens: number };
-  /** Origins that browsers may call from; none by default. */
-  readonly cors: { readonly allowedOrigins: readonly string[] };
+import type { ConfigProblem } from "./problem.ts";
+import { type BuiltInName, type SettingPath, type SettingValues, settingPaths } from "./settings.ts";
+
+/**
+ * The gateway's settings after all layers were read: validated, secrets included. Each stands at its path in the table of
+ * settings, in camel case: `cache.ttl_seconds` is `cache.ttlSeconds`.
+ */
+export interface Config extends Branch<""> {}
+
+/** Each setting's value; the chain of providers as it was put together from several. */
+type ConfigValues = {
+  readonly [Path in SettingPath]: Path extends "ai.providers" ? readonly ProviderConfig[] : SettingValues[Path];
+};
+
+/** What is below a path, which is empty or ends with a dot. */
+type Branch<Above extends string> = {
+  readonly [Path in SettingPath as Path extends `${Above}${infer Rest}` ? CamelCase<Head<Rest>> : never]: Member<
+    Path,
+    Above
+  >;
+};
+type Member<Path extends SettingPath, Above extends string> = Path extends `${Above}${infer Name}.${string}`
+  ? Branch<`${Above}${Name}.`>
+  : ConfigValues[Path];
+type Head<Path extends string> = Path extends `${infer Name}.${string}` ? Name : Path;
+type CamelCase<Name extends string> = Name extends `${infer Word}_${infer Rest}`
+  ? `${Word}${Capitalize<CamelCase<Rest>>}`
+  : Name;
+
+/** Puts each value at its path. */
+export function configFrom(values: ConfigValues): Config {
+  // `Branch` says of types what `branch` does with values.
+  return branch(values, "") as unknown as Config;
+}
+
+function branch(values: ConfigValues, above: string): Record<string, unknown> {
+  const members = settingPaths.flatMap((path) => {
+    if (!path.startsWith(above)) return [];
+    const [name = "", ...below] = path.slice(above.length).split(".");
+    return [[camelCase(name), below.length > 0 ? branch(values, `${above}${name}.`) : values[path]] as const];
+  });
+  return Object.fromEntries(members);
+}
+
+function camelCase(name: string): string {
+  return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 export interface ProviderConfig {
   readonly name: string;
-  readonly type: "ai-service" | "openai" | "anthropic";
+  readonly type: BuiltInName;
   /** Without a slash at the end. */
   readonly baseUrl: string;
   /** Bearer token (AI service, OpenAI) or `x-api-key` (Anthropic). */
@@ -62,20 +63,7 @@ export interface ProviderConfig {
   readonly protocol?: "connect" | "grpc-web";
 }
 
-export interface ApiKey {
-  readonly tenant: string;
-  /** SHA-256 of the key, 64 lowercase hexadecimal digits. */
-  readonly sha256Hex: string;
-}
-
-/** Something wrong or suspicious in the settings. Names only, never values. */
-export interface ConfigProblem {
-  /** The setting's names, the one that was read first. */
-  readonly setting: string;
-  readonly reason: string;
-  /** What a correct value looks like. */
-  readonly expected: string;
-}
+export type ApiKey = Config["auth"]["apiKeys"][number];
 
 /** Warnings never keep a config from being used; each names a setting, never a value. */
 export interface UsableConfig {

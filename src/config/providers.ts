@@ -2,16 +2,9 @@ import * as z from "zod/mini";
 import { matchesPattern } from "../model-pattern.ts";
 import type { ProviderConfig } from "./config.ts";
 import { baseUrl } from "./parsers.ts";
+import { problemWith } from "./problem.ts";
 import { type Bindings, firstGiven, type Reading, textOf } from "./read.ts";
-import {
-  type BuiltInName,
-  builtInNames,
-  keyForm,
-  namesOf,
-  problemWith,
-  type SettingPath,
-  settings,
-} from "./settings.ts";
+import { type BuiltInName, builtInNames, keyForm, namesOf, type SettingPath, settings } from "./settings.ts";
 
 /** The names that each provider takes as they are where the settings do not say. */
 const builtInModels = {

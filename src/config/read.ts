@@ -1,17 +1,13 @@
-import type { ConfigProblem } from "./config.ts";
 import { type Expanded, expand } from "./expand.ts";
-import type { Parser } from "./parsers.ts";
-import { namesOf, problemWith, type SettingPath, settings } from "./settings.ts";
+import { type ConfigProblem, problemWith } from "./problem.ts";
+import { namesOf, type SettingPath, type SettingValues, settingPaths, settings } from "./settings.ts";
 
 /** What a Worker's `env` holds: texts, values of `[vars]` that TOML typed, and bindings that are no settings. */
 export type Bindings = Readonly<Record<string, unknown>>;
 
-type Values = { readonly [P in SettingPath]: ParsedBy<(typeof settings)[P]> | undefined };
-type ParsedBy<S> = S extends Parser<infer T> ? T : never;
-
 export interface Reading {
   /** Undefined where a setting is unset and has no default, or is wrong. */
-  readonly values: Values;
+  readonly values: { readonly [Path in SettingPath]: SettingValues[Path] | undefined };
   readonly problems: ConfigProblem[];
   /** Whether the environment says something for this setting. */
   readonly isSet: (path: SettingPath) => boolean;
@@ -40,10 +36,8 @@ export function readSettings(bindings: Bindings): Reading {
     }
   }
   // Each value was made by its own setting's parser.
-  return { values: values as Values, problems, isSet: (path) => present.has(path), expandText };
+  return { values: values as Reading["values"], problems, isSet: (path) => present.has(path), expandText };
 }
-
-export const settingPaths = Object.keys(settings).filter((path): path is SettingPath => path in settings);
 
 /** A setting's text from its strongest name that is not blank, references replaced. */
 export function firstGiven(

@@ -1,11 +1,10 @@
-import type { ApiKey, ConfigProblem } from "./config.ts";
 import { baseUrl, decimal, listOf, oneOf, origin, type Parser, secret, text, whole, yesOrNo } from "./parsers.ts";
 
-/** One setting, once: reading it, its problems, `.env.example` and the README's table all come from here. */
+/** One setting, once: reading it, its place in `Config`, its problems, `.env.example` and the README's table come from here. */
 export interface Setting<T> extends Parser<T> {
   /** Shared environment names, the strongest first; `QINGYU_<PATH>` stands above them all. */
   readonly names: readonly string[];
-  /** As text, the way a user would write it; absent where the setting is unset by default. */
+  /** As text, the way a user would write it, empty for an empty list; absent where the setting is unset by default. */
   readonly default?: string;
   /** Why there is no plain default, where that needs saying. */
   readonly unset?: string;
@@ -14,7 +13,10 @@ export interface Setting<T> extends Parser<T> {
 }
 
 type More = Partial<Pick<Setting<never>, "names" | "default" | "unset" | "isSecret">>;
+type WithDefault = { readonly default: string };
 
+function setting<T>(parser: Parser<T>, about: string, more: More & WithDefault): Setting<T> & WithDefault;
+function setting<T>(parser: Parser<T>, about: string, more?: More): Setting<T>;
 function setting<T>(parser: Parser<T>, about: string, more: More = {}): Setting<T> {
   return { ...parser, names: [], isSecret: false, about, ...more };
 }
@@ -35,6 +37,12 @@ const providerList: Parser<readonly BuiltInName[]> = {
   expected:
     "names out of ai-service, openai, anthropic; or a list of tables with name, type, baseUrl and, if needed, apiKey, model, models, contextTokens, protocol (in TOML, or as JSON text)",
 };
+
+interface ApiKey {
+  readonly tenant: string;
+  /** SHA-256 of the key, 64 lowercase hexadecimal digits. */
+  readonly sha256Hex: string;
+}
 
 const apiKey: Parser<ApiKey> = {
   expected: "tenant:sha256hex, the SHA-256 of the key as 64 hexadecimal digits",
@@ -73,10 +81,6 @@ export const settings = {
     names: ["PYTHON_AI_TOKEN"],
     isSecret: true,
   }),
-  "ai.python_service.embedding_model": setting(modelName, "Model for embeddings.", {
-    names: ["EMBEDDING_MODEL_NAME"],
-    default: "BAAI/bge-large-zh-v1.5",
-  }),
   "ai.allow_insecure_upstream": setting(yesOrNo(), "Allows http upstreams outside development (a private network).", {
     default: "false",
   }),
@@ -101,6 +105,10 @@ export const settings = {
     default: "2000",
   }),
   "ai.temperature": setting(decimal(0, 2), "Temperature where the caller gave none.", { default: "0.7" }),
+  "ai.embedding_model": setting(modelName, "Model for embeddings.", {
+    names: ["EMBEDDING_MODEL_NAME", "QINGYU_AI_PYTHON_SERVICE_EMBEDDING_MODEL"],
+    default: "BAAI/bge-large-zh-v1.5",
+  }),
   "ai.anthropic.api_key": setting(key, "Anthropic's API key; without it Anthropic is not asked.", {
     names: ["ANTHROPIC_API_KEY"],
     isSecret: true,
@@ -172,15 +180,20 @@ export const settings = {
     "Silence after which a stream sends a comment; 0 is never.",
     { default: "10000" },
   ),
-
+  "stream.batch_ms": setting(
+    whole("milliseconds", 0, 1000),
+    "After a stream's first token, tokens wait until so long after the last write, so that they leave together; 0 is not at all.",
+    { default: "0" },
+  ),
   "stream.atomic_tenants": setting(
     listOf(text("a tenant's name, or * for all", /^([A-Za-z0-9._-]{1,64}|\*)$/)),
     "Whose streams are held back until they are complete, unless a caller says `x-qingyu-delivery: live`.",
-    { unset: "none" },
+    { default: "" },
   ),
 
   "auth.api_keys": setting(listOf(apiKey), "Who may call: `tenant:sha256hex` entries. Required outside development.", {
     names: ["GATEWAY_API_KEYS"],
+    default: "",
     isSecret: true,
   }),
 
@@ -194,18 +207,18 @@ export const settings = {
 
   "cors.allowed_origins": setting(listOf(origin()), "Origins that browsers may call from.", {
     names: ["CORS_ALLOWED_ORIGINS"],
-    unset: "none",
+    default: "",
   }),
 } as const;
 
 export type SettingPath = keyof typeof settings;
+export const settingPaths = Object.keys(settings).filter((path): path is SettingPath => path in settings);
+
+/** What becomes of each setting's text; undefined too where the setting may be unset. */
+export type SettingValues = { readonly [Path in SettingPath]: ValueOf<(typeof settings)[Path]> };
+type ValueOf<S> = S extends Setting<infer T> ? (S extends WithDefault ? T : T | undefined) : never;
 
 /** All environment names of a setting, the strongest first. */
 export function namesOf(path: SettingPath): string[] {
   return [`QINGYU_${path.toUpperCase().replaceAll(".", "_")}`, ...settings[path].names];
-}
-
-/** What is wrong with a setting: under its path and all its names, with what a correct value looks like. */
-export function problemWith(path: SettingPath, reason: string, expected = settings[path].expected): ConfigProblem {
-  return { setting: `${path} (${namesOf(path).join(", ")})`, reason, expected };
 }
