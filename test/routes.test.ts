@@ -9,84 +9,112 @@ const settings = {
   QINGYU_LIMITS_BODY_BYTES: "2000",
 };
 
-/** What anyone may see. */
-const open = new Set(["/health/live", "/health/ready", "/api/v1/health", "/openapi.json", "/docs", "/docs/*"]);
-/** Routes that take no body. */
-const bodyless = new Set(["/v1/models", "/v1/models/:id{.+}", "/api/v1/ai/cache"]);
-
-const routes = testApp({ settings }).app.routes.filter(
-  ({ method, path }) => method !== "ALL" && !open.has(path) && !path.startsWith("/docs/"),
-);
+/** What anyone may see: health and docs. */
+const openPaths: Readonly<Record<string, string>> = {
+  "/health/live": "GET",
+  "/health/ready": "GET",
+  "/api/v1/health": "GET",
+  "/openapi.json": "GET",
+  "/docs": "GET",
+  "/docs/init.js": "GET",
+  "/docs/page.css": "GET",
+  "/docs/swagger-ui.css": "GET",
+  "/docs/swagger-ui-bundle.js": "GET",
+};
+/** What only a tenant may see, with the one method that each path has. */
+const closedPaths: Readonly<Record<string, string>> = {
+  "/v1/chat/completions": "POST",
+  "/v1/models": "GET",
+  "/v1/models/:id{.+}": "GET",
+  "/api/v1/ai/generate": "POST",
+  "/api/v1/ai/cache": "DELETE",
+  "/api/v1/ai/cache/purge": "POST",
+  "/qingyu.ai.AIService/:method": "POST",
+};
+const allMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /** A path that a route's pattern matches. */
 const pathOf = (pattern: string) => pattern.replace(/:id\{\.\+\}/, "gpt-x").replace(":method", "GenerateContent");
+/** RFC 9110, 9.3.2: what answers GET answers HEAD. */
+const isMethod = (method: string, own: string) => method === own || (own === "GET" && method === "HEAD");
+const isConnect = (path: string) => path.startsWith("/qingyu.ai.");
 
-describe("every route but health and docs", () => {
-  it("is in the table", () => {
-    expect(routes.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
-      "DELETE /api/v1/ai/cache",
-      "GET /v1/models",
-      "GET /v1/models/:id{.+}",
-      "POST /api/v1/ai/cache/purge",
-      "POST /api/v1/ai/generate",
-      "POST /qingyu.ai.AIService/:method",
-      "POST /v1/chat/completions",
-    ]);
+const json = { "content-type": "application/json" };
+const withKey = { ...json, authorization: "Bearer key-of-a" };
+
+it("knows every route: each path has one method, and a handler for all others", () => {
+  const { routes } = testApp({ settings }).app;
+  const isMiddleware = ({ method, path }: { method: string; path: string }) => method === "ALL" && path === "/*";
+  const found = routes.filter((route) => !isMiddleware(route)).map(({ method, path }) => `${path} ${method}`);
+  const expected = Object.entries({ ...openPaths, ...closedPaths }).flatMap(([path, method]) => [
+    `${path} ${method}`,
+    `${path} ALL`,
+  ]);
+  expect(found.toSorted()).toEqual(expected.toSorted());
+});
+
+describe.each(Object.entries({ ...openPaths, ...closedPaths }))("%s has %s", (pattern, own) => {
+  it.each(allMethods.filter((method) => !isMethod(method, own)))(
+    `and answers %s with 405 and Allow`,
+    async (method) => {
+      const answer = await testApp({ settings }).send(pathOf(pattern), { method, headers: withKey });
+      // Connect has no code for it, and so no status.
+      expect([answer.status, answer.headers.get("allow")]).toEqual([isConnect(pattern) ? 404 : 405, own]);
+    },
+  );
+});
+
+describe.each(Object.entries(closedPaths))("%s", (pattern, own) => {
+  const path = pathOf(pattern);
+
+  it.each([
+    ["no key", json],
+    ["an unknown key", { ...json, authorization: "Bearer key-of-b" }],
+    ["the hash instead of the key", { ...json, authorization: `Bearer ${hash}` }],
+    ["another scheme", { ...json, authorization: "Basic key-of-a" }],
+  ])("refuses %s, whatever the method", async (_, headers) => {
+    for (const method of allMethods) {
+      const answer = await testApp({ settings }).send(path, { method, headers });
+      expect([method, answer.status, answer.headers.get("www-authenticate")]).toEqual([method, 401, "Bearer"]);
+      expect(answer.text).not.toContain("key-of-");
+    }
   });
 
-  for (const { method, path } of routes) {
-    const headers = { "content-type": "application/json" };
-    const withKey = { ...headers, authorization: "Bearer key-of-a" };
+  const tooLarge = isConnect(pattern) ? 429 : 413;
 
-    it.each([
-      ["no key", headers],
-      ["an unknown key", { ...headers, authorization: "Bearer key-of-b" }],
-      ["the hash instead of the key", { ...headers, authorization: `Bearer ${hash}` }],
-      ["another scheme", { ...headers, authorization: "Basic key-of-a" }],
-    ])(`${method} ${path} refuses %s`, async (_, sent) => {
-      const answer = await testApp({ settings }).send(pathOf(path), {
-        method,
-        headers: sent,
-        body: method === "POST" ? "{}" : undefined,
-      });
-      expect(answer.status).toBe(401);
-      expect(answer.headers.get("www-authenticate")).toBe("Bearer");
-      expect(answer.text).not.toContain("key-of-");
-    });
+  it("refuses a body that is announced as over the limit, whatever the method", async () => {
+    for (const method of allMethods) {
+      const headers = { ...withKey, "content-length": "2001" };
+      const answer = await testApp({ settings }).send(path, { method, headers });
+      expect([method, answer.status]).toEqual([method, tooLarge]);
+    }
+  });
 
-    it(`${method} ${path} answers another method with 405 and Allow`, async () => {
-      const answer = await testApp({ settings }).send(pathOf(path), { method: "PUT", headers: withKey });
-      expect([answer.status, answer.headers.get("allow")]).toEqual([path.startsWith("/qingyu") ? 404 : 405, method]);
-    });
+  if (own !== "POST") return;
 
-    if (bodyless.has(path)) continue;
+  it("refuses a body over the limit, announced or not", async () => {
+    const { send } = testApp({ settings });
+    const text = JSON.stringify({ prompt: "长".repeat(2000) });
+    const announced = await send(path, { method: "POST", headers: withKey, body: text });
+    const chunked = await send(path, { method: "POST", headers: withKey, body: new Response(text).body });
+    expect([announced.status, chunked.status]).toEqual([tooLarge, tooLarge]);
+  });
 
-    it(`${method} ${path} refuses a body over the limit, announced or not`, async () => {
-      const { send } = testApp({ settings });
-      const text = JSON.stringify({ prompt: "长".repeat(2000) });
-      const announced = await send(pathOf(path), { method, headers: withKey, body: text });
-      const chunked = await send(pathOf(path), { method, headers: withKey, body: new Response(text).body });
-      const status = path.startsWith("/qingyu") ? 429 : 413;
-      expect([announced.status, chunked.status]).toEqual([status, status]);
-    });
+  it.each(["", "{", "[]", "null", '{"messages":"x"}', '{"messages":[{}]}', "\ufeff{", "[".repeat(1500)])(
+    "refuses a body that is not of its schema: %j",
+    async (body) => {
+      expect((await testApp({ settings }).post(path, body, withKey)).status).toBe(400);
+    },
+  );
+});
 
-    it(`${method} ${path} refuses a body that is not of its schema`, async () => {
-      const { post } = testApp({ settings });
-      for (const body of [
-        "",
-        "{",
-        "[]",
-        "null",
-        '{"messages":"x"}',
-        '{"messages":[{}]}',
-        "\ufeff{",
-        `${"[".repeat(1500)}`,
-      ]) {
-        const answer = await post(pathOf(path), body, withKey);
-        expect([body, answer.status]).toEqual([body, 400]);
-      }
-    });
-  }
+describe("a path that there is not", () => {
+  it("is not told to a caller without a key", async () => {
+    const { send } = testApp({ settings });
+    for (const path of ["/", "/v1", "/v1/nothing", "/api/v1/nothing", "/qingyu.ai.AIService", "/docs/nothing"]) {
+      expect([path, (await send(path)).status]).toEqual([path, 401]);
+    }
+  });
 
   it("answers an unknown path with 404 in the surface's own envelope", async () => {
     const { send } = testApp({ settings });
