@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { completion, testApp } from "./support/app.ts";
+import { completion, testApp } from "./support/app-on-fake-network.ts";
 
 const path = "/v1/chat/completions";
 const messages = [{ role: "user", content: "Hello, Claude" }];

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { type Ask, at, type Face, gateway } from "./support/gateway.ts";
+import { at } from "./support/json.ts";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
+import { type Ask, gateway, type Surface } from "./support/worker-on-sockets.ts";
 import { goodText } from "./upstreams/texts.ts";
 
 const kinds: readonly Kind[] = ["openai", "connect", "grpc-web"];
-const surfaces: readonly Face[] = ["openai", "qingyu", "connect"];
+const surfaces: readonly Surface[] = ["openai", "qingyu", "connect"];
 const atomic: Ask = { stream: true, headers: { "x-qingyu-delivery": "atomic" } };
 
 /** What goes wrong after the first token, where nothing can be taken back any more that was sent live. */

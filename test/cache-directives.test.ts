@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import OpenAI from "openai";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { completion, onlyOpenAi, testApp } from "./support/app.ts";
-import { at } from "./support/gateway.ts";
+import { completion, onlyOpenAi, testApp } from "./support/app-on-fake-network.ts";
+import { at } from "./support/json.ts";
 
 const hour = 3_600;
 const day = 86_400;

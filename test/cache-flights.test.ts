@@ -1,8 +1,8 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app.ts";
-import { type Ask, type Face, gateway } from "./support/gateway.ts";
+import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app-on-fake-network.ts";
 import { provider, upstream } from "./support/upstream.ts";
+import { type Ask, gateway, type Surface } from "./support/worker-on-sockets.ts";
 import { badPieces, goodPieces, goodText } from "./upstreams/texts.ts";
 
 /** A gateway with a cache, in front of one back end, and a question that nobody else asks. */
@@ -10,7 +10,7 @@ function scene(scenario: string, settings: Record<string, string> = {}, more: Re
   const ai = upstream(scenario);
   const { ask, open } = gateway([provider("ai", "openai", ai, more)], { QINGYU_CACHE_ENABLED: "true", ...settings });
   const question = crypto.randomUUID();
-  const bodies: Record<Face, object> = {
+  const bodies: Record<Surface, object> = {
     openai: { messages: [{ role: "user", content: question }] },
     qingyu: { prompt: question },
     connect: { prompt: question },

@@ -39,9 +39,9 @@ const generate = fc
   .tuple(word, messages, fc.record({ model: word, maxTokens: fc.integer({ min: 1, max: 9_000 }), temperature }, rarely))
   .map(([projectId, messages, options]) => ({ projectId, messages, options }));
 
-type Face = { name: string; requests: fc.Arbitrary<object>; read: (body: unknown) => GenerationRequest };
+type Surface = { name: string; requests: fc.Arbitrary<object>; read: (body: unknown) => GenerationRequest };
 const valid = <S extends z.ZodMiniType>(schema: S, body: unknown): z.infer<S> => schema.parse(body);
-const surfaces: readonly Face[] = [
+const surfaces: readonly Surface[] = [
   {
     name: "OpenAI",
     requests: chat,

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app.ts";
-import { at } from "./support/gateway.ts";
+import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app-on-fake-network.ts";
+import { at } from "./support/json.ts";
 
 const path = "/v1/chat/completions";
 const keys = await Promise.all(["one", "two"].map(async (name) => `${name}:${await sha256Hex(name)}`));

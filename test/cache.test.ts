@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pack } from "../src/cache/storage/packing.ts";
-import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app.ts";
+import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app-on-fake-network.ts";
 
 const path = "/v1/chat/completions";
 /** A request that no other test asks for: KV is shared within a file. */

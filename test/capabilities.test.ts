@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { at, gateway } from "./support/gateway.ts";
+import { at } from "./support/json.ts";
 import { provider, upstream } from "./support/upstream.ts";
+import { gateway } from "./support/worker-on-sockets.ts";
 
 const image = [{ type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } }];
 const tool = { type: "function", function: { name: "look_up", parameters: {} } };

@@ -8,8 +8,8 @@ import { AIService } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { envelopes } from "../src/http/envelopes.ts";
 import { chatCompletionRequest } from "../src/http/openai/request.ts";
 import { generateRequest } from "../src/http/qingyu/request.ts";
-import { fakeOpenAi, onlyOpenAi, type Sent, testApp } from "./support/app.ts";
-import { at } from "./support/gateway.ts";
+import { fakeOpenAi, onlyOpenAi, type Sent, testApp } from "./support/app-on-fake-network.ts";
+import { at } from "./support/json.ts";
 
 const chat = "/v1/chat/completions";
 const generate = "/api/v1/ai/generate";

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { type Ask, at, type Gateway, gateway } from "./support/gateway.ts";
+import { at } from "./support/json.ts";
 import { type Kind, provider, type Upstream, upstream } from "./support/upstream.ts";
+import { type Ask, type Gateway, gateway } from "./support/worker-on-sockets.ts";
 import { badPieces, goodText } from "./upstreams/texts.ts";
 
 const kinds: readonly Kind[] = ["openai", "connect", "grpc-web"];

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { failuresTable } from "../dev/failures-text.ts";
 import { withPart } from "../dev/markdown.ts";
 import reliability from "../docs/reliability.md?raw";
-import { type Face, gateway } from "./support/gateway.ts";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
+import { gateway, type Surface } from "./support/worker-on-sockets.ts";
 import { goodText } from "./upstreams/texts.ts";
 
 /** What a failure of the first provider leads to. */
@@ -264,7 +264,7 @@ describe.concurrent("a failure of all providers", () => {
   ];
 
   it.each(cases)("has the status and the words of each surface: $scenario", async ({ scenario, openai, connect }) => {
-    const told = async (surface: Face, stream: boolean) => {
+    const told = async (surface: Surface, stream: boolean) => {
       // A gateway each time, since its breaker would open.
       const { ask } = gateway([provider("first", "openai", upstream(scenario))]);
       const { status, code, attempts } = await ask({ surface, stream });

@@ -1,9 +1,10 @@
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { completion, fakeOpenAi, onlyOpenAi, sha256Hex, type TestApp, testApp } from "./support/app.ts";
-import { at, type Face, gateway } from "./support/gateway.ts";
+import { completion, fakeOpenAi, onlyOpenAi, sha256Hex, type TestApp, testApp } from "./support/app-on-fake-network.ts";
+import { at } from "./support/json.ts";
 import { provider, upstream } from "./support/upstream.ts";
+import { gateway, type Surface } from "./support/worker-on-sockets.ts";
 import { goodText } from "./upstreams/texts.ts";
 
 const path = "/v1/chat/completions";
@@ -158,7 +159,7 @@ describe("the same idempotency key", () => {
 afterEach(() => void vi.useRealTimers());
 
 describe.concurrent("the same idempotency key while the first request runs", () => {
-  const surfaces: readonly Face[] = ["openai", "qingyu", "connect"];
+  const surfaces: readonly Surface[] = ["openai", "qingyu", "connect"];
   const mix = [false, true].flatMap((first) => [false, true].map((second) => ({ first, second })));
 
   it.each(surfaces.flatMap((surface) => mix.map((each) => ({ surface, ...each }))))(

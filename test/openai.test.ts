@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { completion, fakeOpenAi, onlyOpenAi, testApp } from "./support/app.ts";
+import { completion, fakeOpenAi, onlyOpenAi, testApp } from "./support/app-on-fake-network.ts";
 import { parsedEventsIn } from "./support/event-stream.ts";
 
 const path = "/v1/chat/completions";

@@ -7,9 +7,9 @@ import {
   GenerateContentChunkSchema,
   GenerateContentResponseSchema,
 } from "../src/gen/qingyu/ai/ai_service_pb.ts";
-import { type TestApp, testApp } from "./support/app.ts";
+import { type TestApp, testApp } from "./support/app-on-fake-network.ts";
 import { eventsIn } from "./support/event-stream.ts";
-import { at } from "./support/gateway.ts";
+import { at } from "./support/json.ts";
 import { frame } from "./upstreams/ai-service-dialects.ts";
 
 /*

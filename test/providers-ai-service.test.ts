@@ -1,8 +1,9 @@
 import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { GenerateContentRequestSchema } from "../src/gen/qingyu/ai/ai_service_pb.ts";
-import { at, gateway } from "./support/gateway.ts";
+import { at } from "./support/json.ts";
 import { bodyBytes, provider, upstream } from "./support/upstream.ts";
+import { gateway } from "./support/worker-on-sockets.ts";
 import { goodModel, goodText, marker, type Visit } from "./upstreams/texts.ts";
 
 const kinds = ["connect", "grpc-web"] as const;

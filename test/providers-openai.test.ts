@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { at, gateway } from "./support/gateway.ts";
+import { at } from "./support/json.ts";
 import { bodyBytes, jsonBody, provider, upstream } from "./support/upstream.ts";
+import { gateway } from "./support/worker-on-sockets.ts";
 import { goodModel, goodText, marker } from "./upstreams/texts.ts";
 
 const messages = [{ role: "user", content: "你好🪶" }];

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { completion, fakeOpenAi, testApp } from "./support/app.ts";
+import { completion, fakeOpenAi, testApp } from "./support/app-on-fake-network.ts";
 
 const path = "/api/v1/ai/generate";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { gateway } from "./support/gateway.ts";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
+import { gateway } from "./support/worker-on-sockets.ts";
 import { goodText } from "./upstreams/texts.ts";
 
 const kinds: readonly Kind[] = ["openai", "connect", "grpc-web"];

@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { completion, testApp } from "./support/app.ts";
-import { gateway } from "./support/gateway.ts";
+import { completion, testApp } from "./support/app-on-fake-network.ts";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
+import { gateway } from "./support/worker-on-sockets.ts";
 import { goodText } from "./upstreams/texts.ts";
 
 const kinds: readonly Kind[] = ["openai", "connect", "grpc-web"];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sha256Hex, testApp } from "./support/app.ts";
+import { sha256Hex, testApp } from "./support/app-on-fake-network.ts";
 
 const hash = await sha256Hex("key-of-a");
 const settings = {

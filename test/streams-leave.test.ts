@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type Ask, gateway } from "./support/gateway.ts";
 import { provider, type Upstream, upstream } from "./support/upstream.ts";
+import { type Ask, gateway } from "./support/worker-on-sockets.ts";
 
 const kinds = ["openai", "connect", "grpc-web"] as const;
 const surfaces = ["openai", "qingyu", "connect"] as const;

@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { at, type Face, gateway } from "./support/gateway.ts";
+import { at } from "./support/json.ts";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
+import { gateway, type Surface } from "./support/worker-on-sockets.ts";
 import { badPieces, goodText, shortText } from "./upstreams/texts.ts";
 
 const kinds: readonly Kind[] = ["openai", "connect", "grpc-web"];
-const surfaces: readonly Face[] = ["openai", "qingyu", "connect"];
+const surfaces: readonly Surface[] = ["openai", "qingyu", "connect"];
 
 /** How an event of a surface ends its stream; undefined where it does not. */
-function endOf(surface: Face, event: unknown): "complete" | "failed" | undefined {
+function endOf(surface: Surface, event: unknown): "complete" | "failed" | undefined {
   switch (surface) {
     case "openai":
       if (at(event, "error")) return "failed";
@@ -22,7 +23,7 @@ function endOf(surface: Face, event: unknown): "complete" | "failed" | undefined
 }
 
 /** How a stream ended; anything but one word is wrong. */
-function endsOf(surface: Face, events: readonly unknown[]) {
+function endsOf(surface: Surface, events: readonly unknown[]) {
   return events.map((event) => endOf(surface, event)).filter((end) => end !== undefined);
 }
 
@@ -191,13 +192,16 @@ describe.concurrent("heartbeats", () => {
   const slow = (heartbeatMs: number) =>
     gateway([provider("first", "openai", upstream("slow:300"))], { QINGYU_STREAM_HEARTBEAT_MS: String(heartbeatMs) });
 
-  it.each<Face>(["openai", "qingyu"])("fill a silence towards the caller between whole events: %s", async (surface) => {
-    const { text, content } = await slow(100).ask({ surface, stream: true });
-    expect(content).toBe(goodText);
-    const blocks = text.split("\n\n").slice(0, -1);
-    expect(blocks.filter((block) => block === ": keep-alive").length).toBeGreaterThan(1);
-    for (const block of blocks) expect(block).toMatch(/^(: keep-alive|(event: \w+\n)?data: .+)$/);
-  });
+  it.each<Surface>(["openai", "qingyu"])(
+    "fill a silence towards the caller between whole events: %s",
+    async (surface) => {
+      const { text, content } = await slow(100).ask({ surface, stream: true });
+      expect(content).toBe(goodText);
+      const blocks = text.split("\n\n").slice(0, -1);
+      expect(blocks.filter((block) => block === ": keep-alive").length).toBeGreaterThan(1);
+      for (const block of blocks) expect(block).toMatch(/^(: keep-alive|(event: \w+\n)?data: .+)$/);
+    },
+  );
 
   it("are not sent where nothing is silent for long, or where they are turned off", async () => {
     expect((await slow(5000).ask({ stream: true })).text).not.toContain(": keep-alive");

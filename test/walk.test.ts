@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app.ts";
+import { completion, fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app-on-fake-network.ts";
 
 const path = "/v1/chat/completions";
 const ask = (content: string, more: object = {}) => ({ messages: [{ role: "user", content }], ...more });
@@ -103,6 +103,26 @@ describe("the log line", () => {
       expect(JSON.parse(log[0] ?? "")).toMatchObject({ route });
       expect(log[0]).not.toContain("my-secret");
     }
+  });
+
+  it("is written by its own request, with what only that one met, however many run at once", async () => {
+    const slowest = Promise.withResolvers<void>();
+    const network = new Hono().post(path, async (c) => {
+      const { user } = await c.req.json();
+      if (user === "first") await slowest.promise;
+      return user === "first" ? c.json({}, 400) : c.json(completion("好"));
+    });
+    const app = testApp({ network });
+    const post = (user: string) => app.post(path, { ...ask(`at once ${user}`), user }, { "x-request-id": user });
+    const first = post("first");
+    const others = await Promise.all(["second", "third"].map(post));
+    slowest.resolve();
+    const logs = [await first, ...others].map(({ log }) => log.map((line) => JSON.parse(line)));
+    expect(logs).toMatchObject([
+      [{ requestId: "first", status: 400 }],
+      [{ requestId: "second", status: 200 }],
+      [{ requestId: "third", status: 200 }],
+    ]);
   });
 
   it("names the error that the caller got, and every attempt", async () => {

@@ -1,8 +1,8 @@
 import OpenAI from "openai";
 import { describe, expect, it } from "vitest";
-import { gateway } from "./support/gateway.ts";
 import { clientOf, read, unknown } from "./support/sdk.ts";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
+import { gateway } from "./support/worker-on-sockets.ts";
 import { goodText } from "./upstreams/texts.ts";
 
 /**

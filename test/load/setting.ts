@@ -12,7 +12,10 @@ import type { Order, Report } from "./upstream.ts";
 /** How long a stream of the gateway may be silent between two tokens. */
 export const idleMs = 1_000;
 
-/** A gateway in workerd, two back ends behind it, and what it has logged. */
+/**
+ * The built worker in a workerd of its own, between callers and two back ends on real sockets, and what it has logged: for
+ * what takes many isolates, a context for each request, or load.
+ */
 export interface Setting {
   readonly port: number;
   /** Of all isolates. */

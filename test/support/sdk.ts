@@ -1,5 +1,5 @@
 import OpenAI from "openai";
-import type { Gateway } from "./gateway.ts";
+import type { Gateway } from "./worker-on-sockets.ts";
 
 export type Delivery = "live" | "atomic";
 

@@ -1,15 +1,17 @@
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import worker from "../../src/index.ts";
 import { marker } from "../upstreams/texts.ts";
 import { parsedEventsIn } from "./event-stream.ts";
+import { at } from "./json.ts";
+import { keepingLog } from "./log.ts";
 
-export type Face = "openai" | "qingyu" | "connect";
+export type Surface = "openai" | "qingyu" | "connect";
 
 export interface Ask {
   /** OpenAI's unless told otherwise. */
-  readonly surface?: Face;
+  readonly surface?: Surface;
   readonly stream?: boolean;
   /** Joins the body of the surface. */
   readonly body?: Readonly<Record<string, unknown>>;
@@ -29,11 +31,14 @@ interface Answered {
   readonly events: readonly unknown[];
   /** The error's code, wherever the surface puts it. */
   readonly code: unknown;
-  /** The lines about this request. */
+  /** What was written to the log for this request. */
   readonly log: readonly string[];
 }
 
-/** The deployed worker with settings of its own, so that nothing is left of what an earlier test taught it. */
+/**
+ * The worker as it is deployed, in the test's isolate, with upstreams on real sockets (`upstream.ts`): for what a network
+ * can do to it. Settings of its own, so that nothing is left of what an earlier test taught it.
+ */
 export interface Gateway {
   /** Asks and reads to the end. Fails the test where something of an upstream shows that must not. */
   readonly ask: (ask?: Ask) => Promise<Answered>;
@@ -41,7 +46,7 @@ export interface Gateway {
   readonly open: (ask?: Ask) => Promise<Response>;
 }
 
-const paths: Readonly<Record<Face, string>> = {
+const paths: Readonly<Record<Surface, string>> = {
   openai: "/v1/chat/completions",
   qingyu: "/api/v1/ai/generate",
   connect: "/qingyu.ai.AIService/GenerateContent",
@@ -58,33 +63,23 @@ export function gateway(
     return { response: await worker.fetch(requestFor(ask), bindings, context), context };
   };
   return {
-    open: async (ask = {}) => (await send(ask)).response,
-    async ask(ask = {}) {
-      const linesBefore = logLines.length;
-      const { response, context } = await send(ask);
-      const bytes = new Uint8Array(await response.arrayBuffer());
-      const text = new TextDecoder().decode(bytes);
-      await waitOnExecutionContext(context);
-      const headers = [...response.headers].map((header) => header.join(": "));
-      for (const shown of [text, ...headers, ...logLines.slice(linesBefore)]) expect(shown).not.toContain(marker);
-      const requestId = response.headers.get("x-request-id") ?? "";
-      return {
-        ...read(ask.surface ?? "openai", response, bytes, text),
-        log: logLines.filter((line) => line.includes(requestId)),
-      };
-    },
+    open: (ask = {}) => keepingLog(async () => (await send(ask)).response),
+    ask: (ask = {}) =>
+      keepingLog(async (log) => {
+        const { response, context } = await send(ask);
+        const bytes = new Uint8Array(await response.arrayBuffer());
+        const text = new TextDecoder().decode(bytes);
+        await waitOnExecutionContext(context);
+        const headers = [...response.headers].map((header) => header.join(": "));
+        for (const shown of [text, ...headers, ...log]) expect(shown).not.toContain(marker);
+        return { ...read(ask.surface ?? "openai", response, bytes, text), log };
+      }),
   };
-}
-
-/** All that was written to the log since the test file began; concurrent tests tell their own lines by the request's id. */
-const logLines: string[] = [];
-for (const level of ["log", "warn", "error", "info", "debug"] as const) {
-  vi.spyOn(console, level).mockImplementation((...line) => void logLines.push(line.join(" ")));
 }
 
 function requestFor({ surface = "openai", stream = false, body = {}, headers = {}, signal }: Ask) {
   const question = "你好🪶";
-  const bodies: Readonly<Record<Face, unknown>> = {
+  const bodies: Readonly<Record<Surface, unknown>> = {
     openai: { messages: [{ role: "user", content: question }], ...(stream && { stream }), ...body },
     qingyu: { projectId: "p", prompt: question, ...(stream && { options: { stream } }), ...body },
     connect: { projectId: "p", prompt: question, ...body },
@@ -110,7 +105,7 @@ function lengthOf({ byteLength }: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function read(surface: Face, { status, headers }: Response, bytes: Uint8Array, text: string): Omit<Answered, "log"> {
+function read(surface: Surface, { status, headers }: Response, bytes: Uint8Array, text: string): Omit<Answered, "log"> {
   const type = headers.get("content-type") ?? "";
   const events = type.startsWith("text/event-stream")
     ? parsedEventsIn(text)
@@ -143,7 +138,7 @@ function messages(bytes: Uint8Array): unknown[] {
 }
 
 /** Plain and streamed answers of a surface put it in different places. */
-function codeOf(surface: Face, last: unknown): unknown {
+function codeOf(surface: Surface, last: unknown): unknown {
   if (surface === "openai") return at(last, "error", "code");
   if (surface === "qingyu") return at(last, "error") ?? at(last, "code");
   return at(last, "endStream", "error", "code") ?? at(last, "code");
@@ -158,14 +153,4 @@ function contentOf(event: unknown): string {
     at(event, "content"),
   ];
   return places.filter((place) => typeof place === "string").join("");
-}
-
-/** A member deep inside of parsed JSON; undefined where there is none. */
-export function at(value: unknown, ...path: readonly (string | number)[]): unknown {
-  let here = value;
-  for (const step of path) {
-    if (typeof here !== "object" || here === null) return undefined;
-    here = Reflect.get(here, step);
-  }
-  return here;
 }

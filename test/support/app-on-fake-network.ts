@@ -4,8 +4,12 @@ import { Hono } from "hono";
 import { createApp } from "../../src/app.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { createGateway } from "../../src/gateway.ts";
+import { keepingLog } from "./log.ts";
 
-/** The whole gateway in this isolate, with settings as bindings and a Hono app in the place of the network. */
+/**
+ * The app in the test's isolate on a network that is none: a Hono app answers what it fetches, and its KV can be looked
+ * into. For what the gateway answers, stores and sends. What only a network can do is for `worker-on-sockets.ts`.
+ */
 export interface TestApp {
   /** Sends a request and waits until everything that it began has ended, KV writes and the log line included. */
   readonly send: (path: string, init?: RequestInit) => Promise<Sent>;
@@ -20,7 +24,7 @@ export interface Sent {
   readonly headers: Headers;
   readonly text: string;
   readonly json: () => unknown;
-  /** What was written to the log meanwhile. */
+  /** What was written to the log for this request. */
   readonly log: readonly string[];
 }
 
@@ -56,17 +60,14 @@ export function testApp({
       })
     : createApp({ settings: loaded });
 
-  const send = async (path: string, init?: RequestInit): Promise<Sent> => {
-    const log: string[] = [];
-    const { log: logLine, warn, error } = console;
-    for (const level of ["log", "warn", "error"] as const) console[level] = (line) => void log.push(String(line));
-    const context = createExecutionContext();
-    const response = await app.fetch(new Request(new URL(path, "http://gateway.test"), init), env, context);
-    const text = await response.text();
-    await waitOnExecutionContext(context);
-    Object.assign(console, { log: logLine, warn, error });
-    return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text), log };
-  };
+  const send = (path: string, init?: RequestInit): Promise<Sent> =>
+    keepingLog(async (log) => {
+      const context = createExecutionContext();
+      const response = await app.fetch(new Request(new URL(path, "http://gateway.test"), init), env, context);
+      const text = await response.text();
+      await waitOnExecutionContext(context);
+      return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text), log };
+    });
   return {
     app,
     send,
@@ -77,8 +78,10 @@ export function testApp({
         headers: { "content-type": "application/json", ...headers },
       }),
     // connect-web asks for `redirect: "error"`, which workerd does not know.
-    fetch: async (url, init) =>
-      app.fetch(new Request(url, { ...init, redirect: "manual" }), env, createExecutionContext()),
+    fetch: (url, init) =>
+      keepingLog(async () =>
+        app.fetch(new Request(url, { ...init, redirect: "manual" }), env, createExecutionContext()),
+      ),
   };
 }
 
