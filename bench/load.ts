@@ -10,9 +10,9 @@ export interface Sample {
 export interface LoadOptions {
   readonly port: number;
   readonly path: string;
-  /** The body of the nth request. */
-  readonly bodyOf: (index: number) => string;
-  readonly headers: string;
+  /** The body of the next request. */
+  readonly bodyOf: () => string;
+  readonly headers: Readonly<Record<string, string>>;
   readonly connections: number;
   readonly requests: number;
 }
@@ -24,7 +24,7 @@ export async function load(options: LoadOptions): Promise<{ samples: Sample[]; e
   const sockets = await Promise.all(Array.from({ length: options.connections }, () => open(options.port)));
   const startedMs = performance.now();
   const run = async (socket: Socket) => {
-    while (next < options.requests) samples.push(await exchange(socket, requestBytes(options, next++)));
+    while (next++ < options.requests) samples.push(await exchange(socket, requestBytes(options)));
   };
   await Promise.all(sockets.map(run));
   const elapsedMs = performance.now() - startedMs;
@@ -38,9 +38,11 @@ async function open(port: number): Promise<Socket> {
   return socket;
 }
 
-function requestBytes({ path, headers, bodyOf }: LoadOptions, index: number): Buffer {
-  const body = Buffer.from(bodyOf(index));
-  const head = `POST ${path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n${headers}content-length: ${body.length}\r\n\r\n`;
+function requestBytes({ path, headers, bodyOf }: LoadOptions): Buffer {
+  const body = Buffer.from(bodyOf());
+  const all = { host: "bench", "content-type": "application/json", ...headers, "content-length": body.length };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  const head = `POST ${path} HTTP/1.1\r\n${lines.join("")}\r\n`;
   return Buffer.concat([Buffer.from(head), body]);
 }
 

@@ -2,7 +2,7 @@
 import { createServer, type Socket } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { GenerateContentChunkSchema, GenerateContentResponseSchema } from "../src/gen/qingyu/ai/ai_service_pb.ts";
-import { answerPieces, answerText, pacedModel, pacedPieces, paceMs } from "./payload.ts";
+import { answerText, streams } from "./payload.ts";
 
 const usage = { prompt_tokens: 500, completion_tokens: 300, total_tokens: 800 };
 const completion = JSON.stringify({
@@ -18,7 +18,13 @@ const message = toBinary(
   create(GenerateContentResponseSchema, { content: answerText, model: "mock", tokensUsed: 800, finishReason: "stop" }),
 );
 
-function openAiEvents(pieces: readonly string[]): Buffer[] {
+/** The messages of a stream: one for each piece, and what ends it. */
+interface Messages {
+  readonly pieces: readonly Buffer[];
+  readonly end: Buffer;
+}
+
+function openAiEvents(pieces: readonly string[]): Messages {
   const event = (data: string) => Buffer.from(`data: ${data}\n\n`);
   const chunk = (delta: object, finish_reason: string | null = null) => {
     const choices = [{ index: 0, delta, finish_reason }];
@@ -26,16 +32,15 @@ function openAiEvents(pieces: readonly string[]): Buffer[] {
       JSON.stringify({ id: "chatcmpl-mock", object: "chat.completion.chunk", created: 1, model: "gpt-4o", choices }),
     );
   };
-  return [
-    ...pieces.map((content) => chunk({ content })),
-    chunk({}, "stop"),
-    event(JSON.stringify({ choices: [], usage })),
-    event("[DONE]"),
-  ];
+  const usageEvent = event(JSON.stringify({ choices: [], usage }));
+  return {
+    pieces: pieces.map((content) => chunk({ content })),
+    end: Buffer.concat([chunk({}, "stop"), usageEvent, event("[DONE]")]),
+  };
 }
 
 /** Connect's envelopes: flags, length, message (https://connectrpc.com/docs/protocol#streaming-rpcs). */
-function connectFrames(pieces: readonly string[]): Buffer[] {
+function connectFrames(pieces: readonly string[]): Messages {
   const frame = (flags: number, body: Uint8Array) => {
     const head = Buffer.alloc(5);
     head.writeUInt8(flags, 0);
@@ -44,7 +49,10 @@ function connectFrames(pieces: readonly string[]): Buffer[] {
   };
   const chunk = (fields: { delta?: string; finishReason?: string }) =>
     frame(0, toBinary(GenerateContentChunkSchema, create(GenerateContentChunkSchema, { model: "mock", ...fields })));
-  return [...pieces.map((delta) => chunk({ delta })), chunk({ finishReason: "stop" }), frame(2, Buffer.from("{}"))];
+  return {
+    pieces: pieces.map((delta) => chunk({ delta })),
+    end: Buffer.concat([chunk({ finishReason: "stop" }), frame(2, Buffer.from("{}"))]),
+  };
 }
 
 function whole(type: string, body: Uint8Array | string): Buffer {
@@ -53,23 +61,28 @@ function whole(type: string, body: Uint8Array | string): Buffer {
   return Buffer.concat([Buffer.from(head), bytes]);
 }
 
-/** A streamed answer's writes: the head with the first piece, then each piece as an HTTP chunk. */
-function streamed(type: string, pieces: readonly Buffer[]): Buffer[] {
+/** A streamed answer's writes: the head with the first piece, then each piece as an HTTP chunk, and the end with the body's. */
+function streamed(type: string, { pieces, end }: Messages): Buffer[] {
   const head = Buffer.from(`HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ntransfer-encoding: chunked\r\n\r\n`);
-  const chunks = pieces.map((piece) =>
-    Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from("\r\n")]),
-  );
-  const [first = Buffer.alloc(0), ...rest] = chunks;
-  return [Buffer.concat([head, first]), ...rest, Buffer.from("0\r\n\r\n")];
+  const chunk = (bytes: Buffer) =>
+    Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from("\r\n")]);
+  const [first = Buffer.alloc(0), ...rest] = pieces.map(chunk);
+  return [Buffer.concat([head, first]), ...rest, Buffer.concat([chunk(end), Buffer.from("0\r\n\r\n")])];
+}
+
+interface Paced {
+  readonly model: string;
+  readonly paceMs: number;
+  readonly writes: readonly Buffer[];
 }
 
 /** What a provider has to say to each kind of request. */
-function answers(plain: Buffer, type: string, encode: (pieces: readonly string[]) => Buffer[]) {
-  return {
-    plain,
-    atOnce: Buffer.concat(streamed(type, encode(answerPieces))),
-    paced: streamed(type, encode(pacedPieces)),
-  };
+function answers(plain: Buffer, type: string, encode: (pieces: readonly string[]) => Messages) {
+  const kinds = Object.values(streams).map(({ model, paceMs, pieces }): Paced => {
+    const writes = streamed(type, encode(pieces));
+    return { model, paceMs, writes: paceMs === 0 ? [Buffer.concat(writes)] : writes };
+  });
+  return { plain, kinds };
 }
 const openAi = answers(whole("application/json", completion), "text/event-stream", openAiEvents);
 const aiService = answers(whole("application/proto", message), "application/connect+proto", connectFrames);
@@ -77,17 +90,17 @@ const aiService = answers(whole("application/proto", message), "application/conn
 function answer(socket: Socket, request: Buffer): void {
   const isConnect = request.includes("/qingyu.ai.AIService/");
   const isStream = request.includes(isConnect ? "/StreamGenerateContent" : '"stream":true');
-  const { plain, atOnce, paced } = isConnect ? aiService : openAi;
-  if (!isStream) socket.write(plain);
-  else if (!request.includes(pacedModel)) socket.write(atOnce);
-  else sendPaced(socket, paced);
+  const { plain, kinds } = isConnect ? aiService : openAi;
+  const kind = kinds.find(({ model }) => request.includes(model));
+  if (isStream && kind) send(socket, kind);
+  else socket.write(plain);
 }
 
-function sendPaced(socket: Socket, writes: readonly Buffer[], sent = 0): void {
-  const next = writes[sent];
+function send(socket: Socket, kind: Paced, sent = 0): void {
+  const next = kind.writes[sent];
   if (!next || socket.destroyed) return;
   socket.write(next);
-  setTimeout(sendPaced, paceMs, socket, writes, sent + 1);
+  setTimeout(send, kind.paceMs, socket, kind, sent + 1);
 }
 
 const server = createServer((socket) => {

@@ -1,70 +1,70 @@
-import type { Case } from "./cases.ts";
+import type { Group } from "./cases.ts";
 import type { Sample } from "./load.ts";
 
 /** One case in one round. */
 export interface Round {
   readonly samples: readonly Sample[];
   readonly requestsPerSecond: number;
-  readonly cpuMicroseconds: number;
-}
-
-/** What all rounds of a case come to. Rates and CPU time are the median round's, so that a neighbour's burst does not count. */
-export interface Result {
-  readonly requestsPerSecond: number;
-  readonly totalMs: { readonly p50: number; readonly p99: number };
-  readonly firstByteMs: { readonly p50: number; readonly p99: number };
   /** Of the worker's process, per request. */
   readonly cpuMicroseconds: number;
-  /** Requests/s as a share of the case that it is measured against: the median of the rounds' own ratios. */
-  readonly share?: number;
 }
 
-/** The results by case name. */
-export type Results = ReadonlyMap<string, Result>;
+/** The rounds of a group's cases, by the case's name. */
+export type Rounds = ReadonlyMap<string, readonly Round[]>;
 
-/** Puts the rounds of all cases together. */
-export function summarise(cases: readonly Case[], rounds: ReadonlyMap<string, readonly Round[]>): Results {
-  const results = new Map<string, Result>();
-  for (const { name, beside } of cases) {
-    const own = rounds.get(name) ?? [];
-    const other = rounds.get(beside ?? "");
-    const samples = own.flatMap((round) => round.samples);
-    const totals = samples.map(({ totalMs }) => totalMs);
-    const firsts = samples.map(({ firstByteMs }) => firstByteMs);
-    const shares = own.map((round, index) => round.requestsPerSecond / (other?.[index]?.requestsPerSecond ?? 1));
-    results.set(name, {
-      requestsPerSecond: quantile(rates(own), 0.5),
-      totalMs: { p50: quantile(totals, 0.5), p99: quantile(totals, 0.99) },
-      firstByteMs: { p50: quantile(firsts, 0.5), p99: quantile(firsts, 0.99) },
-      cpuMicroseconds: quantile(
-        own.map((round) => round.cpuMicroseconds),
-        0.5,
-      ),
-      share: other && quantile(shares, 0.5),
-    });
-  }
-  return results;
+/** The middle of what `figure` makes of each round, so that a neighbour's burst does not count. NaN where there is none. */
+export function median<T>(items: readonly T[], figure: (item: T, index: number) => number): number {
+  return quantile(items.map(figure), 0.5);
 }
-
-const rates = (rounds: readonly Round[]) => rounds.map(({ requestsPerSecond }) => requestsPerSecond);
 
 function quantile(values: readonly number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * share)] ?? Number.NaN;
 }
 
-/** The results as a table, one line per case, in Markdown so that docs/performance.md can quote it. */
-export function table(results: Results): string {
-  const head = ["", "requests/s", "p50 ms", "p99 ms", "first byte p50 ms", "p99 ms", "CPU us", "of the bare worker"];
-  const lines = [...results].map(([name, result]) => [
-    name,
-    result.requestsPerSecond.toFixed(0),
-    result.totalMs.p50.toFixed(2),
-    result.totalMs.p99.toFixed(2),
-    result.firstByteMs.p50.toFixed(2),
-    result.firstByteMs.p99.toFixed(2),
-    result.cpuMicroseconds.toFixed(0),
-    result.share === undefined ? "" : percent(result.share),
-  ]);
+/** One case's figure over another one's: the median of the rounds' own ratios. NaN where one of them did not run. */
+export function ratio(
+  rounds: Rounds,
+  name: string,
+  other: string | undefined,
+  figure: (round: Round) => number,
+): number {
+  const others = rounds.get(other ?? "") ?? [];
+  return median(rounds.get(name) ?? [], (round, index) => {
+    const beside = others[index];
+    return beside ? figure(round) / figure(beside) : Number.NaN;
+  });
+}
+
+export const rate = ({ requestsPerSecond }: Round) => requestsPerSecond;
+export const cpu = ({ cpuMicroseconds }: Round) => cpuMicroseconds;
+export const firstByteMs = ({ samples }: Round) => median(samples, (sample) => sample.firstByteMs);
+
+/** A group's results in Markdown, so that docs/performance.md can quote them; a case a line. */
+export function tableOf(group: Group, rounds: Rounds): string {
+  const [bare] = group.cases;
+  const floor = group.cases.find(({ worker }) => worker === "floor");
+  const title = `${group.name}, ${group.connections} connection${group.connections === 1 ? "" : "s"}`;
+  const head = [title, "requests/s", "of bare", "p50 ms", "p99 ms", "first byte ms", "CPU us", "of bare", "of floor"];
+  const lines = group.cases.map((each) => {
+    const own = rounds.get(each.name) ?? [];
+    const totals = own.flatMap(({ samples }) => samples.map(({ totalMs }) => totalMs));
+    const isReference = each === bare || each === floor;
+    return [
+      each.name,
+      median(own, rate).toFixed(0),
+      each === bare ? "" : percent(ratio(rounds, each.name, bare?.name, rate)),
+      quantile(totals, 0.5).toFixed(2),
+      quantile(totals, 0.99).toFixed(2),
+      median(own, firstByteMs).toFixed(2),
+      median(own, cpu).toFixed(0),
+      each === bare ? "" : times(ratio(rounds, each.name, bare?.name, cpu)),
+      isReference || !floor ? "" : times(ratio(rounds, each.name, floor.name, cpu)),
+    ];
+  });
+  return markdown(head, lines);
+}
+
+export function markdown(head: readonly string[], lines: readonly (readonly string[])[]): string {
   const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column]?.length ?? 0)));
   const row = (line: readonly string[]) => {
     const cells = line.map((cell, column) =>
@@ -76,50 +76,6 @@ export function table(results: Results): string {
   return [row(head), row(rule), ...lines.map(row)].join("\n");
 }
 
-export interface Aim {
-  readonly name: string;
-  readonly reached: string;
-  readonly isReached: boolean;
-}
-
-/** The aims that the results of these runs can be held against; cases that did not run are left out. */
-export function aims(results: ReadonlyMap<number, Results>, gzipBytes: number): Aim[] {
-  const list: Aim[] = [
-    { name: "bundle under 200 KiB (gzip)", reached: `${kib(gzipBytes)} KiB`, isReached: gzipBytes < 200 * 1024 },
-  ];
-  const atLeast = (name: string, least: number, of = "the bare forwarder's") => {
-    const share = results.get(16)?.get(name)?.share;
-    if (share === undefined || Number.isNaN(share)) return;
-    list.push({
-      name: `${name}: at least ${percent(least)} of ${of} requests/s at 16 connections`,
-      reached: percent(share),
-      isReached: share >= least,
-    });
-  };
-  atLeast("OpenAI, cache off", 0.7);
-  atLeast("AI service, Connect", 0.6);
-  atLeast("cache hit, KV", 0.8, "the bare KV reader's");
-  atLeast("cache hit, KV, simulator", 0.8, "the simulated bare KV reader's");
-  atLeast("cache hit, memory", 1, "the bare KV reader's");
-  const cpu = (name: string) => results.get(16)?.get(name)?.cpuMicroseconds ?? Number.NaN;
-  const kvMicroseconds = cpu("bare JSON forwarder with KV") - cpu("bare JSON forwarder");
-  const added = (cpu("OpenAI, cache miss") - kvMicroseconds) / cpu("OpenAI, cache off") - 1;
-  if (!Number.isNaN(added)) {
-    const name = "a miss: at most 10 % more CPU than with the cache off, beyond KV's own, at 16 connections";
-    list.push({ name, reached: percent(added), isReached: added <= 0.1 });
-  }
-  const streamed = results.get(1)?.get("OpenAI paced stream");
-  const bare = results.get(1)?.get("bare paced stream");
-  if (streamed && bare) {
-    const addedMs = streamed.firstByteMs.p50 - bare.firstByteMs.p50;
-    const name = "at most 1 ms added to the time to first token at 1 connection";
-    list.push({ name, reached: `${addedMs.toFixed(2)} ms`, isReached: addedMs <= 1 });
-  }
-  return list;
-}
-
-const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
-
-export function kib(bytes: number): string {
-  return (bytes / 1024).toFixed(0);
-}
+export const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
+export const times = (factor: number) => `${factor.toFixed(2)} x`;
+export const kib = (bytes: number) => `${(bytes / 1024).toFixed(0)} KiB`;

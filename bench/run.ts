@@ -1,83 +1,107 @@
 /**
- * `npm run bench [-- --quick] [-- --only NAME]`: the gateway in workerd beside bare workers, in one interleaved run on loopback.
- * `--only` keeps the cases whose name has NAME in it, and those that they are measured against.
+ * `npm run bench [-- --quick] [-- --only TEXT] [-- --peers]`: the gateway in workerd beside bare workers and the floor, in
+ * interleaved rounds on loopback (docs/performance.md). `--only` keeps the cases that have TEXT in their name or their
+ * group's, `--peers` puts other gateways beside ours.
  */
 import { parseArgs } from "node:util";
-import { buildBundle } from "./bundle.ts";
-import { bodyOf, type Case, cases, chatPath, requestHeaders, startWorkers, verify } from "./cases.ts";
+import { aims } from "./aims.ts";
+import { bodyOf, type Case, type Group, groupsOf, isRight, only } from "./cases.ts";
 import { load } from "./load.ts";
 import { startMock } from "./mock-process.ts";
-import { answerPieces, answerText, pacedPieces, paceMs } from "./payload.ts";
-import { aims, kib, type Result, type Round, summarise, table } from "./report.ts";
+import { kib, markdown, median, type Round, type Rounds, tableOf } from "./report.ts";
+import { startWorker, type Worker } from "./workerd.ts";
+import { buildScripts, chatPath, requestHeaders, startNamed, type WorkerName, workerOptions } from "./workers.ts";
 
 const { values: options } = parseArgs({
-  options: { quick: { type: "boolean", default: false }, only: { type: "string", default: "" } },
+  options: {
+    quick: { type: "boolean", default: false },
+    only: { type: "string", default: "" },
+    peers: { type: "boolean", default: false },
+  },
 });
-const rounds = options.quick ? 3 : 7;
-/** Requests of one case in one round. */
-const requests = {
-  plain: { 1: 400, 16: 1500, 64: 1500 },
-  "at once": { 1: 60, 16: 160, 64: 192 },
-  paced: { 1: 12, 16: 64, 64: 128 },
-} as const;
+// Every worker and every folder of a bundle goes when this process ends.
+process.setMaxListeners(100);
+const roundCount = options.quick ? 5 : 15;
 
-const asked = cases.filter(({ name }) => name.includes(options.only));
-const chosen = cases.filter((each) => asked.includes(each) || asked.some(({ beside }) => beside === each.name));
-
-const bundle = buildBundle({ minify: true });
+const groups = only(groupsOf(options), options.only);
+const { bundle, scripts } = buildScripts({ minify: true });
 const mock = await startMock();
-const workers = await startWorkers(bundle, mock.port);
-const ports = { ...workers, mock };
+const workers = new Map<WorkerName, Worker>();
 
-async function measure(each: Case, connections: 1 | 16 | 64, where: keyof typeof ports = each.worker): Promise<Round> {
-  const count = requests[each.stream ?? "plain"][connections];
-  const cpuMicroseconds = workers[each.worker].cpuMicroseconds();
+async function running(name: WorkerName): Promise<Worker> {
+  const worker = workers.get(name) ?? (await startNamed(name, scripts, mock.port));
+  workers.set(name, worker);
+  return worker;
+}
+
+async function measure(group: Group, each: Case): Promise<Round> {
+  const { connections, requests } = group;
+  const worker = await running(each.worker);
+  const usedMicroseconds = worker.cpuMicroseconds();
   const { samples, elapsedMs } = await load({
-    port: ports[where].port,
+    port: worker.port,
     path: chatPath,
-    headers: requestHeaders,
-    bodyOf: () => bodyOf(each),
+    headers: requestHeaders(each.worker, mock.port),
+    bodyOf: () => bodyOf(group, each),
     connections,
-    requests: count,
+    requests,
   });
   return {
     samples,
-    requestsPerSecond: (count / elapsedMs) * 1000,
-    cpuMicroseconds: (workers[each.worker].cpuMicroseconds() - cpuMicroseconds) / count,
+    requestsPerSecond: (requests / elapsedMs) * 1000,
+    cpuMicroseconds: (worker.cpuMicroseconds() - usedMicroseconds) / requests,
   };
 }
 
-const bytes = (text: string) => Buffer.byteLength(text);
-const plain: Case = { name: "mock", worker: "forward" };
-await measure(plain, 16, "mock");
-const alone = await measure(plain, 16, "mock");
-console.log(`request ${bytes(bodyOf(plain))} bytes of Chinese prompt, answer ${bytes(answerText)} bytes; one API key`);
-console.log(
-  `streams: ${answerPieces.length} tokens at once; paced: ${pacedPieces.length} tokens, one each ${paceMs} ms`,
-);
-console.log(`mock alone: ${alone.requestsPerSecond.toFixed(0)} requests/s at 16 connections`);
-console.log(`bundle: ${kib(bundle.bytes)} KiB, gzip ${kib(bundle.gzipBytes)} KiB`);
-console.log(`start-up: bare ${workers.forward.startMs.toFixed(0)} ms, gateway ${workers.openai.startMs.toFixed(0)} ms`);
-
-for (const each of chosen) {
-  await verify(each, workers[each.worker].port);
-  // V8 compiles what is hot in steps; a gateway has more to compile than a bare worker.
-  for (let warmUp = 0; warmUp < 2; warmUp++) await measure(each, 16);
+/** Asks once and throws where the answer is wrong. */
+async function verify(group: Group, each: Case): Promise<void> {
+  const { port } = await running(each.worker);
+  const response = await fetch(`http://127.0.0.1:${port}${chatPath}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...requestHeaders(each.worker, mock.port) },
+    body: bodyOf(group, each),
+  });
+  const body = await response.text();
+  if (!response.ok || !isRight(group, body)) throw new Error(`${group.name}, ${each.name}: ${response.status} ${body}`);
 }
-const results = new Map<number, ReadonlyMap<string, Result>>();
-for (const connections of [1, 16, 64] as const) {
-  const measured = new Map(chosen.map(({ name }) => [name, [] as Round[]]));
-  for (let round = 0; round < rounds; round++) {
-    for (const each of chosen) measured.get(each.name)?.push(await measure(each, connections));
+
+async function measureAll(group: Group): Promise<Rounds> {
+  for (const each of group.cases) {
+    await verify(group, each);
+    // V8 compiles what is hot in steps; a gateway has more to compile than a bare worker.
+    for (let warmUp = 0; warmUp < 2; warmUp++) await measure(group, each);
   }
-  const summary = summarise(chosen, measured);
-  results.set(connections, summary);
-  console.log(`\n${connections} connection${connections === 1 ? "" : "s"}\n\n${table(summary)}`);
-}
-console.log("");
-for (const { name, reached, isReached } of aims(results, bundle.gzipBytes)) {
-  console.log(`${isReached ? "ok    " : "MISSED"} ${name}: ${reached}`);
+  const rounds = new Map(group.cases.map(({ name }) => [name, [] as Round[]]));
+  for (let round = 0; round < roundCount; round++) {
+    for (const each of group.cases) rounds.get(each.name)?.push(await measure(group, each));
+  }
+  return rounds;
 }
 
-for (const worker of Object.values(workers)) await worker.stop();
+/** From the process to the first answer. */
+async function startUp(name: "forward" | "openai"): Promise<number> {
+  const worker = await startWorker(workerOptions(name, scripts, mock.port));
+  await worker.stop();
+  return worker.startMs;
+}
+
+const starts: { bareMs: number; gatewayMs: number }[] = [];
+for (let round = 0; round < roundCount; round++) {
+  starts.push({ bareMs: await startUp("forward"), gatewayMs: await startUp("openai") });
+}
+const startMs = median(starts, ({ gatewayMs }) => gatewayMs);
+const bareMs = median(starts, (start) => start.bareMs);
+console.log(`bundle ${kib(bundle.bytes)}, gzip ${kib(bundle.gzipBytes)}`);
+console.log(`start-up to the first answer: bare ${bareMs.toFixed(0)} ms, gateway ${startMs.toFixed(0)} ms`);
+
+const measured = new Map<string, Rounds>();
+for (const group of groups) {
+  const rounds = await measureAll(group);
+  measured.set(group.name, rounds);
+  console.log(`\n${tableOf(group, rounds)}`);
+}
+const reached = { groups: measured, gzipBytes: bundle.gzipBytes, startMs };
+console.log(`\n${markdown(["aim", "", "reached", ""], aims(reached))}`);
+
+for (const worker of workers.values()) await worker.stop();
 mock.stop();

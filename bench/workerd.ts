@@ -145,7 +145,7 @@ const config :Workerd.Config = (
 }
 
 /** What all threads of a process have used (Linux: the first number of a thread's schedstat, in nanoseconds). */
-function cpuMicroseconds(pid: number): number {
+export function cpuMicroseconds(pid: number): number {
   let nanoseconds = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     try {
