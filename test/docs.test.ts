@@ -302,8 +302,9 @@ describe("/docs", () => {
     for (const [path, [type, caching]] of Object.entries(files)) {
       const { status, headers, text } = await app.send(path);
       expect([path, status, headers.get("content-type")?.split(";")[0]]).toEqual([path, 200, type]);
-      expect(headers.get("cache-control")).toBe(caching);
-      expect(text.length).toBeGreaterThan(50);
+      expect([headers.get("cache-control"), headers.get("x-content-type-options")]).toEqual([caching, "nosniff"]);
+      // Longer than a link that was checked out as the path which it leads to.
+      expect(text.length).toBeGreaterThan(100);
     }
   });
 
@@ -327,6 +328,7 @@ describe("/docs", () => {
 
   it("hands out nothing else of its package", async () => {
     for (const path of [
+      "/docs.html",
       "/docs/package.json",
       "/docs/../package.json",
       "/docs/%2e%2e/index.html",
