@@ -3,9 +3,8 @@ import { existsSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
 import { parseArgs } from "node:util";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
-import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { AIService } from "../src/gen/qingyu/ai/ai_service_pb.ts";
-import { cappedFetch, rootCause } from "./capped-fetch.ts";
 
 if (existsSync(".env")) process.loadEnvFile(".env");
 const { values, positionals } = readArguments();
@@ -71,9 +70,10 @@ if (!URL.canParse(url) || !/^https?:/.test(url)) {
   console.error("--timeout-ms takes a whole number of milliseconds.");
   process.exitCode = 2;
 } else {
-  const options = { baseUrl: url, useBinaryFormat: true, fetch: cappedFetch };
-  await checkProtocol("connect", createConnectTransport(options));
-  await checkProtocol("grpc-web", createGrpcWebTransport(options));
+  // A Worker cannot ask for compressed messages, and nothing that announces more is allocated for.
+  const options = { baseUrl: url, acceptCompression: [], readMaxBytes: 8 * 1024 * 1024 };
+  await checkProtocol("connect", createConnectTransport({ ...options, httpVersion: "1.1" }));
+  await checkProtocol("grpc-web", createGrpcWebTransport({ ...options, httpVersion: "1.1" }));
 }
 
 async function checkProtocol(protocol: string, transport: Transport): Promise<void> {
@@ -108,15 +108,23 @@ async function explain(error: unknown): Promise<string> {
   if (await speaksHttp2(url)) {
     return "plain gRPC only: a Worker cannot speak it. Let the service offer Connect or gRPC-Web, or put Envoy's grpc_web filter before it";
   }
-  if (/HTTP_REQUEST|HTTPParserError|UND_ERR_SOCKET|ECONNRESET|HPE_/.test(systemCode)) {
+  if (/ECONNRESET|EPIPE|HPE_/.test(systemCode)) {
     return `no HTTP/1.1 answer (${systemCode}); a TLS port? try https://`;
   }
   if (code === Code.Unimplemented)
     return "it speaks HTTP but does not offer this RPC; is this the AI service's RPC port?";
-  if (/content type|HTTP \d+|too large/.test(`${rawMessage} ${message}`))
+  if (/content type|HTTP \d+|readMaxBytes/.test(rawMessage))
     return `wrong protocol: it speaks HTTP but is not the AIService (${rawMessage})`;
-  const said = message === rawMessage ? rawMessage : `${rawMessage} (${message})`;
+  const said = !cause || message === rawMessage ? rawMessage : `${rawMessage} (${message})`;
   return `${Code[code]}: ${said.split("\n", 1)[0]?.slice(0, 200)}`;
+}
+
+/** The innermost error behind an error, where Node says what the network did. */
+function rootCause(error: unknown): { code: string; message: string } {
+  if (error instanceof AggregateError && error.errors.length > 0) return rootCause(error.errors[0]);
+  if (error instanceof Error && error.cause) return rootCause(error.cause);
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return { code, message: error instanceof Error ? error.message : String(error) };
 }
 
 /** Whether the port takes an HTTP/2 connection without upgrade, as gRPC servers do. */
