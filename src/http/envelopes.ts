@@ -10,7 +10,7 @@ interface Envelope {
   readonly retry?: boolean;
 }
 
-/** One kind, one status, one word in each surface's language (the README's table of failures). Connect's codes are in `connect-error.ts`. */
+/** One kind, one status, one word in each surface's language (the README's table of failures). Connect's codes are in `connect/error.ts`. */
 export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   invalid_request: { status: 400, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   unauthenticated: { status: 401, type: "authentication_error", qingyuCode: 1002, retry: false },
