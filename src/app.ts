@@ -5,15 +5,17 @@ import { GatewayError } from "./errors.ts";
 import { authenticate } from "./http/auth.ts";
 import type { Walk } from "./http/call.ts";
 import { connectRoutes } from "./http/connect/ai-service.ts";
+import { connectSurface } from "./http/connect/error.ts";
 import { corsOptions } from "./http/cors.ts";
 import { docsRoutes } from "./http/docs/routes.ts";
-import { answerError } from "./http/error-response.ts";
+import { errorHandler } from "./http/error-response.ts";
 import { healthFrom, healthRoutes, unconfiguredHealthRoutes } from "./http/health.ts";
 import { requireLength } from "./http/json-body.ts";
 import { observe } from "./http/observe.ts";
-import { openAiRoutes } from "./http/openai/chat-completions.ts";
-import { cacheRoutes } from "./http/qingyu/cache.ts";
-import { qingyuRoutes } from "./http/qingyu/generate.ts";
+import { openAiRoutes } from "./http/openai/routes.ts";
+import { openAiSurface } from "./http/openai/surface.ts";
+import { qingyuRoutes } from "./http/qingyu/routes.ts";
+import { qingyuSurface } from "./http/qingyu/surface.ts";
 import type { Gateway } from "./upstream.ts";
 
 /** What the app answers from: its settings and, where they are right, the gateway built from them. */
@@ -24,7 +26,7 @@ export type AppDependencies =
 /** The HTTP application: the middleware in the order in which a request walks through them, then the surfaces. */
 export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   const app = new Hono<Walk>();
-  app.onError(answerError);
+  app.onError(errorHandler([connectSurface, qingyuSurface, openAiSurface], openAiSurface));
   app.use(observe());
   app.route("/", docsRoutes());
   if (!gateway) {
@@ -44,10 +46,9 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
     await next();
   });
   app.use(authenticate(config.auth.apiKeys));
-  app.route("/v1", openAiRoutes(config, gateway.generate));
-  app.route("/api/v1/ai", qingyuRoutes(config, gateway.generate));
-  app.route("/api/v1/ai/cache", cacheRoutes(config, gateway.purge));
-  app.route("/qingyu.ai.AIService", connectRoutes(config, gateway.generate, health));
+  app.route("/v1", openAiRoutes(config, gateway));
+  app.route("/api/v1/ai", qingyuRoutes(config, gateway));
+  app.route("/qingyu.ai.AIService", connectRoutes(config, gateway, health));
   app.notFound(() => {
     throw new GatewayError("not_found", "There is nothing at this path.");
   });

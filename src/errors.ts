@@ -54,3 +54,9 @@ export class GatewayError extends Error {
     this.allow = options.allow;
   }
 }
+
+/** What was thrown, as a caller may hear of it; anything unforeseen is `internal`. */
+export function callerError(thrown: unknown): GatewayError {
+  if (thrown instanceof GatewayError) return thrown;
+  return new GatewayError("internal", "The gateway failed.", { code: "internal_error", cause: thrown });
+}

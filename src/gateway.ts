@@ -9,12 +9,13 @@ import { createEntries } from "./cache/storage/entries.ts";
 import { createEpochs } from "./cache/storage/epochs.ts";
 import { kvStore } from "./cache/storage/kv.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
-import type { GenerationDefaults } from "./generation.ts";
+import type { Generation, GenerationDefaults } from "./generation.ts";
 import { aiService } from "./providers/ai-service/ai-service.ts";
 import { anthropic } from "./providers/anthropic/anthropic.ts";
 import { openai } from "./providers/openai/openai.ts";
 import type { Fetch } from "./providers/wire/http.ts";
 import { boundToRequest } from "./providers/wire/request-binding.ts";
+import { recorded } from "./recorded.ts";
 import { createBreaker } from "./resilience/breaker.ts";
 import { createBudget } from "./resilience/budget.ts";
 import { firstAvailable, type Member } from "./resilience/first-available.ts";
@@ -64,7 +65,9 @@ export function createGateway(
     hedge: afterMs > 0 ? { afterMs, budget: createBudget({ percent: maxPercent, reserve: 0 }) } : undefined,
     random,
   });
-  return { ...withCache(chain, config.cache, defaults, kv, coordinators), readiness: readiness(members, now) };
+  const { generate, purge } = withCache(chain, config.cache, defaults, kv, coordinators);
+  const operation = { name: "generate", finishReason: ({ choices }: Generation) => choices[0].finishReason };
+  return { generate: recorded(generate, operation), purge, readiness: readiness(members, now) };
 }
 
 /** The chain behind what is remembered of its answers. */

@@ -1,3 +1,4 @@
+import type { GatewayError } from "./errors.ts";
 import type { Usage } from "./generation.ts";
 
 /** One provider's turn in a request. */
@@ -60,6 +61,20 @@ export interface RequestRecord {
   responseBytes?: number;
   /** Until the first token of a stream was there. */
   firstTokenMs?: number;
-  /** Settles when a streamed answer has ended, for whatever reason; the log line waits for it. */
-  streamed?: Promise<void>;
+  /** Settles when the corridor's answer has ended: complete, failed or left by its caller. Absent where nothing was asked. */
+  ended?: Promise<void>;
+  /** Settles when the last byte of a streamed body was written, or its reader has left. Absent where the body is not streamed. */
+  written?: Promise<void>;
+}
+
+/** Writes down why a request failed. */
+export function noteError(record: RequestRecord, { kind, code, cause }: GatewayError): void {
+  record.error = code;
+  if (kind === "internal" && cause instanceof Error) record.cause = placeOf(cause);
+}
+
+/** Where an unforeseen error came from: its name and stack without its message, which may quote a request. */
+function placeOf({ name, stack = "" }: Error): string {
+  const frames = stack.split("\n").filter((line) => /^ +at \S.*:\d+:\d+\)?$/.test(line));
+  return [name, ...frames.slice(0, 5).map((frame) => frame.trim())].join(" ");
 }

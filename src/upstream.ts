@@ -30,7 +30,7 @@ export type Delivery = "live" | "atomic";
  * Anything that answers: a provider, a chain of providers, a cache before a chain. Wrappers have the shape of what they wrap.
  * Throws `UpstreamFailure` (a provider) or `GatewayError` (everything above).
  */
-type Upstream<Request, Response> = (request: Request, call: Call) => Promise<Response>;
+export type Upstream<Request, Response> = (request: Request, call: Call) => Promise<Response>;
 
 export type Generate = Upstream<GenerationRequest, Answer>;
 

@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors.ts";
 import type { RequestRecord } from "../record.ts";
 import type { TraceContext } from "../telemetry/trace.ts";
-import type { Call, Delivery } from "../upstream.ts";
+import type { Call, Delivery, Upstream } from "../upstream.ts";
 
 /** What the middleware hand on to the routes. */
 export interface Walk {
@@ -16,33 +16,59 @@ export interface Walk {
   };
 }
 
-export interface StartedCall {
+/** A request on its way through the corridor. */
+export interface StartedCall<Answer> {
   readonly call: Call;
+  readonly answer: Promise<Answer>;
   /** Tells everything that works for this call that its caller has stopped reading; for streams. */
   readonly leave: () => void;
 }
 
-/** Begins a generation: what its headers ask for, its deadline, and a signal that aborts when the caller leaves. */
-export function startCall(c: Context<Walk>, isStream: boolean, config: Config): StartedCall {
+/** What a surface has read: the request, and how its caller wants to be answered. */
+export interface Asked<Request> {
+  readonly request: Request;
+  /** Whether the answer is to come piece by piece. */
+  readonly stream: boolean;
+  /** How long it may take, where the surface's protocol says so. */
+  readonly timeoutMs?: number;
+}
+
+/** Where requests of one kind go, and what holds for them. */
+export interface Destination<Request, Answer> {
+  readonly upstream: Upstream<Request, Answer>;
+  readonly config: Config;
+  /** Holds a request to the configured limits. Throws a `GatewayError` that names the field. */
+  readonly check: (request: Request, config: Config) => void;
+}
+
+/** Sends a request into the corridor: within the limits, with its deadline, and a signal that aborts when the caller leaves. */
+export function startCall<Request extends { readonly model?: string }, Answer>(
+  c: Context<Walk>,
+  { request, stream, timeoutMs }: Asked<Request>,
+  { upstream, config, check }: Destination<Request, Answer>,
+): StartedCall<Answer> {
+  const record = c.get("record");
+  record.model = request.model;
+  check(request, config);
   const reading = new AbortController();
   const { signal } = c.req.raw;
-  const record = c.get("record");
   const tenant = c.get("tenant");
+  const deadlineMs = record.startedAtMs + requestTimeoutMs(c, config.deadlines.requestMs);
   const call: Call = {
     requestId: record.requestId,
     trace: c.get("trace"),
     tenant,
-    stream: isStream,
+    stream,
     delivery: deliveryOf(c, tenant, config.stream.atomicTenants),
     idempotencyKey: idempotencyKey(c),
-    deadlineMs: record.startedAtMs + requestTimeoutMs(c, config.deadlines.requestMs),
+    deadlineMs: timeoutMs === undefined ? deadlineMs : Math.min(deadlineMs, Date.now() + timeoutMs),
     // The runtime tells of a lost connection, a stream's reader of its own end.
-    signal: isStream ? AbortSignal.any([signal, reading.signal]) : signal,
+    signal: stream ? AbortSignal.any([signal, reading.signal]) : signal,
     cacheControl: c.req.header("cache-control"),
     waitUntil: (work) => c.executionCtx.waitUntil(work),
     record,
   };
-  return { call, leave: () => reading.abort() };
+  return { call, answer: upstream(request, call), leave: () => reading.abort() };
 }
 
 /** The time that the whole request may take: the setting, or less where the caller asks for less. */

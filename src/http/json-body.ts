@@ -3,6 +3,7 @@ import { announcedLength, type BodyFault, mediaType, readText } from "../body.ts
 import { GatewayError } from "../errors.ts";
 import type { JsonValue } from "../generation.ts";
 import { parseJson } from "../json.ts";
+import { requireValid } from "./invalid.ts";
 
 /** Reads a request's JSON body into what `schema` describes. Throws a `GatewayError` that names what is wrong. */
 export async function readJson<S extends z.ZodMiniType>(
@@ -13,13 +14,6 @@ export async function readJson<S extends z.ZodMiniType>(
   requireJson(request.headers);
   const text = await readText(request, maxBytes, (reason) => bodyError(reason, maxBytes));
   return requireValid(schema, parse(text));
-}
-
-/** The value as `schema` describes it. Throws `invalid_request` that names the first field at fault. */
-export function requireValid<S extends z.ZodMiniType>(schema: S, value: unknown): z.infer<S> {
-  const parsed = schema.safeParse(value, { reportInput: true });
-  if (!parsed.success) throw invalid(parsed.error.issues);
-  return parsed.data;
 }
 
 /** Refuses a body that says it is larger than allowed, before anything of it is read. */
@@ -78,64 +72,4 @@ function isWellFormed(value: JsonValue): boolean {
   if (typeof value === "string") return value.isWellFormed();
   if (typeof value !== "object" || value === null) return true;
   return Object.entries(value).every(([name, member]) => name.isWellFormed() && isWellFormed(member));
-}
-
-/** The first issue as an error, in our words: zod's may quote the value. */
-function invalid(issues: readonly z.core.$ZodIssue[]): GatewayError {
-  const [issue] = issues;
-  if (!issue) return new GatewayError("invalid_request", "The request is not valid.");
-  const field = fieldName(issue.path);
-  if (issue.code === "unrecognized_keys") {
-    const names = issue.keys.map((key) => fieldName([...issue.path, key]));
-    const message = `Unknown ${names.length === 1 ? "field" : "fields"}: ${names.join(", ")}.`;
-    return new GatewayError("invalid_request", message, { code: "unknown_field", param: names[0] });
-  }
-  const missing = issue.code === "invalid_type" && issue.input === undefined;
-  if (missing) {
-    return new GatewayError("invalid_request", `The field '${field}' is missing.`, {
-      code: "missing_field",
-      param: field,
-    });
-  }
-  const subject = field === "" ? "The body" : `The field '${field}'`;
-  return new GatewayError("invalid_request", `${subject} ${expectation(issue)}.`, {
-    code: "invalid_value",
-    param: field || undefined,
-  });
-}
-
-/** `messages[0].content`, cut short where a caller's own names made it long. */
-function fieldName(path: readonly PropertyKey[]): string {
-  let name = "";
-  for (const step of path) {
-    if (typeof step === "number") name += `[${step}]`;
-    else name += name === "" ? String(step) : `.${String(step)}`;
-  }
-  return name.slice(0, 200);
-}
-
-function expectation(issue: z.core.$ZodIssue): string {
-  switch (issue.code) {
-    case "invalid_type":
-      return `must be ${article(issue.expected === "int" ? "whole number" : issue.expected)}`;
-    case "too_small":
-      return `must be at least ${issue.minimum}${unit(issue.origin)}`;
-    case "too_big":
-      return `must be at most ${issue.maximum}${unit(issue.origin)}`;
-    case "invalid_value":
-      return `must be one of ${issue.values.map(String).join(", ")}`;
-    case "custom":
-      return issue.message;
-    default:
-      return "is not valid";
-  }
-}
-
-function unit(origin: string): string {
-  if (origin === "string") return " characters long";
-  return origin === "array" ? " items long" : "";
-}
-
-function article(noun: string): string {
-  return /^[aeiou]/.test(noun) ? `an ${noun}` : `a ${noun}`;
 }

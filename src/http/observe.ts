@@ -1,4 +1,4 @@
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
 import type { RequestRecord } from "../record.ts";
 import { logLine } from "../telemetry/log.ts";
@@ -25,14 +25,19 @@ export function observe(): MiddlewareHandler<Walk> {
 
     const walked = next();
     // Where the caller leaves, a Worker lives on only for what it is told to wait for: this, and so the log line.
-    c.executionCtx.waitUntil(walked);
+    c.executionCtx.waitUntil(logWhenOver(c, walked));
     await walked;
 
     record.route = routePath(c);
     c.res.headers.set("x-request-id", requestId);
-    const { status } = c.res;
-    const log = () => console.log(logLine(record, status, Date.now()));
-    if (record.streamed) c.executionCtx.waitUntil(record.streamed.then(log));
-    else log();
   };
+}
+
+/** Writes a request's log line once all that it tells of has ended. */
+async function logWhenOver(c: Context<Walk>, walked: Promise<void>): Promise<void> {
+  await walked;
+  const record = c.get("record");
+  await record.ended;
+  await record.written;
+  console.log(logLine(record, c.res.status, Date.now()));
 }

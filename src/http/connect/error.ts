@@ -8,7 +8,9 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc-web";
 import type { ErrorKind, GatewayError } from "../../errors.ts";
+import { AIService } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import { retryHeaders } from "../envelopes.ts";
+import type { Surface } from "../surface.ts";
 
 /** Connect's code for each kind (the README's table of failures). */
 const codes: Readonly<Record<ErrorKind, Code>> = {
@@ -35,6 +37,12 @@ const codes: Readonly<Record<ErrorKind, Code>> = {
 export function toConnectError(error: GatewayError): ConnectError {
   return new ConnectError(error.message, codes[error.kind], retryHeaders(error));
 }
+
+/** The contract itself, over Connect and gRPC-Web. */
+export const connectSurface: Surface = {
+  prefix: `/${AIService.typeName}/`,
+  errorResponse: (error, { request }) => connectErrorResponse(request, toConnectError(error)),
+};
 
 /** An answer to a call that failed before it reached its handler, in the protocol that the request speaks. */
 export function connectErrorResponse(request: Request, error: ConnectError): Response {

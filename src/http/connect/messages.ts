@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import * as z from "zod/mini";
+import { collect, streamOf } from "../../collect.ts";
 import {
   type GenerateContentChunk,
   GenerateContentChunkSchema,
@@ -9,8 +10,9 @@ import {
   type TokenUsage,
   TokenUsageSchema,
 } from "../../gen/qingyu/ai/ai_service_pb.ts";
-import type { Generation, GenerationChunk, GenerationRequest, Usage } from "../../generation.ts";
-import { requireValid } from "../json-body.ts";
+import type { Answer, GenerationRequest, Usage } from "../../generation.ts";
+import { requireValid } from "../invalid.ts";
+import type { MessageEncoder } from "./rpc.ts";
 
 const shortText = z.string().check(z.maxLength(512));
 const penalty = z.optional(z.number().check(z.gte(-2), z.lte(2)));
@@ -86,7 +88,8 @@ function shortest(float32: number): number {
   return Number(float32.toPrecision(7));
 }
 
-export function toGenerateContentResponse(generation: Generation): GenerateContentResponse {
+export async function toGenerateContentResponse(answer: Answer): Promise<GenerateContentResponse> {
+  const generation = await collect(answer);
   const [{ content, finishReason }] = generation.choices;
   return create(GenerateContentResponseSchema, {
     content,
@@ -99,14 +102,20 @@ export function toGenerateContentResponse(generation: Generation): GenerateConte
   });
 }
 
-export function toGenerateContentChunk(chunk: GenerationChunk, model: string | undefined): GenerateContentChunk {
-  return create(GenerateContentChunkSchema, {
-    delta: chunk.delta,
-    model,
-    finishReason: chunk.finishReason,
-    usage: tokenUsage(chunk.usage),
-    knowledge: chunk.knowledge,
-  });
+/** The first message names the model. */
+export function generateContentMessages(answer: Answer): MessageEncoder<GenerateContentChunk> {
+  let model: string | undefined = answer.model;
+  return {
+    stream: streamOf(answer),
+    message(chunk) {
+      const { delta, finishReason, knowledge } = chunk;
+      if (delta === "" && !finishReason && !chunk.usage) return undefined;
+      const usage = tokenUsage(chunk.usage);
+      const message = create(GenerateContentChunkSchema, { delta, model, finishReason, usage, knowledge });
+      model = undefined;
+      return message;
+    },
+  };
 }
 
 function tokenUsage(usage: Usage | undefined): TokenUsage | undefined {

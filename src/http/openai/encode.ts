@@ -1,8 +1,12 @@
-import type { Choice, Generation, GenerationStream, JsonValue, Usage } from "../../generation.ts";
+import { collect, streamOf } from "../../collect.ts";
+import type { Answer, Choice, JsonValue, Usage } from "../../generation.ts";
+import { openAiError } from "../envelopes.ts";
 import { type Encoder, sseEvent } from "../event-stream.ts";
+import type { ChatCompletionCall } from "./request.ts";
 
 /** OpenAI's `chat.completion` object. */
-export function chatCompletion(generation: Generation, requestId: string) {
+export async function chatCompletion(answer: Answer, requestId: string) {
+  const generation = await collect(answer);
   return {
     id: `chatcmpl-${requestId}`,
     object: "chat.completion",
@@ -34,19 +38,31 @@ function usageOf(usage: Usage | undefined) {
 }
 
 /** OpenAI's `chat.completion.chunk` objects as server-sent events, and the closing `[DONE]`. */
-export function chatCompletionEncoder(stream: GenerationStream, requestId: string, includeUsage: boolean): Encoder {
-  const head = {
-    id: `chatcmpl-${requestId}`,
-    object: "chat.completion.chunk",
-    created: Math.floor(stream.createdAtMs / 1000),
-  };
-  let model = stream.model;
+export function chatCompletionEncoder(requestId: string, { includeUsage }: ChatCompletionCall): Encoder<Answer> {
+  let created = 0;
+  let model = "";
   let usage: Usage | undefined;
   const begun = new Set<number>();
-  const event = (choices: JsonValue) =>
-    sseEvent(JSON.stringify({ ...head, model, choices, ...(includeUsage && { usage: null }) }));
+  const event = (choices: JsonValue, more: object) =>
+    sseEvent(
+      JSON.stringify({
+        id: `chatcmpl-${requestId}`,
+        object: "chat.completion.chunk",
+        created,
+        model,
+        choices,
+        ...more,
+      }),
+    );
+  const noUsage = includeUsage ? { usage: null } : {};
 
   return {
+    begin(answer) {
+      const stream = streamOf(answer);
+      created = Math.floor(stream.createdAtMs / 1000);
+      model = stream.model;
+      return stream;
+    },
     chunk(chunk) {
       model = chunk.model ?? model;
       usage = chunk.usage ?? usage;
@@ -54,18 +70,15 @@ export function chatCompletionEncoder(stream: GenerationStream, requestId: strin
       const text = chunk.delta === "" ? undefined : { content: chunk.delta };
       if (!text && !chunk.extra && !chunk.finishReason && chunk.logprobs === undefined) return "";
       begun.add(chunk.choice);
-      return event([
-        {
-          index: chunk.choice,
-          delta: { ...role, ...text, ...chunk.extra },
-          logprobs: chunk.logprobs ?? null,
-          finish_reason: chunk.finishReason ?? null,
-        },
-      ]);
+      const choice = {
+        index: chunk.choice,
+        delta: { ...role, ...text, ...chunk.extra },
+        logprobs: chunk.logprobs ?? null,
+        finish_reason: chunk.finishReason ?? null,
+      };
+      return event([choice], noUsage);
     },
-    end() {
-      const last = sseEvent(JSON.stringify({ ...head, model, choices: [], usage: usageOf(usage) }));
-      return `${includeUsage ? last : ""}${sseEvent("[DONE]")}`;
-    },
+    end: () => `${includeUsage ? event([], { usage: usageOf(usage) }) : ""}${sseEvent("[DONE]")}`,
+    error: (error) => sseEvent(JSON.stringify(openAiError(error, requestId))),
   };
 }

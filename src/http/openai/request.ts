@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { GatewayError } from "../../errors.ts";
 import type { GenerationRequest, JsonObject, JsonValue, Message } from "../../generation.ts";
+import type { Asked } from "../call.ts";
 
 const modelName = z.string().check(z.minLength(1), z.maxLength(256));
 const tokens = z.int().check(z.positive());
@@ -42,9 +43,7 @@ export const chatCompletionRequest = z.looseObject({
 });
 type ChatCompletionRequest = z.infer<typeof chatCompletionRequest>;
 
-export interface ChatCompletionCall {
-  readonly request: GenerationRequest;
-  readonly stream: boolean;
+export interface ChatCompletionCall extends Asked<GenerationRequest> {
   /** Whether a stream's usage is asked for in a chunk of its own. */
   readonly includeUsage: boolean;
 }
@@ -90,7 +89,7 @@ export function fromChatCompletionRequest(body: ChatCompletionRequest): ChatComp
       frequencyPenalty: frequency_penalty ?? undefined,
       responseFormat: response_format?.type === "json_object" ? "json_object" : undefined,
       user: user ?? undefined,
-      extra: telling({ ...rest, ...(!isPlainFormat && { response_format }) }),
+      extra: carried({ ...rest, ...(!isPlainFormat && { response_format }) }),
     },
   };
 }
@@ -106,7 +105,7 @@ function fromMessage({ role, content, name, ...rest }: z.infer<typeof message>, 
     role,
     content: isOneText && Object.keys(only).length === 2 ? String(only.text) : asContent(content),
     name: name ?? undefined,
-    extra: telling(rest),
+    extra: carried(rest),
   };
 }
 
@@ -123,8 +122,8 @@ const noOps: Readonly<Record<string, JsonValue>> = {
   parallel_tool_calls: true,
 };
 
-/** What is left of a body once everything that says nothing is taken out; undefined where nothing is left. */
-function telling(members: Record<string, unknown>): JsonObject | undefined {
+/** Members to carry as they are, without nulls and no-ops; undefined where there are none. */
+function carried(members: Record<string, unknown>): JsonObject | undefined {
   const entries = jsonEntries(members).filter(
     ([name, value]) => value !== null && !(Object.hasOwn(noOps, name) && noOps[name] === value),
   );

@@ -1,0 +1,90 @@
+import { type ConnectError, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import type { Context } from "hono";
+import { callerError } from "../../errors.ts";
+import type { GenerationChunk, GenerationStream } from "../../generation.ts";
+import { noteError } from "../../record.ts";
+import { answerHeaders } from "../answer-headers.ts";
+import { type Destination, startCall, type Walk } from "../call.ts";
+import { toConnectError } from "./error.ts";
+
+/** The request that Hono is walking, for a handler of Connect's. */
+export interface RpcWalk {
+  readonly c: Context<Walk>;
+  /** Tells everything that works for a stream that its caller has stopped reading. */
+  leave?: () => void;
+}
+
+export const rpcWalkKey = createContextKey<RpcWalk | undefined>(undefined);
+
+type Named = { readonly model?: string };
+
+/** The handler of a unary method: `decode` reads its message, `encode` writes the answer. */
+export function unary<Input, Request extends Named, Answer, Output>(
+  decode: (message: Input) => Request,
+  encode: (answer: Answer) => Promise<Output>,
+  destination: Destination<Request, Answer>,
+): (message: Input, context: HandlerContext) => Promise<Output> {
+  return async (message, context) => {
+    const { c } = walkOf(context);
+    try {
+      const asked = { request: decode(message), stream: false, timeoutMs: context.timeoutMs() };
+      return await encode(await startCall(c, asked, destination).answer);
+    } catch (error) {
+      throw connectErrorOf(error, c);
+    } finally {
+      tell(c, context);
+    }
+  };
+}
+
+/** Writes an answer as messages. */
+export interface MessageEncoder<Output> {
+  readonly stream: GenerationStream;
+  /** Undefined where a chunk has nothing that the message could say. */
+  message(chunk: GenerationChunk): Output | undefined;
+}
+
+/** The handler of a method whose answer is a stream of messages. */
+export function serverStreaming<Input, Request extends Named, Answer, Output>(
+  decode: (message: Input) => Request,
+  encode: (answer: Answer) => MessageEncoder<Output>,
+  destination: Destination<Request, Answer>,
+): (message: Input, context: HandlerContext) => AsyncGenerator<Output> {
+  return async function* (message, context) {
+    const walk = walkOf(context);
+    try {
+      const asked = { request: decode(message), stream: true, timeoutMs: context.timeoutMs() };
+      const { answer, leave } = startCall(walk.c, asked, destination);
+      walk.leave = leave;
+      const { stream, message: messageOf } = encode(await answer);
+      tell(walk.c, context);
+      for (let batch = await stream.read(); batch; batch = await stream.read()) {
+        for (const chunk of batch) {
+          const output = messageOf(chunk);
+          if (output) yield output;
+        }
+      }
+    } catch (error) {
+      tell(walk.c, context);
+      throw connectErrorOf(error, walk.c);
+    }
+  };
+}
+
+function walkOf(context: HandlerContext): RpcWalk {
+  const walk = context.values.get(rpcWalkKey);
+  if (!walk) throw new Error("a Connect handler ran outside of a walk");
+  return walk;
+}
+
+/** Puts the headers that tell how an answer came about on its way; of a stream, before its first message. */
+function tell(c: Context<Walk>, context: HandlerContext): void {
+  const headers = answerHeaders(c.get("record"), Date.now());
+  for (const [name, value] of Object.entries(headers)) context.responseHeader.set(name, value);
+}
+
+function connectErrorOf(thrown: unknown, c: Context<Walk>): ConnectError {
+  const error = callerError(thrown);
+  noteError(c.get("record"), error);
+  return toConnectError(error);
+}

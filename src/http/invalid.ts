@@ -1,0 +1,69 @@
+import type * as z from "zod/mini";
+import { GatewayError } from "../errors.ts";
+
+/** The value as `schema` describes it. Throws `invalid_request` that names the first field at fault. */
+export function requireValid<S extends z.ZodMiniType>(schema: S, value: unknown): z.infer<S> {
+  const parsed = schema.safeParse(value, { reportInput: true });
+  if (!parsed.success) throw invalid(parsed.error.issues);
+  return parsed.data;
+}
+
+/** The first issue as an error, in our words: zod's may quote the value. */
+function invalid(issues: readonly z.core.$ZodIssue[]): GatewayError {
+  const [issue] = issues;
+  if (!issue) return new GatewayError("invalid_request", "The request is not valid.");
+  const field = fieldName(issue.path);
+  if (issue.code === "unrecognized_keys") {
+    const names = issue.keys.map((key) => fieldName([...issue.path, key]));
+    const message = `Unknown ${names.length === 1 ? "field" : "fields"}: ${names.join(", ")}.`;
+    return new GatewayError("invalid_request", message, { code: "unknown_field", param: names[0] });
+  }
+  const missing = issue.code === "invalid_type" && issue.input === undefined;
+  if (missing) {
+    return new GatewayError("invalid_request", `The field '${field}' is missing.`, {
+      code: "missing_field",
+      param: field,
+    });
+  }
+  const subject = field === "" ? "The body" : `The field '${field}'`;
+  return new GatewayError("invalid_request", `${subject} ${expectation(issue)}.`, {
+    code: "invalid_value",
+    param: field || undefined,
+  });
+}
+
+/** `messages[0].content`, cut short where a caller's own names made it long. */
+function fieldName(path: readonly PropertyKey[]): string {
+  let name = "";
+  for (const step of path) {
+    if (typeof step === "number") name += `[${step}]`;
+    else name += name === "" ? String(step) : `.${String(step)}`;
+  }
+  return name.slice(0, 200);
+}
+
+function expectation(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return `must be ${article(issue.expected === "int" ? "whole number" : issue.expected)}`;
+    case "too_small":
+      return `must be at least ${issue.minimum}${unit(issue.origin)}`;
+    case "too_big":
+      return `must be at most ${issue.maximum}${unit(issue.origin)}`;
+    case "invalid_value":
+      return `must be one of ${issue.values.map(String).join(", ")}`;
+    case "custom":
+      return issue.message;
+    default:
+      return "is not valid";
+  }
+}
+
+function unit(origin: string): string {
+  if (origin === "string") return " characters long";
+  return origin === "array" ? " items long" : "";
+}
+
+function article(noun: string): string {
+  return /^[aeiou]/.test(noun) ? `an ${noun}` : `a ${noun}`;
+}

@@ -1,0 +1,49 @@
+import type { Handler } from "hono";
+import type * as z from "zod/mini";
+import type { Config } from "../config/config.ts";
+import type { Upstream } from "../upstream.ts";
+import { answerHeaders } from "./answer-headers.ts";
+import { type Asked, startCall, type Walk } from "./call.ts";
+import { type Encoder, eventStreamResponse } from "./event-stream.ts";
+import { readJson } from "./json-body.ts";
+
+/** How one method of a surface is read and written. */
+export interface Codec<Body extends z.ZodMiniType, Request, Answer, AskedFor extends Asked<Request>> {
+  /** What a request's body must be. */
+  readonly body: Body;
+  /** Throws a `GatewayError` that names the field, where the body's fields contradict each other. */
+  readonly decode: (body: z.infer<Body>, headers: Headers) => AskedFor;
+  /** Holds a request to the configured limits. Throws a `GatewayError` that names the field. */
+  readonly check: (request: Request, config: Config) => void;
+  /** The JSON of an answer that is wanted whole. */
+  readonly whole: (answer: Answer, requestId: string) => unknown;
+  /** For an answer that is wanted piece by piece; absent where none can be. */
+  readonly encoder?: (requestId: string, asked: AskedFor) => Encoder<Answer>;
+}
+
+/** Answers a method of a surface: reads its request, asks, and writes the answer, whole or as events. */
+export function serve<
+  Body extends z.ZodMiniType,
+  Request extends { readonly model?: string },
+  Answer,
+  AskedFor extends Asked<Request>,
+>(codec: Codec<Body, Request, Answer, AskedFor>, upstream: Upstream<Request, Answer>, config: Config): Handler<Walk> {
+  return async (c) => {
+    const record = c.get("record");
+    const body = await readJson(c.req.raw, codec.body, config.limits.bodyBytes);
+    const asked = codec.decode(body, c.req.raw.headers);
+    const started = startCall(c, asked, { upstream, config, check: codec.check });
+    if (asked.stream && codec.encoder) {
+      const encoder = codec.encoder(record.requestId, asked);
+      return await eventStreamResponse(c, started, encoder, config.stream.heartbeatMs);
+    }
+    const text = JSON.stringify(await codec.whole(await started.answer, record.requestId));
+    const bytes = utf8.encode(text);
+    record.responseBytes = bytes.byteLength;
+    return new Response(bytes, {
+      headers: { "content-type": "application/json", ...answerHeaders(record, Date.now()) },
+    });
+  };
+}
+
+const utf8 = new TextEncoder();

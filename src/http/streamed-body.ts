@@ -1,0 +1,132 @@
+import type { RequestRecord } from "../record.ts";
+
+/** What a body is made of, piece by piece; the last one may be empty or come beside `done`. */
+export interface Pieces<Piece extends string | Uint8Array> {
+  /** All that has come since the last time, perhaps nothing. */
+  next(): Promise<IteratorResult<Piece, Piece | undefined>>;
+}
+
+export interface StreamedBodyOptions<Piece extends string | Uint8Array> {
+  readonly pieces: Pieces<Piece>;
+  /** Makes one write of the pieces that leave together. */
+  readonly join: (pieces: readonly Piece[]) => Uint8Array;
+  readonly record: RequestRecord;
+  /** The caller has stopped reading. */
+  readonly onLeave: () => void;
+  /** Absent where nothing is sent into a silence. */
+  readonly heartbeat?: Heartbeat;
+}
+
+interface Heartbeat {
+  readonly bytes: Uint8Array;
+  /** The silence after which it is sent, in milliseconds. */
+  readonly afterMs: number;
+  /** Whether there has been such a silence before the body began. */
+  readonly isDue: boolean;
+}
+
+/**
+ * What comes within so long after a write waits until then, so that what comes in a burst leaves in few writes: a write
+ * costs more than all else that is done for a token.
+ */
+const burstMs = 1;
+/** In bytes or UTF-16 units. */
+const maxWriteLength = 64 * 1024;
+
+/** A body that is sent as fast as the caller reads, in few writes. `record.written` settles with its end. */
+export function streamedBody<Piece extends string | Uint8Array>(
+  options: StreamedBodyOptions<Piece>,
+): ReadableStream<Uint8Array> {
+  const { pieces, join, record, onLeave, heartbeat } = options;
+  const ended = Promise.withResolvers<void>();
+  record.written = ended.promise;
+  record.responseBytes = 0;
+  let sentBytes = 0;
+  let lastSentMs = Date.now();
+  let burstEndsMs = 0;
+  let beatTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Asked for already, but not there in time to leave with what came before it. */
+  let coming: ReturnType<Pieces<Piece>["next"]> | undefined;
+
+  function send(controller: ReadableStreamDefaultController<Uint8Array>, bytes: Uint8Array): void {
+    controller.enqueue(bytes);
+    lastSentMs = Date.now();
+    sentBytes += bytes.byteLength;
+    record.responseBytes = sentBytes;
+  }
+
+  function startBeating(controller: ReadableStreamDefaultController<Uint8Array>, { bytes, afterMs }: Heartbeat): void {
+    const beat = () => {
+      const silentMs = Date.now() - lastSentMs;
+      if (silentMs < afterMs) {
+        beatTimer = setTimeout(beat, afterMs - silentMs);
+        return;
+      }
+      // A caller that does not read would only collect them.
+      if ((controller.desiredSize ?? 0) > 0) send(controller, bytes);
+      else lastSentMs = Date.now();
+      beatTimer = setTimeout(beat, afterMs);
+    };
+    beatTimer = setTimeout(beat, afterMs);
+  }
+
+  function end(): void {
+    if (beatTimer !== undefined) clearTimeout(beatTimer);
+    ended.resolve();
+  }
+
+  function take(): ReturnType<Pieces<Piece>["next"]> {
+    const taken = coming ?? pieces.next();
+    coming = undefined;
+    return taken;
+  }
+
+  /** Adds what else comes until the burst ends. Says whether that was the last. */
+  async function takeBurst(taken: Piece[]): Promise<boolean> {
+    const late = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => late.resolve(undefined), burstEndsMs - Date.now());
+    let isOver = false;
+    for (let length = 0; !isOver && length < maxWriteLength; ) {
+      const asked = take();
+      const result = await Promise.race([asked, late.promise]);
+      if (!result) {
+        coming = asked;
+        break;
+      }
+      isOver = result.done === true;
+      if (result.value === undefined) continue;
+      taken.push(result.value);
+      length += result.value.length;
+    }
+    clearTimeout(timer);
+    return isOver;
+  }
+
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      if (!heartbeat) return;
+      if (heartbeat.isDue) send(controller, heartbeat.bytes);
+      startBeating(controller, heartbeat);
+    },
+    async pull(controller) {
+      let result = await take();
+      while (!result.done && result.value.length === 0) result = await take();
+      let isOver = result.done === true;
+      if (result.value !== undefined) {
+        const taken = [result.value];
+        if (!isOver && Date.now() < burstEndsMs) isOver = await takeBurst(taken);
+        send(controller, join(taken));
+        burstEndsMs = lastSentMs + burstMs;
+      }
+      if (isOver) {
+        end();
+        controller.close();
+      }
+    },
+    cancel() {
+      record.error = "cancelled";
+      onLeave();
+      end();
+    },
+  });
+}

@@ -1,0 +1,82 @@
+import { callerError } from "./errors.ts";
+import type { GenerationStream, Usage } from "./generation.ts";
+import { noteError } from "./record.ts";
+import type { Call, Upstream } from "./upstream.ts";
+
+interface WholeAnswer {
+  readonly provider: string;
+  readonly model: string;
+  readonly usage?: Usage;
+}
+
+interface Operation<Whole> {
+  readonly name: string;
+  finishReason?(whole: Whole): string | undefined;
+}
+
+/**
+ * Writes down of every answer who gave it, what it cost and how it ended, whole or streamed, also of one that failed or
+ * whose caller left; `record.ended` settles then, once. The outermost wrapper, so that no surface can forget it.
+ */
+export function recorded<Request, Whole extends WholeAnswer>(
+  upstream: Upstream<Request, Whole | GenerationStream>,
+  { name, finishReason }: Operation<Whole>,
+): Upstream<Request, Whole | GenerationStream> {
+  return async (request, call) => {
+    const { record } = call;
+    const ended = Promise.withResolvers<void>();
+    record.ended = ended.promise;
+    record.operation = name;
+    try {
+      const answer = await upstream(request, call);
+      record.provider = answer.provider;
+      record.model = answer.model;
+      if ("read" in answer) return followed(answer, call, ended.resolve);
+      record.finishReason = finishReason?.(answer);
+      record.usage = answer.usage;
+      ended.resolve();
+      return answer;
+    } catch (error) {
+      noteError(record, callerError(error));
+      ended.resolve();
+      throw error;
+    }
+  };
+}
+
+/** The same stream. A caller who stops reading ends it by the call's signal, since nobody reads on to hear of an end. */
+function followed(stream: GenerationStream, { record, signal }: Call, onEnd: () => void): GenerationStream {
+  record.firstTokenMs = Date.now() - record.startedAtMs;
+  const end = () => {
+    signal.removeEventListener("abort", leave);
+    onEnd();
+  };
+  const leave = () => {
+    record.error = "cancelled";
+    end();
+  };
+  signal.addEventListener("abort", leave);
+  if (signal.aborted) leave();
+  return {
+    ...stream,
+    async read() {
+      try {
+        const batch = await stream.read();
+        if (!batch) {
+          end();
+          return undefined;
+        }
+        for (const { finishReason, usage, model } of batch) {
+          if (finishReason) record.finishReason = finishReason;
+          if (usage) record.usage = usage;
+          if (model) record.model = model;
+        }
+        return batch;
+      } catch (error) {
+        noteError(record, callerError(error));
+        end();
+        throw error;
+      }
+    },
+  };
+}
