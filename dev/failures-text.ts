@@ -44,7 +44,7 @@ function row(reason: string, words: string, verdict: Verdict): string[] {
   const effects = [
     verdict.leadsTo === "next" ? "next provider" : "the caller, at once",
     verdict.retry ? "once" : "no",
-    verdict.blames === "provider" ? "yes" : "no",
+    verdict.countsAgainstProvider ? "yes" : "no",
     verdict.alarm ? "yes" : "no",
   ];
   return [`\`${reason}\``, words, ...effects, `${envelopes[verdict.kind].status} \`${code}\``];

@@ -1,5 +1,4 @@
 import type {
-  Answer,
   Choice,
   FinishReason,
   Generation,
@@ -11,8 +10,9 @@ import type {
   Usage,
 } from "./generation.ts";
 import { isJsonList, isJsonObject } from "./json.ts";
+import type { Answer, Collector, StreamHead, WholeAnswer } from "./operation.ts";
 
-export function isStream(answer: Answer): answer is GenerationStream {
+export function isStream<Whole extends WholeAnswer>(answer: Answer<Whole>): answer is GenerationStream {
   return "read" in answer;
 }
 
@@ -21,15 +21,13 @@ export function hasToken(chunk: GenerationChunk): boolean {
   return chunk.delta !== "" || chunk.extra !== undefined;
 }
 
-/** Whether an answer says nothing at all: no text, no tool call, and no content filter to blame. */
-export function isEmpty(generation: Generation): boolean {
-  return generation.choices.every(
-    ({ content, extra, finishReason }) => content === "" && extra === undefined && finishReason !== "content_filter",
-  );
+/** Whether a chunk says nothing but that the model is at work. */
+export function isSignOfLife(chunk: GenerationChunk): boolean {
+  return chunk.isSignOfLife === true;
 }
 
 /** An answer as a stream, whichever way it came. */
-export function streamOf(answer: Answer): GenerationStream {
+export function streamOf(answer: Answer<Generation>): GenerationStream {
   if (isStream(answer)) return answer;
   const { provider, model, createdAtMs } = answer;
   let batch: readonly GenerationChunk[] | undefined = chunksOf(answer);
@@ -54,22 +52,17 @@ function chunksOf({ choices, model, usage, knowledge }: Generation): GenerationC
   ]);
 }
 
-/** An answer as a whole, whichever way it came. Throws what the stream throws, and on a stream without a finished choice. */
-export async function collect(answer: Answer): Promise<Generation> {
-  if (!isStream(answer)) return answer;
-  const collector = startCollecting(answer);
-  for (let batch = await answer.read(); batch; batch = await answer.read()) {
+/** A stream's whole answer, when it has come. Throws what the stream throws, and what the collector does. */
+export async function collect<Whole>(stream: GenerationStream, collector: Collector<Whole>): Promise<Whole> {
+  for (let batch = await stream.read(); batch; batch = await stream.read()) {
     for (const chunk of batch) collector.add(chunk);
   }
-  const generation = collector.finish();
-  if (!generation) throw new Error("a stream ended normally without a finish reason");
-  return generation;
+  return collector.finish();
 }
 
-export interface Collector {
-  add(chunk: GenerationChunk): void;
-  /** What the chunks amount to; undefined while a choice has no finish reason. */
-  finish(): Generation | undefined;
+/** A generation as a whole, whichever way it came. Throws what the stream throws. */
+export async function wholeOf(answer: Answer<Generation>): Promise<Generation> {
+  return isStream(answer) ? await collect(answer, startCollecting(answer)) : answer;
 }
 
 interface ChoiceDraft {
@@ -79,8 +72,8 @@ interface ChoiceDraft {
   logprobs?: JsonValue;
 }
 
-/** Puts a stream's chunks together again. */
-export function startCollecting(stream: Pick<GenerationStream, "provider" | "model" | "createdAtMs">): Collector {
+/** Puts a stream's chunks together to a generation, which is complete when each choice has its finish reason. */
+export function startCollecting(stream: StreamHead): Collector<Generation> {
   const drafts: ChoiceDraft[] = [];
   let model = stream.model;
   let usage: Usage | undefined;
@@ -105,22 +98,14 @@ export function startCollecting(stream: Pick<GenerationStream, "provider" | "mod
     finish() {
       const choices: Choice[] = [];
       for (const draft of drafts) {
-        if (!draft?.finishReason) return undefined;
+        if (!draft?.finishReason) throw new Error("a stream ended normally without a finish reason");
         const { content, finishReason, extra, logprobs } = draft;
         choices.push({ content, finishReason, extra: extra && asMessage(extra), logprobs });
       }
       const [first, ...rest] = choices;
-      return (
-        first && {
-          provider: stream.provider,
-          model,
-          createdAtMs: stream.createdAtMs,
-          choices: [first, ...rest],
-          usage,
-          knowledge,
-          hasGap,
-        }
-      );
+      if (!first) throw new Error("a stream ended normally without a choice");
+      const { provider, createdAtMs } = stream;
+      return { provider, model, createdAtMs, choices: [first, ...rest], usage, knowledge, hasGap };
     },
   };
 }

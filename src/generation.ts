@@ -72,9 +72,7 @@ export interface Choice {
 
 /** A complete answer. */
 export interface Generation {
-  /** Name of the provider that answered. */
   readonly provider: string;
-  /** The model that answered as the provider named it, else the one that was asked for. */
   readonly model: string;
   readonly createdAtMs: number;
   readonly choices: readonly [Choice, ...Choice[]];
@@ -118,6 +116,3 @@ export interface GenerationStream {
    */
   readonly read: () => Promise<readonly GenerationChunk[] | undefined>;
 }
-
-/** An upstream may answer whole or streamed whatever was preferred; `streamOf` and `collect` turn one into the other. */
-export type Answer = Generation | GenerationStream;

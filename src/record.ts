@@ -12,6 +12,8 @@ export interface AttemptRecord {
   outcome: string;
   /** Until the whole answer, of a stream until its first token. */
   durationMs: number;
+  /** Until a stream's first token, once it is there. */
+  firstTokenMs?: number;
 }
 
 /** What the cache did, in the terms of RFC 9211. */

@@ -1,38 +1,29 @@
+import { isStream } from "./collect.ts";
 import { callerError } from "./errors.ts";
-import type { GenerationStream, Usage } from "./generation.ts";
+import type { GenerationStream } from "./generation.ts";
+import type { Answer, Operation, WholeAnswer } from "./operation.ts";
 import { noteError } from "./record.ts";
 import type { Call, Upstream } from "./upstream.ts";
-
-interface WholeAnswer {
-  readonly provider: string;
-  readonly model: string;
-  readonly usage?: Usage;
-}
-
-interface Operation<Whole> {
-  readonly name: string;
-  finishReason?(whole: Whole): string | undefined;
-}
 
 /**
  * Writes down of every answer who gave it, what it cost and how it ended, whole or streamed, also of one that failed or
  * whose caller left; `record.ended` settles then, once. The outermost wrapper, so that no surface can forget it.
  */
 export function recorded<Request, Whole extends WholeAnswer>(
-  upstream: Upstream<Request, Whole | GenerationStream>,
-  { name, finishReason }: Operation<Whole>,
-): Upstream<Request, Whole | GenerationStream> {
+  operation: Operation<Request, Whole>,
+  upstream: Upstream<Request, Answer<Whole>>,
+): Upstream<Request, Answer<Whole>> {
   return async (request, call) => {
     const { record } = call;
     const ended = Promise.withResolvers<void>();
     record.ended = ended.promise;
-    record.operation = name;
+    record.operation = operation.name;
     try {
       const answer = await upstream(request, call);
       record.provider = answer.provider;
       record.model = answer.model;
-      if ("read" in answer) return followed(answer, call, ended.resolve);
-      record.finishReason = finishReason?.(answer);
+      if (isStream(answer)) return followed(answer, call, ended.resolve);
+      record.finishReason = operation.finishReason?.(answer);
       record.usage = answer.usage;
       ended.resolve();
       return answer;

@@ -1,4 +1,5 @@
-import type { Answer, GenerationRequest } from "./generation.ts";
+import type { Generation, GenerationRequest } from "./generation.ts";
+import type { Answer } from "./operation.ts";
 import type { RequestRecord } from "./record.ts";
 import type { TraceContext } from "./telemetry/trace.ts";
 
@@ -32,23 +33,28 @@ export type Delivery = "live" | "atomic";
  */
 export type Upstream<Request, Response> = (request: Request, call: Call) => Promise<Response>;
 
-export type Generate = Upstream<GenerationRequest, Answer>;
+export type GenerationAnswer = Answer<Generation>;
+type Generate = Upstream<GenerationRequest, GenerationAnswer>;
 
-/** A call as a provider gets it: `signal` and `deadlineMs` are those of its own attempt. */
-interface ProviderCall extends Call {
-  /** To be told where a streamed answer was asked for and will come whole: then it need not begin soon. */
-  readonly comesWhole: () => void;
+/** What a provider does of an operation. The call's `signal` and `deadlineMs` are those of its own attempt. */
+export interface Offer<Request, Response> {
+  /** The first parameter of the request that this provider cannot carry, by its wire name. */
+  unsupported(request: Request): string | undefined;
+  readonly ask: Upstream<Request, Response>;
+  /** It may turn out to know no streams (`unimplemented`), and is then asked for the whole answer instead. */
+  readonly mayLackStreams?: true;
 }
 
 /** An AI back end as the chain sees it. */
 export interface Provider {
   /** As configured, unique in the chain; shown in `x-qingyu-provider`. */
   readonly name: string;
-  /** The first parameter of the request that this provider cannot carry, by its wire name. */
-  unsupported(request: GenerationRequest): string | undefined;
+  /** By the operation's name. */
+  readonly offers: {
+    readonly generate?: Offer<GenerationRequest, GenerationAnswer>;
+  };
   /** How many tokens its model's context has, where the settings say so. */
   readonly contextTokens?: number;
-  readonly generate: (request: GenerationRequest, call: ProviderCall) => Promise<Answer>;
   /** Asks the back end how it is; throws where it does not answer. Absent where a back end offers no such question. */
   readonly probe?: (signal: AbortSignal) => Promise<HealthStatus>;
 }

@@ -1,13 +1,17 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type * as z from "zod/mini";
-import { keyOf } from "../src/cache/key.ts";
+import { digestWith, keyOf } from "../src/cache/storage/key.ts";
 import type { GenerationRequest } from "../src/generation.ts";
 import { chatCompletionRequest, fromChatCompletionRequest } from "../src/http/openai/request.ts";
 import { fromGenerateRequest, generateRequest } from "../src/http/qingyu/request.ts";
+import { generateOperation } from "../src/operations/generate.ts";
 
 const defaults = { model: "gpt-default", maxTokens: 2000, temperature: 0.7 };
-const digest = keyOf({ defaults, scope: "tenant" });
+const limits = { requestMs: 1, firstTokenMs: 1, idleMs: 1 };
+const operation = generateOperation({ defaults, limits, scope: "tenant" });
+const sha256 = digestWith(undefined);
+const digest = (tenant: string, request: GenerationRequest) => keyOf(sha256, tenant, operation, request);
 
 const word = fc.string({ unit: "binary", minLength: 1, maxLength: 20 });
 const messages = fc.array(fc.record({ role: fc.constantFrom("system", "user", "assistant"), content: word }), {
@@ -137,6 +141,12 @@ describe.each(surfaces)("the key of a request to the $name surface", ({ requests
 });
 
 describe("keys", () => {
+  it("differ for operations of different names", async () => {
+    const request: GenerationRequest = { messages: [{ role: "user", content: "same" }] };
+    const other = { ...operation, name: "other" };
+    expect(await keyOf(sha256, "t", other, request)).not.toBe(await digest("t", request));
+  });
+
   it("differ for texts that differ only in their Unicode normalisation", async () => {
     await fc.assert(
       fc.asyncProperty(word, async (text) => {

@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { createFlights } from "../src/cache/sharing/single-flight.ts";
 import type { Generation } from "../src/generation.ts";
+import { generateOperation } from "../src/operations/generate.ts";
 import type { Call } from "../src/upstream.ts";
+
+const operation = generateOperation({
+  defaults: { model: "m", maxTokens: 1, temperature: 0 },
+  limits: { requestMs: 1, firstTokenMs: 1, idleMs: 1 },
+  scope: "tenant",
+});
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"] }));
 afterEach(() => void vi.useRealTimers());
@@ -31,14 +38,24 @@ it("whoever shares the call of one who left asks anew when the runtime may have 
     choices: [{ content: "own", finishReason: "stop" }],
   };
   const asked: string[] = [];
-  const led = flights.share("key", callUntil(deadlineMs, leaving.signal), () => {
-    asked.push("leader");
-    return new Promise(() => {});
+  const led = flights.share({
+    key: "key",
+    operation,
+    call: callUntil(deadlineMs, leaving.signal),
+    upstream: () => {
+      asked.push("leader");
+      return new Promise(() => {});
+    },
   });
   void led.catch(() => {});
-  const joined = flights.share("key", callUntil(deadlineMs, new AbortController().signal), async () => {
-    asked.push("joined");
-    return answer;
+  const joined = flights.share({
+    key: "key",
+    operation,
+    call: callUntil(deadlineMs, new AbortController().signal),
+    upstream: async () => {
+      asked.push("joined");
+      return answer;
+    },
   });
   await vi.advanceTimersByTimeAsync(1_000);
   leaving.abort();

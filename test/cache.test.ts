@@ -162,7 +162,7 @@ describe("the cache", () => {
     const { keys } = await env.CACHE.list();
     expect(keys.length).toBeGreaterThan(0);
     for (const { name, expiration } of keys) {
-      expect(name).toMatch(/^generation:v3:0:[A-Za-z0-9_-]{43}$/);
+      expect(name).toMatch(/^generate:v4:0:[A-Za-z0-9_-]{43}$/);
       expect(expiration).toBeGreaterThan(Date.now() / 1000 + 3600 + 86400 - 120);
     }
   });
@@ -235,7 +235,7 @@ function faultyKv(get: Get, put: () => Promise<void> = async () => {}): KVNamesp
 const holding =
   (value: unknown): Get =>
   async (key) => {
-    if (!key.startsWith("generation:")) return null;
+    if (!key.startsWith("generate:")) return null;
     return await (typeof value === "function" ? value(key.split(":").at(-1)) : value);
   };
 
@@ -244,23 +244,25 @@ describe("a broken KV", () => {
   afterEach(() => void vi.restoreAllMocks());
 
   const never = <T>() => new Promise<T>(() => {});
-  const text = (version: number, tenant: string, digest: string, createdAtMs = Date.now(), content = "stale") =>
+  type More = { version?: number; tenant?: string; operation?: string; createdAtMs?: number; content?: string };
+  const text = (digest: string, { createdAtMs = Date.now(), content = "stale", ...more }: More) =>
     JSON.stringify({
-      version,
-      tenant,
+      version: 4,
+      tenant: "development",
+      operation: "generate",
       digest,
-      generation: {
+      ...more,
+      answer: {
         provider: "openai",
         model: "m",
         createdAtMs,
         choices: [{ content, finishReason: "stop" }],
       },
     });
-  type More = { version?: number; tenant?: string; createdAtMs?: number; content?: string };
   const packed =
-    ({ version = 3, tenant = "development", createdAtMs, content }: More = {}) =>
+    (more: More = {}) =>
     async (digest: string) =>
-      (await pack(text(version, tenant, digest, createdAtMs, content))).buffer;
+      (await pack(text(digest, more))).buffer;
   const damaged = (damage: (bytes: Uint8Array) => Uint8Array) => async (digest: string) =>
     damage(new Uint8Array(await packed()(digest))).buffer;
   const bomb = async () => {
@@ -277,7 +279,7 @@ describe("a broken KV", () => {
     ["throws at once", throwing, throwing],
     ["rejects", () => Promise.reject(new Error("kv")), () => Promise.reject(new Error("kv"))],
     ["hangs", never, never],
-    ["hangs for entries", (key) => (key.startsWith("generation:") ? never() : Promise.resolve(null))],
+    ["hangs for entries", (key) => (key.startsWith("generate:") ? never() : Promise.resolve(null))],
     ["holds nothing that is bytes", holding("text")],
     ["holds no bytes", holding(new ArrayBuffer(0))],
     ["holds other bytes", holding(new ArrayBuffer(100))],
@@ -286,7 +288,8 @@ describe("a broken KV", () => {
     ["holds half an entry", holding(damaged((bytes) => bytes.slice(0, -20)))],
     ["holds an entry with a flipped bit", holding(damaged((bytes) => bytes.with(-9, (bytes.at(-9) ?? 0) ^ 1)))],
     ["holds an entry with another checksum", holding(damaged((bytes) => bytes.with(1, (bytes.at(1) ?? 0) ^ 1)))],
-    ["holds another version", holding(packed({ version: 1 }))],
+    ["holds an older version", holding(packed({ version: 3 }))],
+    ["holds another operation's entry", holding(packed({ operation: "embed" }))],
     ["holds another tenant's entry", holding(packed({ tenant: "other" }))],
     ["holds the answer to another request", holding(() => packed()("another"))],
     ["holds an entry that becomes too large", holding(packed({ content: `stale${"x".repeat(5_000_000)}` }))],
@@ -426,7 +429,7 @@ describe("what is kept", () => {
         member !== "get"
           ? Reflect.get(all, member).bind(all)
           : async (key: string) => {
-              if (key.startsWith("generation:")) reads++;
+              if (key.startsWith("generate:")) reads++;
               return get ? await get() : await all.get(key, "arrayBuffer");
             },
     });

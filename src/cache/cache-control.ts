@@ -1,6 +1,3 @@
-import { isEmpty } from "../collect.ts";
-import type { FinishReason, Generation } from "../generation.ts";
-
 /** What a caller's `Cache-Control` asks for (RFC 9111, 5.2.1; RFC 5861). Times in seconds; infinite where no limit was named. */
 export interface Directives {
   /** Neither read nor written, and shared with nobody. */
@@ -76,12 +73,4 @@ export function helpsOnError(ageSeconds: number, asked: Directives, { ttlSeconds
 /** Whether an error is worth looking for an older answer at all. */
 export function mayUseOnError({ noStore, noCache, staleIfError }: Directives): boolean {
   return staleIfError !== undefined || !(noStore || noCache);
-}
-
-const storable: ReadonlySet<FinishReason> = new Set(["stop", "length", "tool_calls", "function_call"]);
-
-/** Whether an answer may be stored: complete and whole, not filtered, not empty, and made with all that is known. */
-export function isStorable(generation: Generation): boolean {
-  if (generation.hasGap || generation.knowledge === "unavailable") return false;
-  return generation.choices.every(({ finishReason }) => storable.has(finishReason)) && !isEmpty(generation);
 }

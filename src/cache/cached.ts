@@ -1,41 +1,48 @@
 import { isStream } from "../collect.ts";
 import { type ErrorKind, GatewayError } from "../errors.ts";
-import type { Answer, Generation, GenerationRequest } from "../generation.ts";
+import type { Answer, Operation, WholeAnswer } from "../operation.ts";
 import type { CacheRecord } from "../record.ts";
-import type { Call, Generate } from "../upstream.ts";
+import type { Call, Upstream } from "../upstream.ts";
 import {
   type Directives,
   directivesFrom,
   helpsOnError,
-  isStorable,
   type Lifetimes,
   mayUseOnError,
   useOf,
 } from "./cache-control.ts";
-import type { KeyOf } from "./key.ts";
 import type { Coordinate } from "./sharing/across-isolates.ts";
-import { createFlights } from "./sharing/single-flight.ts";
+import type { Flight } from "./sharing/flight.ts";
+import type { Flights } from "./sharing/single-flight.ts";
 import type { Entries } from "./storage/entries.ts";
-import { watched } from "./watched.ts";
 
-export interface CacheOptions {
-  readonly entries: Entries;
+export interface CacheOptions<Request, Whole extends WholeAnswer> {
+  readonly operation: Operation<Request, Whole>;
+  readonly entries: Entries<Whole>;
+  readonly flights: Flights;
   readonly coordinate: Coordinate;
-  readonly keyOf: KeyOf;
+  readonly digestOf: (tenant: string, request: Request) => Promise<string>;
   readonly lifetimes: Lifetimes;
 }
 
+/** An upstream that may be asked on behalf of a flight which is under way; without one it may begin its own. */
+export type Shareable<Request, Whole> = (
+  request: Request,
+  call: Call,
+  flight?: Flight<Whole>,
+) => Promise<Answer<Whole>>;
+
 /** A request on its way through the cache. */
-interface Visit {
-  readonly request: GenerationRequest;
+interface Visit<Request> {
+  readonly request: Request;
   readonly call: Call;
   readonly digest: string;
   readonly asked: Directives;
 }
 
 /** What was found for a request, with its age. */
-interface Found {
-  readonly generation: Generation;
+interface Found<Whole> {
+  readonly answer: Whole;
   readonly ageSeconds: number;
 }
 
@@ -47,64 +54,68 @@ interface Found {
  * Throws what the upstream throws, and a `GatewayError` 504 `cache_miss` for `only-if-cached`. Whatever the store does wrong
  * is a miss.
  */
-export function cached(upstream: Generate, { entries, coordinate, keyOf, lifetimes }: CacheOptions): Generate {
-  const flights = createFlights();
-
+export function cached<Request, Whole extends WholeAnswer>(
+  upstream: Upstream<Request, Answer<Whole>>,
+  { operation, entries, flights, coordinate, digestOf, lifetimes }: CacheOptions<Request, Whole>,
+): Shareable<Request, Whole> {
   /** The upstream's answer, which is kept when it is complete. */
-  async function fetchAndKeep(visit: Visit, call: Call): Promise<Answer> {
-    const { request, digest } = visit;
-    const keep = (generation?: Generation) =>
-      generation !== undefined && isStorable(generation) && entries.keep(digest, generation, call);
-    const { answer, isJoined } = await coordinate(digest, call, (leading) => upstream(request, leading));
-    if (isStream(answer)) return watched(answer, keep);
-    tell(call, { stored: keep(answer), ...(isJoined && { status: "coalesced" }) });
+  async function fetchAndKeep({ request, digest }: Visit<Request>, call: Call, flight: Flight<Whole>) {
+    const keep = (whole: Whole) => entries.keep(digest, whole, call);
+    const wanted = { operation, digest, call, flight };
+    const { answer, isJoined } = await coordinate(wanted, (leading) => upstream(request, leading));
+    if (isStream(answer)) flight.onWhole((whole) => whole && keep(whole));
+    else tell(call, { stored: keep(answer), ...(isJoined && { status: "coalesced" }) });
     return answer;
   }
 
-  async function find({ digest, call }: Visit): Promise<Found | undefined> {
+  async function find({ digest, call }: Visit<Request>): Promise<Found<Whole> | undefined> {
     const startedMs = Date.now();
-    const generation = await entries.find(digest, call.tenant);
+    const answer = await entries.find(digest, call.tenant);
     const nowMs = Date.now();
     tell(call, { readMs: nowMs - startedMs });
-    return generation && { generation, ageSeconds: Math.max(0, Math.floor((nowMs - generation.createdAtMs) / 1000)) };
+    return answer && { answer, ageSeconds: Math.max(0, Math.floor((nowMs - answer.createdAtMs) / 1000)) };
   }
 
-  const tell = ({ record }: Call, cache: Partial<CacheRecord>) => {
-    Object.assign(record.cache ?? {}, cache);
-  };
-
-  function handOut({ call }: Visit, { generation, ageSeconds }: Found, status: "hit" | "stale"): Generation {
+  function handOut({ call }: Visit<Request>, { answer, ageSeconds }: Found<Whole>, status: "hit" | "stale"): Whole {
     tell(call, { status, ageSeconds, ttlSeconds: lifetimes.ttlSeconds - ageSeconds });
-    return generation;
+    return answer;
   }
+
+  const share = (visit: Visit<Request>, call: Call) =>
+    flights.share<Request, Whole>({
+      key: visit.digest,
+      operation,
+      call,
+      upstream: (leading, flight) => fetchAndKeep(visit, leading, flight),
+    });
 
   /** Asks anew behind the caller's back. The answer that is handed out meanwhile has nothing to do with how it goes. */
-  function revalidate(visit: Visit): void {
-    const { call, digest } = visit;
+  function revalidate(visit: Visit<Request>): void {
+    const { call } = visit;
     const background: Call = {
       ...call,
       stream: false,
       signal: new AbortController().signal,
       record: { ...call.record, attempts: [], cache: undefined },
     };
-    call.waitUntil(flights.share(digest, background, (leading) => fetchAndKeep(visit, leading)).catch(() => {}));
+    call.waitUntil(share(visit, background).catch(() => {}));
   }
 
-  /** The answer of the call that is in flight, else of one of its own. */
-  async function fetchShared(visit: Visit): Promise<Answer> {
-    const { digest, call } = visit;
-    const { answer, isJoined } = await flights.share(digest, call, (leading) => fetchAndKeep(visit, leading));
-    if (isJoined) tell(call, { status: "coalesced" });
+  /** The answer of the flight that this call leads or joins. */
+  async function fetchShared(visit: Visit<Request>, flight?: Flight<Whole>): Promise<Answer<Whole>> {
+    if (flight) return await fetchAndKeep(visit, visit.call, flight);
+    const { answer, isJoined } = await share(visit, visit.call);
+    if (isJoined) tell(visit.call, { status: "coalesced" });
     return answer;
   }
 
-  return async (request, call) => {
+  return async (request, call, flight) => {
     const asked = directivesFrom(call.cacheControl);
-    const visit: Visit = { request, call, asked, digest: await keyOf(call.tenant, request) };
+    const visit: Visit<Request> = { request, call, asked, digest: await digestOf(call.tenant, request) };
     const mayRead = !(asked.noStore || asked.noCache);
     call.record.cache = mayRead ? { status: "miss", forwarded: "miss" } : { status: "bypass", forwarded: "bypass" };
 
-    let found: Found | undefined;
+    let found: Found<Whole> | undefined;
     if (mayRead) {
       found = await find(visit);
       if (found) {
@@ -121,7 +132,7 @@ export function cached(upstream: Generate, { entries, coordinate, keyOf, lifetim
       throw new GatewayError("deadline_exceeded", "There is no answer in the cache.", { code: "cache_miss" });
     }
     try {
-      return asked.noStore ? await upstream(request, call) : await fetchShared(visit);
+      return asked.noStore ? await upstream(request, call) : await fetchShared(visit, flight);
     } catch (error) {
       if (!(error instanceof GatewayError && isProviders.has(error.kind) && mayUseOnError(asked))) throw error;
       const fallback = mayRead ? found : await find(visit);
@@ -130,6 +141,10 @@ export function cached(upstream: Generate, { entries, coordinate, keyOf, lifetim
       return handOut(visit, fallback, "stale");
     }
   };
+}
+
+function tell({ record }: Call, cache: Partial<CacheRecord>): void {
+  Object.assign(record.cache ?? {}, cache);
 }
 
 /** The failures for which an older answer is better than none: the providers', not the caller's. */

@@ -1,25 +1,33 @@
 import { isStream } from "../collect.ts";
 import { GatewayError } from "../errors.ts";
-import type { Answer, Generation, GenerationRequest } from "../generation.ts";
+import type { Answer, Operation, WholeAnswer } from "../operation.ts";
 import { logWarning } from "../telemetry/log.ts";
-import type { Call, Generate } from "../upstream.ts";
+import type { Call, Upstream } from "../upstream.ts";
 import { directivesFrom } from "./cache-control.ts";
-import { type Digest, schemaVersion } from "./key.ts";
-import { createFlights } from "./sharing/single-flight.ts";
-import { decodeEntry, encodeEntry, entryText } from "./storage/codec.ts";
-import type { Seal } from "./storage/encryption.ts";
+import type { Shareable } from "./cached.ts";
+import type { Flight } from "./sharing/flight.ts";
+import type { Flights } from "./sharing/single-flight.ts";
+import { decodeEntry, encodeEntry, entryText, type Owner } from "./storage/codec.ts";
+import type { Encryption } from "./storage/encryption.ts";
+import { type Digest, schemaVersion } from "./storage/key.ts";
 import type { Store } from "./storage/kv.ts";
 import { createMemory } from "./storage/memory.ts";
-import { watched } from "./watched.ts";
 
 export interface IdempotencyOptions {
   readonly digest: Digest;
   /** Where other isolates learn of an answer; absent where nothing is stored. */
   readonly store?: Store;
-  readonly seal: Seal;
+  readonly encryption: Encryption;
+  readonly flights: Flights;
   /** All that a read of the store may take. */
   readonly readTimeoutMs: number;
 }
+
+/** Puts what keys stand for before an upstream. The keys of all operations are one set. */
+export type Idempotent = <Request, Whole extends WholeAnswer>(
+  operation: Operation<Request, Whole>,
+  upstream: Shareable<Request, Whole>,
+) => Upstream<Request, Answer<Whole>>;
 
 /** How long a key stands for its answer. */
 const keptForSeconds = 86_400;
@@ -29,7 +37,7 @@ const maxMemoryUnits = 4 * 1024 * 1024;
 /** What a key stands for. */
 interface Kept {
   readonly fingerprint: string;
-  readonly generation: Generation;
+  readonly answer: WholeAnswer;
 }
 
 /** One caller's key, and what it asks under it. */
@@ -43,66 +51,84 @@ interface Claim {
  * one's answer, those that come while it runs share its flight. Failures are not kept: who comes after one asks anew.
  * Isolates learn of each other's answers through the store, once these are complete and KV shows them.
  *
- * Throws a `GatewayError` `conflict` where the key stands for another request, and what the upstream throws.
+ * What it makes throws a `GatewayError` `conflict` where the key stands for another request, and what the upstream throws.
  */
-export function idempotent(upstream: Generate, { digest, store, seal, readTimeoutMs }: IdempotencyOptions): Generate {
+export function createIdempotency(options: IdempotencyOptions): Idempotent {
+  const { digest, store, encryption, flights, readTimeoutMs } = options;
   const memory = createMemory<Kept>({ maxSize: maxMemoryUnits, ttlMs: keptForSeconds * 1000 });
-  const flights = createFlights();
 
-  async function stored({ name }: Claim, { tenant }: Call): Promise<(Kept & { textUnits: number }) | undefined> {
-    const key = storeKey(name);
-    const sealed = await store?.get(key, readTimeoutMs);
-    const bytes = sealed ? await seal.open(sealed, tenant, key) : undefined;
-    const entry = bytes && (await decodeEntry(bytes.subarray(fingerprintBytes), { tenant, digest: name }));
-    if (!entry) return undefined;
-    const fingerprint = new TextDecoder().decode(bytes.subarray(0, fingerprintBytes));
-    return { fingerprint, generation: entry.generation, textUnits: entry.textUnits };
-  }
+  return <Request, Whole extends WholeAnswer>(
+    operation: Operation<Request, Whole>,
+    upstream: Shareable<Request, Whole>,
+  ) => {
+    const { storage } = operation;
+    const ownerOf = (tenant: string, name: string): Owner => ({ tenant, operation: operation.name, digest: name });
 
-  async function put({ name, fingerprint }: Claim, text: string, tenant: string, into: Store): Promise<void> {
-    const key = storeKey(name);
-    const bytes = Uint8Array.of(...new TextEncoder().encode(fingerprint), ...(await encodeEntry(text)));
-    await into.put(key, await seal.seal(bytes, tenant, key), keptForSeconds);
-  }
-
-  function keep(claim: Claim, generation: Generation, { tenant, cacheControl, requestId, waitUntil }: Call): void {
-    const text = entryText({ tenant, digest: claim.name, generation });
-    if (text === undefined) return;
-    memory.put(claim.name, { fingerprint: claim.fingerprint, generation }, text.length);
-    if (!store || directivesFrom(cacheControl).noStore) return;
-    waitUntil(put(claim, text, tenant, store).catch(() => logWarning("idempotency_write_failed", { requestId })));
-  }
-
-  /** Asks the upstream for all who come with this key meanwhile. */
-  async function lead(claim: Claim, request: GenerationRequest, call: Call): Promise<Answer> {
-    const known = await stored(claim, call);
-    if (known) {
-      const generation = replay(known, claim, call);
-      memory.put(claim.name, known, known.textUnits);
-      return generation;
+    /** What another isolate has stored. */
+    async function stored({ name, fingerprint }: Claim, { tenant }: Call): Promise<Whole | undefined> {
+      const key = storeKey(name);
+      const sealed = await store?.get(key, readTimeoutMs);
+      const bytes = sealed ? await encryption.open(sealed, tenant, key) : undefined;
+      const entry = bytes && (await decodeEntry({ tenant, digest: name }, bytes.subarray(fingerprintBytes)));
+      if (!entry) return undefined;
+      requireSame(new TextDecoder().decode(bytes.subarray(0, fingerprintBytes)), fingerprint);
+      const answer = storage.fromJson(entry.answer);
+      if (answer) memory.put(name, { fingerprint, answer }, entry.textUnits);
+      return answer;
     }
-    const answer = await upstream(request, call);
-    if (isStream(answer)) return watched(answer, (generation) => generation && keep(claim, generation, call));
-    keep(claim, answer, call);
-    return answer;
-  }
 
-  return async (request, call) => {
-    const { idempotencyKey, tenant } = call;
-    if (idempotencyKey === undefined) return await upstream(request, call);
-    const [name, fingerprint] = await Promise.all([digest([tenant, idempotencyKey]), digest([tenant, request])]);
-    const claim: Claim = { name, fingerprint };
-    const known = memory.get(name);
-    if (known) return replay(known, claim, call);
-    requireSame(flights.tagOf(name), claim);
-    const { answer, isJoined } = await flights.share(
-      name,
-      call,
-      (leading) => lead(claim, request, leading),
-      fingerprint,
-    );
-    if (isJoined) call.record.replayed = true;
-    return answer;
+    async function put({ name, fingerprint }: Claim, text: string, tenant: string, into: Store): Promise<void> {
+      const key = storeKey(name);
+      const bytes = Uint8Array.of(...new TextEncoder().encode(fingerprint), ...(await encodeEntry(text)));
+      await into.put(key, await encryption.seal(bytes, tenant, key), keptForSeconds);
+    }
+
+    function keep(claim: Claim, answer: Whole, { tenant, cacheControl, requestId, waitUntil }: Call): void {
+      const text = entryText(storage, ownerOf(tenant, claim.name), answer);
+      if (text === undefined) return;
+      memory.put(claim.name, { fingerprint: claim.fingerprint, answer }, text.length);
+      if (!store || directivesFrom(cacheControl).noStore) return;
+      waitUntil(put(claim, text, tenant, store).catch(() => logWarning("idempotency_write_failed", { requestId })));
+    }
+
+    /** Asks the upstream for all who come with this key meanwhile. */
+    async function lead(claim: Claim, request: Request, call: Call, flight: Flight<Whole>): Promise<Answer<Whole>> {
+      const known = await stored(claim, call);
+      if (known) {
+        call.record.replayed = true;
+        return known;
+      }
+      const answer = await upstream(request, call, flight);
+      if (isStream(answer)) flight.onWhole((whole) => whole && keep(claim, whole, call));
+      else keep(claim, answer, call);
+      return answer;
+    }
+
+    return async (request: Request, call: Call) => {
+      const { idempotencyKey, tenant, record } = call;
+      if (idempotencyKey === undefined) return await upstream(request, call);
+      const [name, fingerprint] = await Promise.all([
+        digest([tenant, idempotencyKey]),
+        digest([tenant, operation.name, request]),
+      ]);
+      const known = memory.get(name);
+      if (known) {
+        requireSame(known.fingerprint, fingerprint);
+        record.replayed = true;
+        // The operation is part of the fingerprint, so it is an answer of its kind.
+        return known.answer as Whole;
+      }
+      requireSame(flights.tagOf(name) ?? fingerprint, fingerprint);
+      const { answer, isJoined } = await flights.share<Request, Whole>({
+        key: name,
+        tag: fingerprint,
+        operation,
+        call,
+        upstream: (leading, flight) => lead({ name, fingerprint }, request, leading, flight),
+      });
+      if (isJoined) record.replayed = true;
+      return answer;
+    };
   };
 }
 
@@ -110,14 +136,8 @@ const storeKey = (name: string) => `idempotency:v${schemaVersion}:${name}`;
 /** Of a digest, in ASCII. */
 const fingerprintBytes = 43;
 
-function replay(kept: Kept, claim: Claim, { record }: Call): Generation {
-  requireSame(kept.fingerprint, claim);
-  record.replayed = true;
-  return kept.generation;
-}
-
-function requireSame(fingerprint: string | undefined, claim: Claim): void {
-  if (fingerprint === undefined || fingerprint === claim.fingerprint) return;
+function requireSame(known: string, fingerprint: string): void {
+  if (known === fingerprint) return;
   throw new GatewayError("conflict", "The header 'idempotency-key' stands for another request already.", {
     code: "idempotency_key_reused",
     param: "idempotency-key",

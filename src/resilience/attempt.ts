@@ -1,51 +1,48 @@
-import { collect, hasToken, isEmpty, isStream } from "../collect.ts";
+import { collect, isStream } from "../collect.ts";
 import { GatewayError } from "../errors.ts";
-import type { Answer, GenerationChunk, GenerationRequest, GenerationStream } from "../generation.ts";
+import type { Answer, Limits, Operation, WholeAnswer } from "../operation.ts";
 import type { AttemptRecord } from "../record.ts";
 import { logWarning } from "../telemetry/log.ts";
-import type { Call, Provider } from "../upstream.ts";
+import type { Call, Offer } from "../upstream.ts";
 import { UpstreamFailure } from "../upstream-failure.ts";
 import type { Permit } from "./breaker.ts";
 import { toGatewayError, verdictOn } from "./failures.ts";
 import { Superseded } from "./hedge.ts";
 import { type Limit, startLimit } from "./limit.ts";
+import { begin, limited } from "./limited.ts";
 
-/** How many times as long a stream may be without a token while it says that its model thinks. */
-const thinkingFactor = 4;
-
-/** Time limits in milliseconds (settings deadlines.*). */
-export interface Limits {
-  readonly requestMs: number;
-  /** How long a stream's first token may take. */
-  readonly firstTokenMs: number;
-  /** How long a stream may be silent between two tokens. */
-  readonly idleMs: number;
-}
-
-export interface AttemptOptions {
-  readonly provider: Provider;
+export interface AttemptOptions<Request, Whole extends WholeAnswer> {
+  readonly operation: Operation<Request, Whole>;
+  /** Name of the provider that makes the offer. */
+  readonly provider: string;
+  readonly offer: Offer<Request, Answer<Whole>>;
   readonly permit: Permit;
-  readonly request: GenerationRequest;
+  readonly request: Request;
   readonly call: Call;
   /** When its time is over unless it has begun a stream to the caller, in Unix milliseconds. */
   readonly shareEndsMs: number;
-  readonly limits: Limits;
-  /**
-   * Asked about a failure before any byte of an answer: whether the provider is asked once more. What one more try may mend
-   * does not count for the breaker yet.
-   */
-  readonly willRetry: (failure: UpstreamFailure) => boolean;
-  /** Its first token is there. */
-  readonly onToken: () => void;
+}
+
+/** What came of an attempt. */
+export type Outcome<Whole> = { readonly answer: Answer<Whole> } | Failed;
+
+export interface Failed {
+  readonly failure: UpstreamFailure;
+  /** Whether something of an answer had come; then the same provider is not asked again. */
+  readonly hasBegun: boolean;
+  /** Whether it counts for the breaker, unless another try mends it. */
+  readonly countsAgainstProvider: boolean;
 }
 
 /** An attempt while it runs. */
-interface Turn extends AttemptOptions {
+interface Turn {
+  readonly provider: string;
+  readonly permit: Permit;
+  readonly call: Call;
   readonly limit: Limit;
+  readonly limits: Limits;
   readonly record: AttemptRecord;
   readonly startedMs: number;
-  /** Whether the caller reads a stream's tokens as they come. */
-  readonly isLive: boolean;
   hasBegun: boolean;
   /** When its time is over, in Unix milliseconds. */
   endsMs: number;
@@ -53,77 +50,113 @@ interface Turn extends AttemptOptions {
 
 /**
  * One provider's turn: until its whole answer, or until its stream's first token where the caller reads it live; the rest
- * of the stream then runs under the idle limit. What came of it is told to the breaker and written down.
+ * of the stream then runs under the idle limit. What came of it is written down, and the breaker is told of good answers
+ * and of streams that fail after they have begun live; any other failure is for whoever decides whether the provider is
+ * asked again.
  *
- * Throws an `UpstreamFailure`, or a `GatewayError` `cancelled` where the caller left or another attempt was faster. The
- * chunks of a live stream throw `GatewayError`s only.
+ * Throws a `GatewayError` `cancelled` where the caller left or another attempt was faster, and what is no failure of the
+ * provider's. A live stream throws `GatewayError`s only.
  */
-export async function attempt(options: AttemptOptions): Promise<Answer> {
-  const { provider, permit, request, call, shareEndsMs, limits, onToken } = options;
+export async function attempt<Request, Whole extends WholeAnswer>(
+  options: AttemptOptions<Request, Whole>,
+): Promise<Outcome<Whole>> {
+  const { operation, provider, permit, call, shareEndsMs } = options;
+  const { limits } = operation;
+  const { firstTokenMs, idleMs } = limits;
   const startedMs = Date.now();
-  const record: AttemptRecord = { provider: provider.name, outcome: "pending", durationMs: 0 };
+  const record: AttemptRecord = { provider, outcome: "pending", durationMs: 0 };
   call.record.attempts.push(record);
-  const firstEndsMs = call.stream ? Math.min(shareEndsMs, startedMs + limits.firstTokenMs) : shareEndsMs;
+  const firstEndsMs = call.stream ? Math.min(shareEndsMs, startedMs + firstTokenMs) : shareEndsMs;
   const limit = startLimit(call.signal, firstEndsMs, () => UpstreamFailure.wire("timeout"));
+  const turn: Turn = { provider, permit, call, limit, limits, record, startedMs, hasBegun: false, endsMs: shareEndsMs };
   const isLive = call.stream && call.delivery === "live";
-  const turn: Turn = { ...options, limit, record, startedMs, isLive, hasBegun: false, endsMs: shareEndsMs };
+  // A stream that has begun live cannot fall back any more, so it may use all the time that is left.
+  const deadlineMs = isLive ? call.deadlineMs : shareEndsMs;
   try {
-    // A stream that has begun live cannot fall back any more, so it may use all the time that is left.
-    const deadlineMs = isLive ? call.deadlineMs : shareEndsMs;
-    const comesWhole = () => limit.moveTo(shareEndsMs);
-    let answer = await provider.generate(request, { ...call, signal: limit.signal, deadlineMs, comesWhole });
+    let answer = await ask(options, { ...call, signal: limit.signal, deadlineMs }, limit);
     turn.hasBegun = true;
     if (isStream(answer)) {
       turn.endsMs = deadlineMs;
-      answer = await begin(answer, turn);
-      onToken();
+      const begun = await begin(answer, { limit, firstTokenMs, startedMs, latestMs: shareEndsMs });
+      record.firstTokenMs = Date.now() - startedMs;
       // A probe has shown what it was sent for; it does not keep others away until its stream has ended.
       if (permit.isProbe) permit.succeed();
       if (isLive) {
         record.outcome = "ok";
-        return answer;
+        return { answer: limited(begun, { limit, idleMs, endsMs: deadlineMs, ...settledBy(turn) }) };
       }
-      answer = await collect(answer);
+      if (!operation.collector) throw new Error(`an answer to ${operation.name} came as a stream`);
+      const stream = limited(begun, { limit, idleMs, endsMs: deadlineMs });
+      answer = await collect(stream, operation.collector(stream));
     }
-    if (isEmpty(answer)) throw UpstreamFailure.wire("empty");
+    if (operation.isEmpty(answer)) throw UpstreamFailure.wire("empty");
     limit.release();
     if (answer.hasGap) permit.fail();
     else permit.succeed();
     record.outcome = answer.hasGap ? "malformed" : "ok";
-    return answer;
+    return { answer };
   } catch (error) {
-    throw fail(error, turn);
+    return failed(error, turn);
   } finally {
     record.durationMs = Date.now() - startedMs;
   }
 }
 
+/** Asks for the answer as the call wants it, or whole where the provider turns out to know no streams. */
+async function ask<Request, Whole extends WholeAnswer>(
+  { offer, request, shareEndsMs }: AttemptOptions<Request, Whole>,
+  call: Call,
+  limit: Limit,
+): Promise<Answer<Whole>> {
+  try {
+    return await offer.ask(request, call);
+  } catch (error) {
+    const lacksStreams = error instanceof UpstreamFailure && error.failure.reason === "unimplemented";
+    if (!call.stream || !offer.mayLackStreams || !lacksStreams) throw error;
+    // A whole answer need not begin soon.
+    limit.moveTo(shareEndsMs);
+    return await offer.ask(request, { ...call, stream: false });
+  }
+}
+
+/** What the end of a live stream means: nobody else can be asked any more. */
+function settledBy(turn: Turn) {
+  const { limit, permit } = turn;
+  return {
+    onEnd() {
+      limit.release();
+      permit.succeed();
+    },
+    onFailure(error: unknown): unknown {
+      const { failure, countsAgainstProvider } = failed(error, turn);
+      if (countsAgainstProvider) permit.fail();
+      else permit.release();
+      return toGatewayError(failure);
+    },
+  };
+}
+
 /** Ends an attempt that went wrong: what aborted it is the reason, and what still runs of it is aborted. */
-function fail(error: unknown, turn: Turn): unknown {
-  const { call, limit, permit, record, provider } = turn;
+function failed(error: unknown, turn: Turn): Failed {
+  const { call, limit, permit, record, provider, hasBegun } = turn;
   if (call.signal.aborted) {
     record.outcome = call.signal.reason instanceof Superseded ? "superseded" : "canceled";
     permit.release();
     limit.release();
-    return callerLeft();
+    throw new GatewayError("cancelled", "The caller left.");
   }
   const reason: unknown = limit.signal.aborted ? limit.signal.reason : error;
   limit.release(reason instanceof Error ? reason : undefined);
   if (!(reason instanceof UpstreamFailure)) {
     record.outcome = "internal";
     permit.release();
-    return reason;
+    throw reason;
   }
-  const { blames, alarm } = verdictOn(reason.failure);
+  const { countsAgainstProvider, alarm } = verdictOn(reason.failure);
   record.outcome = reason.failure.reason;
-  const isOver = turn.hasBegun || !turn.willRetry(reason);
-  if (isOver && blames === "provider" && hadFairTime(reason, turn)) permit.fail();
-  else permit.release();
-  if (alarm) logWarning("alarm", { requestId: call.requestId, provider: provider.name, reason: record.outcome });
-  return reason;
+  if (alarm) logWarning("alarm", { requestId: call.requestId, provider, reason: record.outcome });
+  return { failure: reason, hasBegun, countsAgainstProvider: countsAgainstProvider && hadFairTime(reason, turn) };
 }
-
-const callerLeft = () => new GatewayError("cancelled", "The caller left.");
 
 /**
  * Whether a timeout says something about the provider, and not only about a caller in a hurry or about what earlier
@@ -134,62 +167,4 @@ function hadFairTime({ failure }: UpstreamFailure, { startedMs, endsMs, limits }
   const nowMs = Date.now();
   const wasOwnLimit = failure.origin === "wire" && nowMs < endsMs;
   return wasOwnLimit || nowMs - startedMs >= Math.min(limits.firstTokenMs, limits.requestMs / 4);
-}
-
-/**
- * Waits for a stream's first token, so that everything before it can still fall back. Signs of life give it more time, not
- * all of it: what only pretends to live must not keep the next provider from being asked.
- */
-async function begin(stream: GenerationStream, turn: Turn): Promise<GenerationStream> {
-  const { limit, limits, shareEndsMs, startedMs } = turn;
-  const latestMs = Math.min(shareEndsMs, startedMs + thinkingFactor * limits.firstTokenMs);
-  let model = stream.model;
-  for (;;) {
-    const batch = await stream.read();
-    if (!batch) throw UpstreamFailure.wire("empty");
-    const at = batch.findIndex((chunk) => hasToken(chunk) || chunk.finishReason === "content_filter");
-    for (const chunk of at < 0 ? batch : batch.slice(0, at + 1)) model = chunk.model ?? model;
-    if (at >= 0) return { ...stream, model, read: limited(batch.slice(at), stream, turn) };
-    if (batch.some(isSignOfLife)) limit.moveTo(Math.min(latestMs, Date.now() + limits.firstTokenMs));
-  }
-}
-
-const isSignOfLife = (chunk: GenerationChunk) => chunk.isSignOfLife === true;
-
-/** A stream under the idle limit. The time that the caller takes to read does not count against the provider. */
-function limited(begun: readonly GenerationChunk[], stream: GenerationStream, turn: Turn): GenerationStream["read"] {
-  const { limit, limits, endsMs, permit } = turn;
-  let first: readonly GenerationChunk[] | undefined = begun;
-  const thinkingMs = thinkingFactor * limits.idleMs;
-  let idleLeftMs = limits.idleMs;
-  let thinkingLeftMs = thinkingMs;
-  limit.moveTo(endsMs);
-  return async () => {
-    if (first) {
-      const batch = first;
-      first = undefined;
-      return batch;
-    }
-    try {
-      const waitingSinceMs = Date.now();
-      limit.moveTo(Math.min(endsMs, waitingSinceMs + Math.min(idleLeftMs, thinkingLeftMs)));
-      const batch = await stream.read();
-      limit.moveTo(endsMs);
-      if (!batch) {
-        limit.release();
-        permit.succeed();
-        return undefined;
-      }
-      const waitedMs = Date.now() - waitingSinceMs;
-      const hasTokens = batch.some(hasToken);
-      thinkingLeftMs = hasTokens ? thinkingMs : thinkingLeftMs - waitedMs;
-      idleLeftMs = hasTokens || batch.some(isSignOfLife) ? limits.idleMs : idleLeftMs - waitedMs;
-      return batch;
-    } catch (error) {
-      // Held back, the attempt itself has failed, and the next provider is asked.
-      if (!turn.isLive) throw error;
-      const reason = fail(error, turn);
-      throw reason instanceof UpstreamFailure ? toGatewayError(reason) : reason;
-    }
-  };
 }

@@ -28,8 +28,6 @@ export interface Breaker {
 }
 
 export interface BreakerOptions {
-  /** Unix milliseconds. */
-  readonly now: () => number;
   /** A probe that has said nothing for so long is given up: the runtime can end a request without a word. */
   readonly probeLimitMs: number;
   readonly onChange: (state: "open" | "closed") => void;
@@ -39,7 +37,7 @@ export interface BreakerOptions {
  * Begins closed. Not a library's breaker: cockatiel's lets other calls wait for the probe's promise, which belongs to
  * another request and on Workers may never settle, reads the clock itself, and knows one rule for opening at a time.
  */
-export function createBreaker({ now, probeLimitMs, onChange }: BreakerOptions): Breaker {
+export function createBreaker({ probeLimitMs, onChange }: BreakerOptions): Breaker {
   let openedMs: number | undefined;
   let probeEndsMs = 0;
   /** Outcomes belong to the period in which their request began; those of earlier ones come too late. */
@@ -48,7 +46,7 @@ export function createBreaker({ now, probeLimitMs, onChange }: BreakerOptions): 
   let outcomes = slidingOutcomes();
 
   const change = (state: "open" | "closed") => {
-    openedMs = state === "open" ? now() : undefined;
+    openedMs = state === "open" ? Date.now() : undefined;
     probeEndsMs = 0;
     period++;
     inRow = 0;
@@ -57,7 +55,7 @@ export function createBreaker({ now, probeLimitMs, onChange }: BreakerOptions): 
   };
   const count = (isFailure: boolean) => {
     inRow = isFailure ? inRow + 1 : 0;
-    const { total, failures } = outcomes.add(now(), isFailure);
+    const { total, failures } = outcomes.add(Date.now(), isFailure);
     if (inRow >= failuresInRow || (total >= leastOutcomes && failures * 2 >= total)) change("open");
   };
   const permit = (isProbe: boolean): Permit => {
@@ -77,17 +75,17 @@ export function createBreaker({ now, probeLimitMs, onChange }: BreakerOptions): 
   };
   const waitMs = () => {
     if (openedMs === undefined) return 0;
-    return Math.max(0, Math.max(openedMs + halfOpenAfterMs, probeEndsMs) - now());
+    return Math.max(0, Math.max(openedMs + halfOpenAfterMs, probeEndsMs) - Date.now());
   };
   return {
     state() {
       if (openedMs === undefined) return "closed";
-      return now() < openedMs + halfOpenAfterMs ? "open" : "half_open";
+      return Date.now() < openedMs + halfOpenAfterMs ? "open" : "half_open";
     },
     take() {
       if (openedMs === undefined) return permit(false);
       if (waitMs() > 0) return undefined;
-      probeEndsMs = now() + probeLimitMs;
+      probeEndsMs = Date.now() + probeLimitMs;
       return permit(true);
     },
     waitMs,

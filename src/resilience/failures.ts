@@ -7,7 +7,7 @@ export interface Verdict {
   /** Whether the same provider may be asked once more first. */
   readonly retry: boolean;
   /** Whether it says something about the provider, and so counts for its breaker, or only about this request. */
-  readonly blames: "provider" | "request";
+  readonly countsAgainstProvider: boolean;
   /** Whether somebody should look at it: our credential, or an answer to somebody else. */
   readonly alarm: boolean;
   readonly kind: ErrorKind;
@@ -16,16 +16,17 @@ export interface Verdict {
   readonly message: string;
 }
 
-type Rest = Partial<Pick<Verdict, "leadsTo" | "retry" | "blames" | "alarm" | "code">>;
+type Rest = Partial<Pick<Verdict, "leadsTo" | "retry" | "countsAgainstProvider" | "alarm" | "code">>;
 
 /** Unless told otherwise, a failure leads to the next provider, is not retried, and counts against its provider. */
 function verdict(kind: ErrorKind, message: string, rest: Rest = {}): Verdict {
-  return { leadsTo: "next", retry: false, blames: "provider", alarm: false, kind, message, ...rest };
+  return { leadsTo: "next", retry: false, countsAgainstProvider: true, alarm: false, kind, message, ...rest };
 }
 
 const retry = true;
 const alarm = true;
-const blames = "request";
+/** It says something about the request only. */
+const countsAgainstProvider = false;
 
 /**
  * The one table of what leads where: by origin first, then by reason. docs/reliability.md shows it.
@@ -39,8 +40,12 @@ export const verdicts: {
     unavailable: verdict("upstream_unavailable", "The AI provider is not available.", { retry }),
     internal: verdict("upstream_unavailable", "The AI provider failed.", { retry }),
     aborted: verdict("upstream_unavailable", "The AI provider gave the request up."),
-    conflict: verdict("upstream_unavailable", "The AI provider could not take the request now.", { blames }),
-    unimplemented: verdict("upstream_unavailable", "The AI provider does not offer this operation.", { blames }),
+    conflict: verdict("upstream_unavailable", "The AI provider could not take the request now.", {
+      countsAgainstProvider,
+    }),
+    unimplemented: verdict("upstream_unavailable", "The AI provider does not offer this operation.", {
+      countsAgainstProvider,
+    }),
     canceled: verdict("upstream_unavailable", "The AI provider gave the request up."),
     rate_limited: verdict("rate_limited", "The AI provider is at its limit.", { retry }),
     quota_exhausted: verdict("rate_limited", "The AI provider's account is used up.", { alarm }),
@@ -49,7 +54,7 @@ export const verdicts: {
     }),
     not_found: verdict("upstream_bad_response", "The AI provider does not know this operation."),
     model_not_found: verdict("not_found", "The AI provider does not have this model.", {
-      blames,
+      countsAgainstProvider,
       code: "model_not_found",
     }),
     // Our credential, not the caller's: never shown as a 401 or 403.
@@ -57,24 +62,24 @@ export const verdicts: {
     permission_denied: verdict("upstream_auth", "The gateway is not permitted to use the AI provider.", { alarm }),
     redirected: verdict("upstream_bad_response", "The AI provider answered with a redirect."),
     context_length_exceeded: verdict("invalid_request", "The request is longer than the model's context.", {
-      blames,
+      countsAgainstProvider,
       code: "context_length_exceeded",
     }),
     unsupported_parameter: verdict(
       "invalid_request",
       "The AI provider's model does not have a parameter of the request.",
       {
-        blames,
+        countsAgainstProvider,
         code: "unsupported_parameter",
       },
     ),
     invalid_request: verdict("invalid_request", "The AI provider refused the request as invalid.", {
       leadsTo: "caller",
-      blames,
+      countsAgainstProvider,
     }),
     content_filter: verdict("invalid_request", "The AI provider's content filter refused the request.", {
       leadsTo: "caller",
-      blames,
+      countsAgainstProvider,
       code: "content_filter",
     }),
   },

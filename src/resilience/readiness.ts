@@ -1,9 +1,14 @@
 import type { HealthStatus, Provider, ProviderHealth, Readiness } from "../upstream.ts";
-import type { Member } from "./first-available.ts";
+import type { Breaker } from "./breaker.ts";
 
 /** A probe's result is used for this long, so that health checks cannot load the back ends. */
 const probeEveryMs = 5_000;
 const probeTimeoutMs = 2_000;
+
+interface ProbedMember {
+  readonly provider: Provider;
+  readonly breaker: Breaker;
+}
 
 type Probed = Pick<ProviderHealth, "status" | "latencyMs">;
 
@@ -11,13 +16,13 @@ type Probed = Pick<ProviderHealth, "status" | "latencyMs">;
  * Tells how the providers are: by asking those that can be asked, at most once in five seconds each, while the others
  * count as healthy because they are configured; and by their breakers, as they stand now. Never throws.
  */
-export function readiness(members: readonly Member[], now: () => number): () => Promise<Readiness> {
+export function readiness(members: readonly ProbedMember[]): () => Promise<Readiness> {
   // Only plain results are kept: a request may not wait for I/O that another request began.
-  let known: ReadonlyMap<Member, Probed> | undefined;
+  let known: ReadonlyMap<ProbedMember, Probed> | undefined;
   let knownUntilMs = 0;
   const probeAll = async () => {
-    if (known && now() < knownUntilMs) return known;
-    knownUntilMs = now() + probeEveryMs;
+    if (known && Date.now() < knownUntilMs) return known;
+    knownUntilMs = Date.now() + probeEveryMs;
     known = new Map(await Promise.all(members.map(async (member) => [member, await probe(member.provider)] as const)));
     return known;
   };
@@ -26,7 +31,7 @@ export function readiness(members: readonly Member[], now: () => number): () => 
 }
 
 /** A provider that is not asked cannot serve, however well it says it is. */
-function judge({ breaker }: Member, { status, latencyMs }: Probed): ProviderHealth {
+function judge({ breaker }: ProbedMember, { status, latencyMs }: Probed): ProviderHealth {
   const state = breaker.state();
   const judged: Readonly<Record<typeof state, HealthStatus>> = {
     closed: status,

@@ -8,9 +8,9 @@ const jitterMs = 250;
 
 /**
  * How long to wait before the same provider is asked once more, in milliseconds; undefined where it is not asked again:
- * only a failed connection, 429 and 5xx are worth it (docs/reliability.md). `random` gives numbers from 0 to 1.
+ * only a failed connection, 429 and 5xx are worth it (docs/reliability.md).
  */
-export function retryDelayMs({ failure, retryAfterMs = 0 }: UpstreamFailure, random: () => number): number | undefined {
+export function retryDelayMs({ failure, retryAfterMs = 0 }: UpstreamFailure): number | undefined {
   if (!verdictOn(failure).retry || retryAfterMs > longestRetryAfterMs) return undefined;
-  return retryAfterMs + random() * jitterMs;
+  return retryAfterMs + Math.random() * jitterMs;
 }

@@ -1,50 +1,31 @@
 import * as z from "zod/mini";
-import { finishReasons, type Generation, knowledgeStates } from "../../generation.ts";
-import { schemaVersion } from "../key.ts";
+import type { Storage } from "../../operation.ts";
+import { schemaVersion } from "./key.ts";
 import { pack, unpack } from "./packing.ts";
 
-/** What is kept: a complete answer, whose it is, and what it is an answer to. */
-export interface Entry {
+/** Whose answer an entry is, and what it is an answer to. */
+export interface Owner {
   readonly tenant: string;
+  /** The operation's name. */
+  readonly operation: string;
   /** Of the request, as in the store's key. */
   readonly digest: string;
-  readonly generation: Generation;
 }
 
 /** A longer answer, as JSON, is not kept. */
 const maxEntryBytes = 4 * 1024 * 1024;
 
-const count = z.int().check(z.nonnegative());
-const jsonObject = z.record(z.string(), z.json());
-const choiceSchema = z.object({
-  content: z.string(),
-  finishReason: z.enum(finishReasons),
-  extra: z.optional(jsonObject),
-  logprobs: z.optional(z.json()),
-});
 const entrySchema = z.object({
   version: z.literal(schemaVersion),
   tenant: z.string(),
+  operation: z.string(),
   digest: z.string(),
-  generation: z.object({
-    provider: z.string(),
-    model: z.string(),
-    createdAtMs: count,
-    choices: z.tuple([choiceSchema], choiceSchema),
-    knowledge: z.optional(z.enum(knowledgeStates)),
-    usage: z.optional(
-      z.object({
-        totalTokens: count,
-        split: z.optional(z.object({ promptTokens: count, completionTokens: count })),
-        details: z.optional(jsonObject),
-      }),
-    ),
-  }),
+  answer: z.unknown(),
 });
 
-/** An entry as text; undefined where it is too long to be kept. */
-export function entryText(entry: Entry): string | undefined {
-  const text = JSON.stringify({ version: schemaVersion, ...entry });
+/** An answer as an entry's text; undefined where it is too long to be kept. */
+export function entryText<Whole>(storage: Storage<Whole>, owner: Owner, answer: Whole): string | undefined {
+  const text = JSON.stringify({ version: schemaVersion, ...owner, answer: storage.toJson(answer) });
   // A character has one byte at least and three at most, so most texts need no counting.
   if (text.length * 3 <= maxEntryBytes) return text;
   return new TextEncoder().encode(text).length <= maxEntryBytes ? text : undefined;
@@ -53,21 +34,39 @@ export function entryText(entry: Entry): string | undefined {
 /** An entry's text as it is stored. */
 export const encodeEntry = pack;
 
-export interface StoredEntry extends Entry {
+/** What a stored entry says: whose it is, and its answer as JSON. */
+export interface StoredEntry extends Owner {
+  readonly answer?: unknown;
   /** How long its text is, in UTF-16 units. */
   readonly textUnits: number;
 }
 
-/** The entry in stored bytes; undefined where it is corrupt, too large, of another schema version, tenant or request. */
+/** The entry in stored bytes; undefined where they are corrupt, too large, of another schema version, tenant or request. */
 export async function decodeEntry(
+  { tenant, digest }: Pick<Owner, "tenant" | "digest">,
   bytes: Uint8Array,
-  of: Pick<Entry, "tenant" | "digest">,
 ): Promise<StoredEntry | undefined> {
   const text = await unpack(bytes, maxEntryBytes);
   if (text === undefined) return undefined;
-  const parsed = entrySchema.safeParse(valueIn(text));
-  if (!parsed.success || parsed.data.tenant !== of.tenant || parsed.data.digest !== of.digest) return undefined;
-  return { ...parsed.data, textUnits: text.length };
+  const entry = entrySchema.safeParse(valueIn(text)).data;
+  if (!entry || entry.tenant !== tenant || entry.digest !== digest) return undefined;
+  return { ...entry, textUnits: text.length };
+}
+
+export interface StoredAnswer<Whole> {
+  readonly answer: Whole;
+  readonly textUnits: number;
+}
+
+/** The answer in stored bytes; undefined as above, or where it is of another operation. */
+export async function decodeAnswer<Whole>(
+  storage: Storage<Whole>,
+  owner: Owner,
+  bytes: Uint8Array,
+): Promise<StoredAnswer<Whole> | undefined> {
+  const entry = await decodeEntry(owner, bytes);
+  const answer = entry?.operation === owner.operation ? storage.fromJson(entry.answer) : undefined;
+  return entry && answer && { answer, textUnits: entry.textUnits };
 }
 
 function valueIn(text: string): unknown {

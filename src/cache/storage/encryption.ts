@@ -1,5 +1,5 @@
 /** How bytes stand in the store. */
-export interface Seal {
+export interface Encryption {
   /** What to store under `key` for a tenant's bytes. */
   seal(bytes: Uint8Array, tenant: string, key: string): Promise<Uint8Array>;
   /** The bytes again; undefined where they were sealed otherwise: by another secret, for another tenant or key, or tampered with. */
@@ -7,7 +7,7 @@ export interface Seal {
 }
 
 /** Bytes as they are. */
-export const unsealed: Seal = { seal: async (bytes) => bytes, open: async (bytes) => bytes };
+export const unencrypted: Encryption = { seal: async (bytes) => bytes, open: async (bytes) => bytes };
 
 const nonceBytes = 12;
 
@@ -15,7 +15,7 @@ const nonceBytes = 12;
  * AES-256-GCM under a key of the tenant's own, derived from the secret by HKDF-SHA-256 (RFC 5869), and bound to the store's
  * key, so that a stored value is of use to nobody else and nowhere else. Nonce and ciphertext.
  */
-export function sealedWith(secret: string): Seal {
+export function encryptedWith(secret: string): Encryption {
   const encoder = new TextEncoder();
   // Keys and not promises of them: a promise dies with the request that made it, and would never settle for the others.
   const keysByTenant = new Map<string, CryptoKey>();

@@ -1,4 +1,4 @@
-import type { Digest } from "../key.ts";
+import type { Digest } from "./key.ts";
 import type { Store } from "./kv.ts";
 import { createMemory } from "./memory.ts";
 

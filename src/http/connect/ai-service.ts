@@ -4,8 +4,8 @@ import { universalServerRequestFromFetch } from "@connectrpc/connect/protocol";
 import { Hono } from "hono";
 import type { Config } from "../../config/config.ts";
 import { AIService, HealthCheckResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
-import type { Answer, GenerationRequest } from "../../generation.ts";
-import type { Gateway } from "../../upstream.ts";
+import type { GenerationRequest } from "../../generation.ts";
+import type { Gateway, GenerationAnswer } from "../../upstream.ts";
 import type { Destination, Walk } from "../call.ts";
 import type { Health } from "../health.ts";
 import { requireWithinLimits } from "../limits.ts";
@@ -23,7 +23,7 @@ export function connectRoutes(
   { generate }: Pick<Gateway, "generate">,
   health: () => Promise<Health>,
 ): Hono<Walk> {
-  const generation: Destination<GenerationRequest, Answer> = {
+  const generation: Destination<GenerationRequest, GenerationAnswer> = {
     upstream: generate,
     config,
     check: (request) => requireWithinLimits(request, config, fieldNames),

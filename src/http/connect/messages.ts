@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import * as z from "zod/mini";
-import { collect, streamOf } from "../../collect.ts";
+import { streamOf, wholeOf } from "../../collect.ts";
 import {
   type GenerateContentChunk,
   GenerateContentChunkSchema,
@@ -10,7 +10,8 @@ import {
   type TokenUsage,
   TokenUsageSchema,
 } from "../../gen/qingyu/ai/ai_service_pb.ts";
-import type { Answer, GenerationRequest, Usage } from "../../generation.ts";
+import type { GenerationRequest, Usage } from "../../generation.ts";
+import type { GenerationAnswer } from "../../upstream.ts";
 import { requireValid } from "../invalid.ts";
 import type { MessageEncoder } from "./rpc.ts";
 
@@ -88,8 +89,8 @@ function shortest(float32: number): number {
   return Number(float32.toPrecision(7));
 }
 
-export async function toGenerateContentResponse(answer: Answer): Promise<GenerateContentResponse> {
-  const generation = await collect(answer);
+export async function toGenerateContentResponse(answer: GenerationAnswer): Promise<GenerateContentResponse> {
+  const generation = await wholeOf(answer);
   const [{ content, finishReason }] = generation.choices;
   return create(GenerateContentResponseSchema, {
     content,
@@ -103,7 +104,7 @@ export async function toGenerateContentResponse(answer: Answer): Promise<Generat
 }
 
 /** The first message names the model. */
-export function generateContentMessages(answer: Answer): MessageEncoder<GenerateContentChunk> {
+export function generateContentMessages(answer: GenerationAnswer): MessageEncoder<GenerateContentChunk> {
   let model: string | undefined = answer.model;
   return {
     stream: streamOf(answer),

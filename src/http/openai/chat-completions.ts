@@ -1,4 +1,5 @@
-import type { Answer, GenerationRequest } from "../../generation.ts";
+import type { GenerationRequest } from "../../generation.ts";
+import type { GenerationAnswer } from "../../upstream.ts";
 import { requireWithinLimits } from "../limits.ts";
 import type { Codec } from "../serve.ts";
 import { chatCompletion, chatCompletionEncoder } from "./encode.ts";
@@ -7,7 +8,12 @@ import { type ChatCompletionCall, chatCompletionRequest, fromChatCompletionReque
 const fieldNames = { prompt: "messages", maxTokens: "max_tokens", model: "model" };
 
 /** `POST /v1/chat/completions` (https://platform.openai.com/docs/api-reference/chat). */
-export const chatCompletions: Codec<typeof chatCompletionRequest, GenerationRequest, Answer, ChatCompletionCall> = {
+export const chatCompletions: Codec<
+  typeof chatCompletionRequest,
+  GenerationRequest,
+  GenerationAnswer,
+  ChatCompletionCall
+> = {
   body: chatCompletionRequest,
   decode: fromChatCompletionRequest,
   check: (request, config) => requireWithinLimits(request, config, fieldNames),

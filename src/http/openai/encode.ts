@@ -1,12 +1,13 @@
-import { collect, streamOf } from "../../collect.ts";
-import type { Answer, Choice, JsonValue, Usage } from "../../generation.ts";
+import { streamOf, wholeOf } from "../../collect.ts";
+import type { Choice, JsonValue, Usage } from "../../generation.ts";
+import type { GenerationAnswer } from "../../upstream.ts";
 import { openAiError } from "../envelopes.ts";
 import { type Encoder, sseEvent } from "../event-stream.ts";
 import type { ChatCompletionCall } from "./request.ts";
 
 /** OpenAI's `chat.completion` object. */
-export async function chatCompletion(answer: Answer, requestId: string) {
-  const generation = await collect(answer);
+export async function chatCompletion(answer: GenerationAnswer, requestId: string) {
+  const generation = await wholeOf(answer);
   return {
     id: `chatcmpl-${requestId}`,
     object: "chat.completion",
@@ -38,7 +39,10 @@ function usageOf(usage: Usage | undefined) {
 }
 
 /** OpenAI's `chat.completion.chunk` objects as server-sent events, and the closing `[DONE]`. */
-export function chatCompletionEncoder(requestId: string, { includeUsage }: ChatCompletionCall): Encoder<Answer> {
+export function chatCompletionEncoder(
+  requestId: string,
+  { includeUsage }: ChatCompletionCall,
+): Encoder<GenerationAnswer> {
   let created = 0;
   let model = "";
   let usage: Usage | undefined;

@@ -1,11 +1,12 @@
-import { collect, streamOf } from "../../collect.ts";
-import type { Answer, FinishReason, Usage } from "../../generation.ts";
+import { streamOf, wholeOf } from "../../collect.ts";
+import type { FinishReason, Usage } from "../../generation.ts";
+import type { GenerationAnswer } from "../../upstream.ts";
 import { envelopes, qingyuSuccess } from "../envelopes.ts";
 import { type Encoder, sseEvent } from "../event-stream.ts";
 
 /** A generation as data in the platform's envelope. */
-export async function generateAnswer(answer: Answer, requestId: string) {
-  const { choices, model, usage, createdAtMs, provider } = await collect(answer);
+export async function generateAnswer(answer: GenerationAnswer, requestId: string) {
+  const { choices, model, usage, createdAtMs, provider } = await wholeOf(answer);
   const [{ content, finishReason }] = choices;
   const data = {
     content,
@@ -25,7 +26,7 @@ function usageOf(usage: Usage | undefined) {
 }
 
 /** Events `message`, then `done` or `error`. */
-export function generateEncoder(requestId: string): Encoder<Answer> {
+export function generateEncoder(requestId: string): Encoder<GenerationAnswer> {
   let provider = "";
   let model = "";
   let finishReason: FinishReason | undefined;

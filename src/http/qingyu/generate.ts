@@ -1,4 +1,5 @@
-import type { Answer, GenerationRequest } from "../../generation.ts";
+import type { GenerationRequest } from "../../generation.ts";
+import type { GenerationAnswer } from "../../upstream.ts";
 import type { Asked } from "../call.ts";
 import { requireWithinLimits } from "../limits.ts";
 import type { Codec } from "../serve.ts";
@@ -8,7 +9,7 @@ import { fromGenerateRequest, generateRequest } from "./request.ts";
 const fieldNames = { prompt: "prompt", maxTokens: "options.maxTokens", model: "options.model" };
 
 /** `POST /api/v1/ai/generate`. */
-export const generate: Codec<typeof generateRequest, GenerationRequest, Answer, Asked<GenerationRequest>> = {
+export const generate: Codec<typeof generateRequest, GenerationRequest, GenerationAnswer, Asked<GenerationRequest>> = {
   body: generateRequest,
   decode: (body, headers) => ({
     request: fromGenerateRequest(body),

@@ -7,9 +7,9 @@ import {
   type TokenUsage,
 } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import {
-  type Answer,
   type FinishReason,
   finishReasons,
+  type Generation,
   type GenerationDefaults,
   type GenerationRequest,
   type GenerationStream,
@@ -17,12 +17,13 @@ import {
   knowledgeStates,
   type Usage,
 } from "../../generation.ts";
+import type { Answer } from "../../operation.ts";
 import type { Call, Provider } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import { type ModelRules, modelFor } from "../model.ts";
 import { renderPrompt, textOf } from "../prompt.ts";
 import { batches } from "../wire/batches.ts";
-import { callHeaders, type Fetch } from "../wire/http.ts";
+import { callHeaders, type Fetch } from "../wire/send.ts";
 import { failureOf } from "./failure.ts";
 import { connectTransport } from "./transport.ts";
 
@@ -57,7 +58,7 @@ export function aiService(options: AiServiceOptions): Provider {
     }
   }
 
-  async function whole(request: GenerationRequest, call: Call): Promise<Answer> {
+  async function whole(request: GenerationRequest, call: Call): Promise<Answer<Generation>> {
     const asked = wireRequest(request, options);
     const response = await ask("generateContent", () =>
       client.generateContent(asked, callOptions(call, request, options)),
@@ -71,7 +72,7 @@ export function aiService(options: AiServiceOptions): Provider {
   }
 
   /** The answer as it comes. The first message is awaited, since only it tells whether the service has the method. */
-  async function streamed(request: GenerationRequest, call: Call): Promise<Answer> {
+  async function streamed(request: GenerationRequest, call: Call): Promise<Answer<Generation>> {
     const asked = wireRequest(request, options);
     const [messages, first] = await ask("streamGenerateContent", async () => {
       const iterator = client.streamGenerateContent(asked, callOptions(call, request, options))[Symbol.asyncIterator]();
@@ -84,16 +85,12 @@ export function aiService(options: AiServiceOptions): Provider {
   return {
     name: options.name,
     contextTokens: options.contextTokens,
-    unsupported,
-    async generate(request, call) {
-      if (!call.stream) return await whole(request, call);
-      try {
-        return await streamed(request, call);
-      } catch (error) {
-        if (!(error instanceof UpstreamFailure) || error.failure.reason !== "unimplemented") throw error;
-        call.comesWhole();
-        return await whole(request, call);
-      }
+    offers: {
+      generate: {
+        unsupported,
+        ask: (request, call) => (call.stream ? streamed(request, call) : whole(request, call)),
+        mayLackStreams: true,
+      },
     },
     async probe(signal) {
       const { status } = await client.healthCheck({}, { signal, headers: authorization(options) });

@@ -5,7 +5,7 @@ import { createTransport as createGrpcWebTransport } from "@connectrpc/connect/p
 import { createConnectTransport as createWebTransport } from "@connectrpc/connect-web";
 import { mediaType } from "../../body.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
-import { bounded, type Fetch, maxAnswerBytes, send, streamedBytes } from "../wire/http.ts";
+import { bounded, type Fetch, maxAnswerBytes, send, streamedBytes } from "../wire/send.ts";
 
 /**
  * A binary transport to a service that speaks Connect or gRPC-Web. Connect's universal transports check a frame's announced

@@ -1,10 +1,12 @@
 import { mediaType } from "../../body.ts";
-import type { GenerationStream } from "../../generation.ts";
+import type { Generation, GenerationRequest, GenerationStream } from "../../generation.ts";
+import type { Answer } from "../../operation.ts";
 import type { Call, Provider } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import { batches } from "../wire/batches.ts";
-import { callHeaders, type EventReader, eventReader, type Fetch, readAnswer, send } from "../wire/http.ts";
+import { type EventReader, eventReader } from "../wire/events.ts";
 import { type AnswerHead, parseAnswer } from "../wire/json.ts";
+import { callHeaders, type Fetch, readAnswer, send } from "../wire/send.ts";
 import { messageFrom, streamReader } from "./answer.ts";
 import { anthropicFailure } from "./failure.ts";
 import { type RequestRules, requestBody, unsupportedParameter } from "./request.ts";
@@ -21,32 +23,34 @@ export interface AnthropicOptions extends RequestRules {
 /** Anthropic, or any service that speaks its Messages API (https://docs.anthropic.com/en/api/messages). It carries conversations of text. */
 export function anthropic(options: AnthropicOptions): Provider {
   const url = `${options.baseUrl}/v1/messages`;
+
+  async function generate(request: GenerationRequest, call: Call): Promise<Answer<Generation>> {
+    const body = requestBody(request, call.stream, options);
+    const response = await send(options.fetch, url, {
+      method: "POST",
+      headers: requestHeaders(call, options.apiKey),
+      body: JSON.stringify(body),
+      signal: call.signal,
+    });
+    if (!response.ok) throw await anthropicFailure(response);
+    const head: AnswerHead = { provider: options.name, model: body.model, createdAtMs: Date.now() };
+    switch (mediaType(response.headers)) {
+      case "text/event-stream":
+        if (!call.stream) throw UpstreamFailure.wire("malformed");
+        return { ...head, read: chunkReader(eventReader(response, call)) };
+      case "application/json": {
+        const message = messageFrom(parseAnswer(await readAnswer(response)));
+        return { ...head, ...message, model: message.model ?? head.model };
+      }
+      default:
+        throw UpstreamFailure.wire("malformed");
+    }
+  }
+
   return {
     name: options.name,
     contextTokens: options.contextTokens,
-    unsupported: (request) => unsupportedParameter(request, options),
-    async generate(request, call) {
-      const body = requestBody(request, call.stream, options);
-      const response = await send(options.fetch, url, {
-        method: "POST",
-        headers: requestHeaders(call, options.apiKey),
-        body: JSON.stringify(body),
-        signal: call.signal,
-      });
-      if (!response.ok) throw await anthropicFailure(response);
-      const head: AnswerHead = { provider: options.name, model: body.model, createdAtMs: Date.now() };
-      switch (mediaType(response.headers)) {
-        case "text/event-stream":
-          if (!call.stream) throw UpstreamFailure.wire("malformed");
-          return { ...head, read: chunkReader(eventReader(response, call)) };
-        case "application/json": {
-          const message = messageFrom(parseAnswer(await readAnswer(response)));
-          return { ...head, ...message, model: message.model ?? head.model };
-        }
-        default:
-          throw UpstreamFailure.wire("malformed");
-      }
-    },
+    offers: { generate: { unsupported: (request) => unsupportedParameter(request, options), ask: generate } },
   };
 }
 

@@ -1,7 +1,7 @@
 import type { JsonValue } from "../../generation.ts";
 import { parseJson } from "../../json.ts";
 import type { PeerReason } from "../../upstream-failure.ts";
-import { readAnswer } from "./http.ts";
+import { readAnswer } from "./send.ts";
 
 /** An error's body is read for its codes only, so a little of it is enough. */
 const maxErrorBytes = 64 * 1024;

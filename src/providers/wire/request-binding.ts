@@ -1,5 +1,5 @@
 import { UpstreamFailure } from "../../upstream-failure.ts";
-import type { Fetch } from "./http.ts";
+import type { Fetch } from "./send.ts";
 
 /**
  * Holds a provider to our `x-request-id`, so that no caller gets an answer to somebody else's request. Most providers put

@@ -1,5 +1,4 @@
-import { createParser } from "eventsource-parser";
-import { announcedLength, type BodyFault, bytePieces, readText, readToEnd, textReader } from "../../body.ts";
+import { announcedLength, type BodyFault, bytePieces, readText } from "../../body.ts";
 import type { Call } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 
@@ -10,11 +9,7 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export const maxAnswerBytes = 8 * 1024 * 1024;
 
 /** A stream says each token in an event of a few hundred bytes. */
-const maxStreamBytes = 4 * maxAnswerBytes;
-
-/** What may follow an answer that is complete: an event or two, and the body's end. */
-const maxRestBytes = 64 * 1024;
-const restLimitMs = 1_000;
+export const maxStreamBytes = 4 * maxAnswerBytes;
 
 /**
  * Sends a request to a provider and follows no redirect, so that neither prompt nor key can be led elsewhere.
@@ -58,39 +53,5 @@ export function streamedBytes(response: Response): AsyncGenerator<Uint8Array> {
   return bytePieces(response.body, maxStreamBytes, wireFault);
 }
 
-/** The data of a response's server-sent events, a read of the body at a time. */
-export interface EventReader {
-  /**
-   * The events that have come since the last time, perhaps none; undefined where the body has ended, or where nothing came
-   * for `patienceMs`. An event that was not finished by the end is dropped, as the HTML standard says. Throws
-   * `UpstreamFailure` (wire): `truncated`, `malformed`, or `oversized` where one event has more than `maxAnswerBytes` or the
-   * stream more than four times that.
-   */
-  read(patienceMs?: number): Promise<readonly string[] | undefined>;
-  /** For who has seen enough: what follows is read behind the answer's back, so that the connection can be used again. */
-  leave(): void;
-}
-
-export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitUntil">): EventReader {
-  let events: string[] = [];
-  const parser = createParser({
-    maxBufferSize: maxAnswerBytes,
-    onEvent: (event) => events.push(event.data),
-    onError: (error) => {
-      if (error.type === "max-buffer-size-exceeded") throw UpstreamFailure.wire("oversized");
-    },
-  });
-  const body = textReader(response.body, maxStreamBytes, wireFault);
-  return {
-    async read(patienceMs) {
-      const text = await body.read(patienceMs);
-      if (text === undefined) return undefined;
-      events = [];
-      parser.feed(text);
-      return events;
-    },
-    leave: () => body.leave((reader) => waitUntil(readToEnd(reader, restLimitMs, maxRestBytes))),
-  };
-}
-
-const wireFault: BodyFault = (reason, cause) => UpstreamFailure.wire(reason, { cause });
+/** What a body that cannot be read means. */
+export const wireFault: BodyFault = (reason, cause) => UpstreamFailure.wire(reason, { cause });

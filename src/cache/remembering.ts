@@ -1,0 +1,111 @@
+import { GatewayError } from "../errors.ts";
+import type { Answer, Operation, WholeAnswer } from "../operation.ts";
+import type { Upstream } from "../upstream.ts";
+import { cached } from "./cached.ts";
+import { createIdempotency } from "./idempotent.ts";
+import { coordinatedBy, uncoordinated } from "./sharing/across-isolates.ts";
+import type { Coordinator } from "./sharing/coordinator.ts";
+import { createFlights } from "./sharing/single-flight.ts";
+import { encryptedWith, unencrypted } from "./storage/encryption.ts";
+import { createEntries } from "./storage/entries.ts";
+import { createEpochs } from "./storage/epochs.ts";
+import { digestWith, keyOf } from "./storage/key.ts";
+import { kvStore } from "./storage/kv.ts";
+
+/** As the settings `cache.*`. */
+export interface RememberingOptions {
+  readonly enabled: boolean;
+  readonly ttlSeconds: number;
+  readonly staleSeconds: number;
+  readonly readTimeoutMs: number;
+  readonly memoryBytes: number;
+  readonly coordinate: boolean;
+  readonly keySecret?: string;
+  readonly encryptionKey?: string;
+}
+
+export interface RememberingDependencies {
+  /** Absent where no namespace is bound: then nothing is cached. */
+  readonly kv?: KVNamespace;
+  /** Absent where isolates cannot be coordinated. */
+  readonly coordinators?: DurableObjectNamespace<Coordinator>;
+}
+
+/** What is remembered of answers. All operations share its memory, its store and its keys. */
+export interface Remembering {
+  /** Puts idempotency keys and the cache before an operation's chain. */
+  remembered<Request, Whole extends WholeAnswer>(
+    operation: Operation<Request, Whole>,
+    chain: Upstream<Request, Answer<Whole>>,
+  ): Remembered<Request, Whole>;
+  /** Forgets a tenant's cached answers. Throws a `GatewayError` where that is not certain. */
+  purge(tenant: string): Promise<void>;
+}
+
+interface Remembered<Request, Whole> {
+  readonly ask: Upstream<Request, Answer<Whole>>;
+  /** Forgets the cached answer to one request. Throws a `GatewayError` where that is not certain. */
+  readonly forget: (tenant: string, request: Request) => Promise<void>;
+}
+
+/** Builds what remembers answers. Without a namespace, or with the cache off, it is only what stands under idempotency keys. */
+export function createRemembering(
+  {
+    enabled,
+    coordinate: isCoordinated,
+    keySecret,
+    encryptionKey,
+    memoryBytes,
+    readTimeoutMs,
+    ...lifetimes
+  }: RememberingOptions,
+  { kv, coordinators }: RememberingDependencies,
+): Remembering {
+  const digest = digestWith(keySecret);
+  const encryption = encryptionKey === undefined ? unencrypted : encryptedWith(encryptionKey);
+  const flights = createFlights();
+  if (!kv || !enabled) {
+    const idempotent = createIdempotency({ digest, encryption, flights, readTimeoutMs });
+    return {
+      remembered: (operation, chain) => ({ ask: idempotent(operation, chain), forget: async () => {} }),
+      purge: async () => {},
+    };
+  }
+  const store = kvStore(kv);
+  const keptSeconds = lifetimes.ttlSeconds + lifetimes.staleSeconds;
+  const epochs = createEpochs({ store, digest, keptSeconds });
+  const entriesOf = createEntries({ store, encryption, epochs, memoryBytes, keptSeconds, readTimeoutMs });
+  const idempotent = createIdempotency({ digest, store, encryption, flights, readTimeoutMs });
+  const coordinate =
+    coordinators && isCoordinated
+      ? coordinatedBy({ objects: coordinators, encryption, claimTimeoutMs: readTimeoutMs })
+      : uncoordinated;
+  return {
+    remembered: <Request, Whole extends WholeAnswer>(
+      operation: Operation<Request, Whole>,
+      chain: Upstream<Request, Answer<Whole>>,
+    ) => {
+      const entries = entriesOf(operation);
+      const digestOf = (tenant: string, request: Request) => keyOf(digest, tenant, operation, request);
+      const answers = cached(chain, { operation, entries, flights, coordinate, digestOf, lifetimes });
+      return {
+        ask: idempotent(operation, answers),
+        forget: (tenant: string, request: Request) =>
+          certainly(async () => entries.drop(await digestOf(tenant, request), tenant)),
+      };
+    },
+    purge: (tenant) => certainly(() => epochs.advance(tenant)),
+  };
+}
+
+/** Who has answers forgotten must know where nothing was: 503 `cache_unavailable`. */
+async function certainly(forget: () => Promise<void>): Promise<void> {
+  try {
+    await forget();
+  } catch (cause) {
+    throw new GatewayError("upstream_unavailable", "The cache could not be purged.", {
+      code: "cache_unavailable",
+      cause,
+    });
+  }
+}

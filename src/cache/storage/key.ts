@@ -1,0 +1,40 @@
+import canonicalize from "canonicalize";
+import type { Operation, WholeAnswer } from "../../operation.ts";
+
+/** Raised whenever the meaning of a key or the form of an entry changes, so that older entries are never read as newer ones. */
+export const schemaVersion = 4;
+
+/** The digest of what a tenant asks for; two requests share it only when tenant, operation and meaning are the same. */
+export async function keyOf<Request, Whole extends WholeAnswer>(
+  digest: Digest,
+  tenant: string,
+  operation: Operation<Request, Whole>,
+  request: Request,
+): Promise<string> {
+  return await digest([schemaVersion, tenant, operation.name, operation.meaning(request)]);
+}
+
+/** 43 characters for a value: SHA-256, or HMAC-SHA-256 where a secret is given, over its canonical JSON (RFC 8785), in base64url. */
+export type Digest = (value: unknown) => Promise<string>;
+
+export function digestWith(secret: string | undefined): Digest {
+  const digest = secret === undefined ? sha256 : hmacSha256(secret);
+  return async (value) => {
+    const bytes = new Uint8Array(await digest(new TextEncoder().encode(canonicalize(value))));
+    return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+  };
+}
+
+type DigestBytes = (bytes: Uint8Array) => Promise<ArrayBuffer>;
+
+const sha256: DigestBytes = (bytes) => crypto.subtle.digest("SHA-256", bytes);
+
+/** So that a dump of the store cannot be searched for known prompts. */
+function hmacSha256(secret: string): DigestBytes {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  let key: CryptoKey | undefined;
+  return async (bytes) => {
+    key ??= await crypto.subtle.importKey("raw", new TextEncoder().encode(secret), algorithm, false, ["sign"]);
+    return crypto.subtle.sign(algorithm, key, bytes);
+  };
+}

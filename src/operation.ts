@@ -1,0 +1,67 @@
+import type { GenerationChunk, GenerationStream, Usage } from "./generation.ts";
+
+/** What a whole answer says of itself, whatever was asked for. */
+export interface WholeAnswer {
+  /** Name of the provider that answered. */
+  readonly provider: string;
+  /** The model that answered as the provider named it, else the one that was asked for. */
+  readonly model: string;
+  readonly createdAtMs: number;
+  /** Absent where the provider did not report it. */
+  readonly usage?: Usage;
+  /** Something of it could not be understood and was left out, though the rest says that it is complete. */
+  readonly hasGap?: true;
+}
+
+/** What is known of a streamed answer before its first chunk. */
+export type StreamHead = Omit<GenerationStream, "read">;
+
+/** An upstream may answer whole or streamed whatever was preferred; `streamOf` and `wholeOf` turn one into the other. */
+export type Answer<Whole> = Whole | GenerationStream;
+
+/** Puts a stream's chunks together again. */
+export interface Collector<Whole> {
+  add(chunk: GenerationChunk): void;
+  /** What the chunks amount to. Throws where they do not make a complete answer. */
+  finish(): Whole;
+}
+
+/**
+ * Something that can be asked for, as a value: all that the corridor must know of it. Whatever is done with a request on
+ * its way (cache, idempotency, sharing, fallback) is the same for every operation.
+ */
+export interface Operation<Request, Whole extends WholeAnswer> {
+  /** Part of cache keys, fingerprints and log lines. */
+  readonly name: string;
+  /** What a request asks for, with the defaults filled in: two requests that mean the same share an answer. */
+  meaning(request: Request): unknown;
+  /** Whether an answer says nothing at all, and so is as good as none. */
+  isEmpty(whole: Whole): boolean;
+  finishReason?(whole: Whole): string;
+  /** Absent where no answer comes as a stream. */
+  collector?(head: StreamHead): Collector<Whole>;
+  readonly storage: Storage<Whole>;
+  /** Whether a provider may be asked once more. False where asking twice costs minutes of somebody's model. */
+  readonly mayRetry: boolean;
+  readonly limits: Limits;
+  /** How many tokens a request has at least, for providers whose settings say how many they take. */
+  fewestTokens?(request: Request): number;
+}
+
+/** How an operation's answers are kept. */
+export interface Storage<Whole> {
+  /** Whether an answer is worth keeping: complete, and not one that another try would better. */
+  isStorable(whole: Whole): boolean;
+  toJson(whole: Whole): unknown;
+  /** Undefined where it is not what `toJson` made. */
+  fromJson(value: unknown): Whole | undefined;
+}
+
+/** Time limits in milliseconds (settings deadlines.*). */
+export interface Limits {
+  readonly requestMs: number;
+  /** How long a stream's first token may take. */
+  readonly firstTokenMs: number;
+  /** How long a stream may be silent between two tokens. */
+  readonly idleMs: number;
+}

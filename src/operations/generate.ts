@@ -1,0 +1,96 @@
+import * as z from "zod/mini";
+import { startCollecting } from "../collect.ts";
+import {
+  type FinishReason,
+  finishReasons,
+  type Generation,
+  type GenerationDefaults,
+  type GenerationRequest,
+  knowledgeStates,
+} from "../generation.ts";
+import type { Limits, Operation } from "../operation.ts";
+import { fewestTokens } from "../token-count.ts";
+
+export interface GenerateOptions {
+  readonly defaults: GenerationDefaults;
+  readonly limits: Limits;
+  /** `user`: callers of one tenant share answers only where they name the same end user. */
+  readonly scope: "tenant" | "user";
+}
+
+/** Text that goes on with a conversation. */
+export function generateOperation({
+  defaults,
+  limits,
+  scope,
+}: GenerateOptions): Operation<GenerationRequest, Generation> {
+  return {
+    name: "generate",
+    /** A field that is added to `GenerationRequest` does not compile until it is classified here. */
+    meaning: (request): Record<keyof GenerationRequest, unknown> => ({
+      projectId: request.projectId,
+      chapterId: request.chapterId,
+      user: scope === "user" ? request.user : undefined,
+      // A caller who names no model gets the AI service's own, and the default only of other providers: that is no request
+      // for the default by its name.
+      model: request.model ?? [defaults.model],
+      messages: request.messages,
+      maxTokens: request.maxTokens ?? defaults.maxTokens,
+      temperature: request.temperature ?? defaults.temperature,
+      topP: request.topP,
+      stop: request.stop,
+      seed: request.seed,
+      presencePenalty: request.presencePenalty,
+      frequencyPenalty: request.frequencyPenalty,
+      responseFormat: request.responseFormat,
+      extra: request.extra,
+    }),
+    isEmpty,
+    finishReason: ({ choices }) => choices[0].finishReason,
+    collector: startCollecting,
+    storage: {
+      isStorable: (generation) =>
+        !generation.hasGap &&
+        generation.knowledge !== "unavailable" &&
+        generation.choices.every(({ finishReason }) => storable.has(finishReason)) &&
+        !isEmpty(generation),
+      toJson: (generation) => generation,
+      fromJson: (value) => generationSchema.safeParse(value).data,
+    },
+    mayRetry: true,
+    limits,
+    fewestTokens,
+  };
+}
+
+/** No text, no tool call, and no content filter to blame. */
+function isEmpty({ choices }: Generation): boolean {
+  return choices.every(
+    ({ content, extra, finishReason }) => content === "" && extra === undefined && finishReason !== "content_filter",
+  );
+}
+
+const storable: ReadonlySet<FinishReason> = new Set(["stop", "length", "tool_calls", "function_call"]);
+
+const count = z.int().check(z.nonnegative());
+const jsonObject = z.record(z.string(), z.json());
+const choiceSchema = z.object({
+  content: z.string(),
+  finishReason: z.enum(finishReasons),
+  extra: z.optional(jsonObject),
+  logprobs: z.optional(z.json()),
+});
+const generationSchema = z.object({
+  provider: z.string(),
+  model: z.string(),
+  createdAtMs: count,
+  choices: z.tuple([choiceSchema], choiceSchema),
+  knowledge: z.optional(z.enum(knowledgeStates)),
+  usage: z.optional(
+    z.object({
+      totalTokens: count,
+      split: z.optional(z.object({ promptTokens: count, completionTokens: count })),
+      details: z.optional(jsonObject),
+    }),
+  ),
+});

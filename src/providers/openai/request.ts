@@ -1,0 +1,43 @@
+import type { GenerationDefaults, GenerationRequest, JsonObject } from "../../generation.ts";
+import { type ModelRules, modelFor } from "../model.ts";
+import { given } from "../wire/json.ts";
+
+export interface RequestRules extends ModelRules {
+  readonly defaults: GenerationDefaults;
+}
+
+/** Models that think first: they take `max_completion_tokens` only, and no temperature but their own. */
+const reasoningModel = /^(o\d|gpt-5)/;
+
+/** A chat completion request's body (https://platform.openai.com/docs/api-reference/chat/create). */
+export function requestBody(request: GenerationRequest, stream: boolean, rules: RequestRules): JsonObject {
+  const { defaults } = rules;
+  const model = modelFor(request.model ?? defaults.model, rules);
+  const reasons = reasoningModel.test(model);
+  return {
+    ...request.extra,
+    model,
+    messages: request.messages.map(({ role, content, name, extra }) => ({
+      role,
+      content,
+      ...(name !== undefined && { name }),
+      ...extra,
+    })),
+    [reasons ? "max_completion_tokens" : "max_tokens"]: request.maxTokens ?? defaults.maxTokens,
+    ...given("temperature", request.temperature ?? (reasons ? undefined : defaults.temperature)),
+    ...given("top_p", request.topP),
+    ...given("stop", request.stop),
+    ...given("seed", request.seed),
+    ...given("presence_penalty", request.presencePenalty),
+    ...given("frequency_penalty", request.frequencyPenalty),
+    ...given("response_format", request.responseFormat && { type: request.responseFormat }),
+    ...given("user", request.user),
+    ...(stream && { stream: true, stream_options: { include_usage: true } }),
+  };
+}
+
+/** How many choices a request asks for. */
+export function choicesAsked(request: GenerationRequest): number {
+  const n = request.extra?.n;
+  return typeof n === "number" ? n : 1;
+}

@@ -1,0 +1,44 @@
+import { createParser } from "eventsource-parser";
+import { readToEnd, textReader } from "../../body.ts";
+import type { Call } from "../../upstream.ts";
+import { UpstreamFailure } from "../../upstream-failure.ts";
+import { maxAnswerBytes, maxStreamBytes, wireFault } from "./send.ts";
+
+/** What may follow an answer that is complete: an event or two, and the body's end. */
+const maxRestBytes = 64 * 1024;
+const restLimitMs = 1_000;
+
+/** The data of a response's server-sent events, a read of the body at a time. */
+export interface EventReader {
+  /**
+   * The events that have come since the last time, perhaps none; undefined where the body has ended, or where nothing came
+   * for `patienceMs`. An event that was not finished by the end is dropped, as the HTML standard says. Throws
+   * `UpstreamFailure` (wire): `truncated`, `malformed`, or `oversized` where one event has more than `maxAnswerBytes` or the
+   * stream more than four times that.
+   */
+  read(patienceMs?: number): Promise<readonly string[] | undefined>;
+  /** For who has seen enough: what follows is read behind the answer's back, so that the connection can be used again. */
+  leave(): void;
+}
+
+export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitUntil">): EventReader {
+  let events: string[] = [];
+  const parser = createParser({
+    maxBufferSize: maxAnswerBytes,
+    onEvent: (event) => events.push(event.data),
+    onError: (error) => {
+      if (error.type === "max-buffer-size-exceeded") throw UpstreamFailure.wire("oversized");
+    },
+  });
+  const body = textReader(response.body, maxStreamBytes, wireFault);
+  return {
+    async read(patienceMs) {
+      const text = await body.read(patienceMs);
+      if (text === undefined) return undefined;
+      events = [];
+      parser.feed(text);
+      return events;
+    },
+    leave: () => body.leave((reader) => waitUntil(readToEnd(reader, restLimitMs, maxRestBytes))),
+  };
+}
