@@ -40,6 +40,8 @@ for (const [room, { allowed, used }] of rows) {
     if (!used.has(entry)) complaints.push(`nothing in \`${room}\` uses \`${entry}\`: take it out of its row`);
   }
 }
+const circle = circleFrom([...rows.keys()]);
+if (circle) complaints.push(`rooms go round in a circle: ${circle.join(" -> ")}`);
 if (complaints.length > 0) {
   console.error("ARCHITECTURE.md's table of rooms and the code differ; mend the one that is wrong:");
   for (const complaint of new Set(complaints)) console.error(`  ${complaint}`);
@@ -59,6 +61,23 @@ function readTable(document: string): Map<string, Row> {
       return [...names.matchAll(/`([^`]+)`/g)].map(([, room = ""]) => [room, row] as const);
     }),
   );
+}
+
+/** Rooms that use each other, also for types only, so that neither can be understood first. */
+function circleFrom(
+  next: readonly string[],
+  path: readonly string[] = [],
+  seen = new Set<string>(),
+): string[] | undefined {
+  for (const entry of next.filter((each) => /\.ts$|\/$/.test(each))) {
+    const room = rows.has(entry) ? entry : roomOf(entry);
+    if (path.includes(room)) return [...path.slice(path.indexOf(room)), room];
+    if (seen.has(room)) continue;
+    seen.add(room);
+    const found = circleFrom([...(rows.get(room)?.allowed.keys() ?? [])], [...path, room], seen);
+    if (found) return found;
+  }
+  return undefined;
 }
 
 function isName(entry: string): boolean {

@@ -4,14 +4,14 @@ import { settlesWithin } from "./waiting.ts";
 export type BodyFault = (reason: "oversized" | "truncated" | "malformed", cause?: unknown) => Error;
 
 /** A request or a response, as far as its body goes. */
-export interface Message {
+export interface HttpMessage {
   readonly headers: Headers;
   readonly body: ReadableStream<Uint8Array> | null;
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
 /** A body as UTF-8 text, never holding more than `maxBytes` of it. Throws what `fault` makes. */
-export async function readText(message: Message, maxBytes: number, fault: BodyFault): Promise<string> {
+export async function readText(message: HttpMessage, maxBytes: number, fault: BodyFault): Promise<string> {
   // The runtime holds a body to its announced length, so a short one can be read at once; a compressed one announces another.
   const announcedBytes = announcedLength(message.headers);
   if (announcedBytes > maxBytes) throw fault("oversized");

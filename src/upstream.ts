@@ -1,7 +1,14 @@
 import type { Generation, GenerationRequest } from "./generation.ts";
 import type { Answer } from "./operation.ts";
 import type { RequestRecord } from "./record.ts";
-import type { TraceContext } from "./telemetry/trace.ts";
+
+/** W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context/). */
+export interface TraceContext {
+  /** 32 lowercase hexadecimal digits, the caller's where it sent a valid `traceparent`. */
+  readonly traceId: string;
+  /** The header to send upstream: the same trace with a span of our own. */
+  readonly traceparent: string;
+}
 
 /** What travels beside a request: who asked, how long it may take, and where to write down what happened. */
 export interface Call {

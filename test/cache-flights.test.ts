@@ -118,7 +118,7 @@ describe("a caller who leaves a shared call", () => {
     const leader = open({ stream, signal: caller.signal });
     await ai.seen("open");
     const others = Promise.all([ask(), ask({ stream: true })]);
-    // They are aboard long before the fault server has answered this.
+    // They have joined long before the fault server has answered this.
     await ai.seen("open");
     caller.abort();
     expect((await others).map(({ status, content }) => [status, content])).toEqual([1, 2].map(() => [200, goodText]));

@@ -40,8 +40,8 @@ interface Kept {
   readonly answer: WholeAnswer;
 }
 
-/** One caller's key, and what it asks under it. */
-interface Claim {
+/** What a caller asks under a key. */
+interface KeyClaim {
   readonly name: string;
   readonly fingerprint: string;
 }
@@ -65,7 +65,7 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
     const ownerOf = (tenant: string, name: string): Owner => ({ tenant, operation: operation.name, digest: name });
 
     /** What another isolate has stored. */
-    async function stored({ name, fingerprint }: Claim, { tenant }: Call): Promise<Whole | undefined> {
+    async function stored({ name, fingerprint }: KeyClaim, { tenant }: Call): Promise<Whole | undefined> {
       const key = storeKey(name);
       const sealed = await store?.get(key, readTimeoutMs);
       const bytes = sealed ? await encryption.open(sealed, tenant, key) : undefined;
@@ -77,13 +77,13 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
       return answer;
     }
 
-    async function put({ name, fingerprint }: Claim, text: string, tenant: string, into: Store): Promise<void> {
+    async function put({ name, fingerprint }: KeyClaim, text: string, tenant: string, into: Store): Promise<void> {
       const key = storeKey(name);
       const bytes = Uint8Array.of(...new TextEncoder().encode(fingerprint), ...(await encodeEntry(text)));
       await into.put(key, await encryption.seal(bytes, tenant, key), keptForSeconds);
     }
 
-    function keep(claim: Claim, answer: Whole, { tenant, cacheControl, requestId, waitUntil }: Call): void {
+    function keep(claim: KeyClaim, answer: Whole, { tenant, cacheControl, requestId, waitUntil }: Call): void {
       const text = entryText(storage, ownerOf(tenant, claim.name), answer);
       if (text === undefined) return;
       memory.put(claim.name, { fingerprint: claim.fingerprint, answer }, text.length);
@@ -92,7 +92,7 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
     }
 
     /** Asks the upstream for all who come with this key meanwhile. */
-    async function lead(claim: Claim, request: Request, call: Call, flight: Flight<Whole>): Promise<Answer<Whole>> {
+    async function lead(claim: KeyClaim, request: Request, call: Call, flight: Flight<Whole>): Promise<Answer<Whole>> {
       const known = await stored(claim, call);
       if (known) {
         call.record.replayed = true;

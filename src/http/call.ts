@@ -2,8 +2,7 @@ import type { Context } from "hono";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors.ts";
 import type { RequestRecord } from "../record.ts";
-import type { TraceContext } from "../telemetry/trace.ts";
-import type { Call, Delivery, Upstream } from "../upstream.ts";
+import type { Call, Delivery, TraceContext, Upstream } from "../upstream.ts";
 
 /** What the middleware hand on to the routes. */
 export interface Walk {

@@ -46,11 +46,11 @@ export function unconfiguredHealthRoutes({ problems, warnings }: UnusableConfig)
   });
 }
 
-type Answer = (c: Context<Walk>) => Promise<Response>;
+type Handler = (c: Context<Walk>) => Promise<Response>;
 
-function routesFor({ ready, platform }: { ready: Answer; platform: Answer }): Hono<Walk> {
+function routesFor({ ready, platform }: { ready: Handler; platform: Handler }): Hono<Walk> {
   const routes = new Hono<Walk>();
-  const answers: Record<string, Answer> = {
+  const answers: Record<string, Handler> = {
     "/health/live": async (c) => c.json({ status: "alive" }),
     "/health/ready": ready,
     "/api/v1/health": platform,

@@ -23,10 +23,10 @@ export function startLimit(parent: AbortSignal, atMs: number, onLimit: () => Err
     if (ended) return;
     ended = true;
     if (timer !== undefined) clearTimeout(timer);
-    parent.removeEventListener("abort", follow);
+    parent.removeEventListener("abort", endWithParent);
     if (reason !== undefined) controller.abort(reason);
   };
-  const follow = () => end(parent.reason);
+  const endWithParent = () => end(parent.reason);
   const arm = () => {
     if (timer !== undefined) clearTimeout(timer);
     armedMs = limitMs;
@@ -37,8 +37,8 @@ export function startLimit(parent: AbortSignal, atMs: number, onLimit: () => Err
     else end(onLimit());
   };
 
-  parent.addEventListener("abort", follow);
-  if (parent.aborted) follow();
+  parent.addEventListener("abort", endWithParent);
+  if (parent.aborted) endWithParent();
   else arm();
   return {
     signal: controller.signal,

@@ -1,10 +1,4 @@
-/** W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context/). */
-export interface TraceContext {
-  /** 32 lowercase hexadecimal digits, the caller's where it sent a valid `traceparent`. */
-  readonly traceId: string;
-  /** The header to send upstream: the same trace with a span of our own. */
-  readonly traceparent: string;
-}
+import type { TraceContext } from "../upstream.ts";
 
 const traceparentForm = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 

@@ -66,7 +66,7 @@ describe.each(ways)("requests that share a call by $what", ({ more }) => {
     first.socket?.resetAndDestroy();
     const answers = await others;
     expect(new Set(answers.map(({ status, said }) => `${status} ${said.length}`))).toEqual(new Set(["200 64"]));
-    // One where they were aboard before he left, and at most one more where they were not.
+    // One where they had joined before he left, and at most one more where they were not.
     expect((await report()).visits.primary).toBeLessThanOrEqual(2);
   });
 });

@@ -19,7 +19,7 @@ export function encryptedWith(secret: string): Encryption {
   const encoder = new TextEncoder();
   // Keys and not promises of them: a promise dies with the request that made it, and would never settle for the others.
   const keysByTenant = new Map<string, CryptoKey>();
-  const keyOf = async (tenant: string) => {
+  const tenantKey = async (tenant: string) => {
     const known = keysByTenant.get(tenant);
     if (known) return known;
     const key = await deriveKey(encoder.encode(secret), encoder.encode(tenant));
@@ -30,7 +30,7 @@ export function encryptedWith(secret: string): Encryption {
   return {
     async seal(bytes, tenant, key) {
       const nonce = crypto.getRandomValues(new Uint8Array(nonceBytes));
-      const encrypted = await crypto.subtle.encrypt(parameters(nonce, key), await keyOf(tenant), bytes);
+      const encrypted = await crypto.subtle.encrypt(parameters(nonce, key), await tenantKey(tenant), bytes);
       const sealed = new Uint8Array(nonceBytes + encrypted.byteLength);
       sealed.set(nonce);
       sealed.set(new Uint8Array(encrypted), nonceBytes);
@@ -39,7 +39,7 @@ export function encryptedWith(secret: string): Encryption {
     async open(sealed, tenant, key) {
       try {
         const [nonce, encrypted] = [sealed.subarray(0, nonceBytes), sealed.subarray(nonceBytes)];
-        return new Uint8Array(await crypto.subtle.decrypt(parameters(nonce, key), await keyOf(tenant), encrypted));
+        return new Uint8Array(await crypto.subtle.decrypt(parameters(nonce, key), await tenantKey(tenant), encrypted));
       } catch {
         return undefined;
       }

@@ -46,13 +46,13 @@ export function createEntries(options: EntriesOptions): EntriesOf {
   const memory = createMemory<WholeAnswer>({ maxSize: memoryBytes, ttlMs: rememberedForMs });
   const recentWrites = createMemory<true>({ maxSize: maxRecentWrites, ttlMs: betweenWritesMs });
 
-  async function keyOf({ tenant, operation, digest }: Owner): Promise<string | undefined> {
+  async function storeKeyOf({ tenant, operation, digest }: Owner): Promise<string | undefined> {
     const epoch = await epochs.of(tenant, readTimeoutMs);
     return epoch === undefined ? undefined : `${operation}:v${schemaVersion}:${epoch}:${digest}`;
   }
 
   async function write(owner: Owner, answer: WholeAnswer, text: string): Promise<void> {
-    const key = await keyOf(owner);
+    const key = await storeKeyOf(owner);
     if (key === undefined) return;
     memory.put(key, answer, text.length * bytesPerUnit);
     if (recentWrites.get(key)) return;
@@ -66,7 +66,7 @@ export function createEntries(options: EntriesOptions): EntriesOf {
       async find(digest: string, tenant: string) {
         const limitMs = Date.now() + readTimeoutMs;
         const owner = ownerOf(tenant, digest);
-        const key = await keyOf(owner);
+        const key = await storeKeyOf(owner);
         if (key === undefined) return undefined;
         const remembered = memory.get(key);
         // The operation is part of the key, so it is an answer of its kind.
@@ -86,7 +86,7 @@ export function createEntries(options: EntriesOptions): EntriesOf {
         return true;
       },
       async drop(digest: string, tenant: string) {
-        const key = await keyOf(ownerOf(tenant, digest));
+        const key = await storeKeyOf(ownerOf(tenant, digest));
         if (key === undefined) throw new Error("the tenant's epoch is not known");
         memory.drop(key);
         await store.delete(key);

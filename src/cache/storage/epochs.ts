@@ -26,12 +26,12 @@ const maxTenants = 10_000;
 
 export function createEpochs({ store, digest, keptSeconds }: EpochOptions): Epochs {
   const known = createMemory<number>({ maxSize: maxTenants, ttlMs: knownForMs });
-  const keyOf = async (tenant: string) => `epoch:v1:${await digest(["epoch", tenant])}`;
+  const storeKeyOf = async (tenant: string) => `epoch:v1:${await digest(["epoch", tenant])}`;
   return {
     async of(tenant, limitMs) {
       const remembered = known.get(tenant);
       if (remembered !== undefined) return remembered;
-      const found = await store.get(await keyOf(tenant), limitMs);
+      const found = await store.get(await storeKeyOf(tenant), limitMs);
       const epoch = found ? Number(new TextDecoder().decode(found)) : found === null ? 0 : Number.NaN;
       if (!Number.isSafeInteger(epoch)) return undefined;
       known.put(tenant, epoch, 1);
@@ -40,7 +40,7 @@ export function createEpochs({ store, digest, keptSeconds }: EpochOptions): Epoc
     async advance(tenant) {
       const epoch = Date.now();
       known.put(tenant, epoch, 1);
-      await store.put(await keyOf(tenant), new TextEncoder().encode(String(epoch)), keptSeconds);
+      await store.put(await storeKeyOf(tenant), new TextEncoder().encode(String(epoch)), keptSeconds);
     },
   };
 }

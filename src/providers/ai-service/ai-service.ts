@@ -24,7 +24,7 @@ import { type ModelRules, modelFor } from "../model.ts";
 import { renderPrompt, textOf } from "../prompt.ts";
 import { batches } from "../wire/batches.ts";
 import { callHeaders, type Fetch } from "../wire/send.ts";
-import { failureOf } from "./failure.ts";
+import { connectFailure } from "./failure.ts";
 import { connectTransport } from "./transport.ts";
 
 export interface AiServiceOptions extends ModelRules {
@@ -52,7 +52,7 @@ export function aiService(options: AiServiceOptions): Provider {
     try {
       return await run();
     } catch (error) {
-      const failure = failureOf(error);
+      const failure = connectFailure(error);
       if (failure.failure.reason === "unimplemented") unimplementedUntilMs[method] = Date.now() + unimplementedForMs;
       throw failure;
     }
@@ -201,7 +201,7 @@ function chunkReader(
 }
 
 function throwFailure(error: unknown): never {
-  throw failureOf(error);
+  throw connectFailure(error);
 }
 
 /** The contract's way to say that the model is thinking. */

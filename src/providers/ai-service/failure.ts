@@ -7,7 +7,7 @@ import { retryAfterMs } from "../wire/retry-after.ts";
  * the same codes: a torn frame is `invalid_argument` too. What the peer said came from the wire, or is its HTTP status and
  * then carries the answer's headers.
  */
-export function failureOf(error: unknown): UpstreamFailure {
+export function connectFailure(error: unknown): UpstreamFailure {
   if (error instanceof UpstreamFailure) return error;
   const connectError = ConnectError.from(error);
   if (connectError.cause instanceof UpstreamFailure) return connectError.cause;

@@ -118,7 +118,7 @@ function modelFrom(name: string | undefined): string | undefined {
   return name?.slice(0, 200) || undefined;
 }
 
-const finishReasons: ReadonlyMap<string, FinishReason> = new Map([
+const finishReasonsByName: ReadonlyMap<string, FinishReason> = new Map([
   ["end_turn", "stop"],
   ["stop_sequence", "stop"],
   ["max_tokens", "length"],
@@ -130,7 +130,7 @@ const finishReasons: ReadonlyMap<string, FinishReason> = new Map([
 function finishReasonFrom(name: string | null | undefined): FinishReason {
   // No tool was offered.
   if (name === "tool_use") throw UpstreamFailure.wire("malformed");
-  const reason = finishReasons.get(name ?? "");
+  const reason = finishReasonsByName.get(name ?? "");
   if (!reason) throw UpstreamFailure.wire("truncated");
   return reason;
 }

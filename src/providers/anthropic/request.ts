@@ -1,7 +1,7 @@
 import type { GenerationDefaults, GenerationRequest, JsonObject, Message } from "../../generation.ts";
 import { type ModelRules, modelFor } from "../model.ts";
 import { textOf } from "../prompt.ts";
-import { given } from "../wire/json.ts";
+import { optionalMember } from "../wire/json.ts";
 
 export interface RequestRules extends ModelRules {
   readonly defaults: GenerationDefaults;
@@ -37,9 +37,9 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
     messages: turnsOf(request.messages),
     max_tokens: request.maxTokens ?? rules.defaults.maxTokens,
     ...samplingOf(request, model, rules.defaults),
-    ...given("system", system || undefined),
-    ...given("stop_sequences", request.stop),
-    ...given("metadata", request.user === undefined ? undefined : { user_id: request.user }),
+    ...optionalMember("system", system || undefined),
+    ...optionalMember("stop_sequences", request.stop),
+    ...optionalMember("metadata", request.user === undefined ? undefined : { user_id: request.user }),
     ...(stream && { stream }),
   };
 }

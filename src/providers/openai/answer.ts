@@ -117,10 +117,10 @@ function extraFrom({ role: _role, content: _content, ...rest }: Record<string, u
 }
 
 function nonEmpty(members: Record<string, unknown>): JsonObject | undefined {
-  const telling = Object.entries(members).filter((entry): entry is [string, JsonValue] => !saysNothing(entry[1]));
-  return telling.length > 0 ? Object.fromEntries(telling) : undefined;
+  const entries = Object.entries(members).filter((entry): entry is [string, JsonValue] => !isEmptyValue(entry[1]));
+  return entries.length > 0 ? Object.fromEntries(entries) : undefined;
 }
 
-function saysNothing(value: unknown): boolean {
+function isEmptyValue(value: unknown): boolean {
   return value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0);
 }

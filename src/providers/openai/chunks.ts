@@ -4,7 +4,7 @@ import { UpstreamFailure } from "../../upstream-failure.ts";
 import { batches } from "../wire/batches.ts";
 import type { EventReader } from "../wire/events.ts";
 import { chunksFrom } from "./answer.ts";
-import { streamedFailure } from "./failure.ts";
+import { streamedOpenAiFailure } from "./failure.ts";
 
 /** How long usage is waited for after a completion's last finish reason. */
 const usageLimitMs = 1_000;
@@ -67,6 +67,6 @@ function chunksIn(data: string, choices: number, sent: ReadonlySet<string>): Gen
   } catch {
     return undefined;
   }
-  if (isJsonObject(value) && value.error) throw streamedFailure(value, sent);
+  if (isJsonObject(value) && value.error) throw streamedOpenAiFailure(value, sent);
   return chunksFrom(value, choices);
 }

@@ -13,13 +13,13 @@ const errorSchema = z.object({
 });
 
 /** What an error answer of an OpenAI-type provider means. `sent` are the names of the parameters that we sent. */
-export async function failureOf(response: Response, sent: ReadonlySet<string>): Promise<UpstreamFailure> {
+export async function openAiFailure(response: Response, sent: ReadonlySet<string>): Promise<UpstreamFailure> {
   const waitMs = retryAfterMs(response.headers, Date.now());
   return failureFrom(response.status, await readErrorBody(response), sent, waitMs);
 }
 
 /** The same for an error inside a stream, which has no status of its own. */
-export function streamedFailure(body: JsonValue, sent: ReadonlySet<string>): UpstreamFailure {
+export function streamedOpenAiFailure(body: JsonValue, sent: ReadonlySet<string>): UpstreamFailure {
   return failureFrom(500, body, sent);
 }
 

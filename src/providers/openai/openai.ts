@@ -8,7 +8,7 @@ import { type AnswerHead, parseAnswer } from "../wire/json.ts";
 import { callHeaders, type Fetch, readAnswer, send } from "../wire/send.ts";
 import { completionFrom } from "./answer.ts";
 import { chunkReader } from "./chunks.ts";
-import { failureOf } from "./failure.ts";
+import { openAiFailure } from "./failure.ts";
 import { choicesAsked, type RequestRules, requestBody } from "./request.ts";
 
 export interface OpenAiOptions extends RequestRules {
@@ -33,7 +33,7 @@ export function openai(options: OpenAiOptions): Provider {
       body: JSON.stringify(body),
       signal: call.signal,
     });
-    if (!response.ok) throw await failureOf(response, sent);
+    if (!response.ok) throw await openAiFailure(response, sent);
     const head: AnswerHead = { provider: options.name, model: String(body.model), createdAtMs: Date.now() };
     switch (mediaType(response.headers)) {
       case "text/event-stream":

@@ -1,6 +1,6 @@
 import type { GenerationDefaults, GenerationRequest, JsonObject } from "../../generation.ts";
 import { type ModelRules, modelFor } from "../model.ts";
-import { given } from "../wire/json.ts";
+import { optionalMember } from "../wire/json.ts";
 
 export interface RequestRules extends ModelRules {
   readonly defaults: GenerationDefaults;
@@ -24,14 +24,14 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
       ...extra,
     })),
     [reasons ? "max_completion_tokens" : "max_tokens"]: request.maxTokens ?? defaults.maxTokens,
-    ...given("temperature", request.temperature ?? (reasons ? undefined : defaults.temperature)),
-    ...given("top_p", request.topP),
-    ...given("stop", request.stop),
-    ...given("seed", request.seed),
-    ...given("presence_penalty", request.presencePenalty),
-    ...given("frequency_penalty", request.frequencyPenalty),
-    ...given("response_format", request.responseFormat && { type: request.responseFormat }),
-    ...given("user", request.user),
+    ...optionalMember("temperature", request.temperature ?? (reasons ? undefined : defaults.temperature)),
+    ...optionalMember("top_p", request.topP),
+    ...optionalMember("stop", request.stop),
+    ...optionalMember("seed", request.seed),
+    ...optionalMember("presence_penalty", request.presencePenalty),
+    ...optionalMember("frequency_penalty", request.frequencyPenalty),
+    ...optionalMember("response_format", request.responseFormat && { type: request.responseFormat }),
+    ...optionalMember("user", request.user),
     ...(stream && { stream: true, stream_options: { include_usage: true } }),
   };
 }

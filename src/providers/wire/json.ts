@@ -11,7 +11,7 @@ export interface AnswerHead {
 }
 
 /** A member of a request's body where the caller gave it a value, else none. */
-export function given(name: string, value: JsonValue | undefined): JsonObject {
+export function optionalMember(name: string, value: JsonValue | undefined): JsonObject {
   return value === undefined ? {} : { [name]: value };
 }
 
