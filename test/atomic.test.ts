@@ -27,7 +27,7 @@ const rows = kinds.flatMap((kind) =>
   ),
 );
 
-const impatient = { QINGYU_DEADLINES_IDLE_MS: "400" };
+const impatient = { QINGYU_DEADLINES_IDLE_MS: "1000" };
 
 function failing(kind: Kind, scenario: string, other = "ok", settings: Record<string, string> = impatient) {
   const [first, second] = [upstream(scenario), upstream(other)];
@@ -104,7 +104,7 @@ describe.concurrent("a stream that is held back until it is complete", () => {
 
   it("sends its first sign of life with the headers", async () => {
     const { ask } = failing("openai", "slow:300", "ok", { QINGYU_STREAM_HEARTBEAT_MS: "500" });
-    expect((await ask(atomic)).text).toMatch(/^: keep-alive\n\ndata: /);
+    expect((await ask(atomic)).text).toMatch(/^(: keep-alive\n\n)+data: /);
   });
 
   it("waits for its status as long as it takes where heartbeats are off", async () => {
@@ -113,11 +113,11 @@ describe.concurrent("a stream that is held back until it is complete", () => {
   });
 
   it.each(kinds)("shares its time like a plain answer, since it can fall back until its end: %s", async (kind) => {
-    const { ask, first } = failing(kind, "chatty:mid", "ok", { QINGYU_DEADLINES_REQUEST_MS: "2000" });
+    const { ask, first } = failing(kind, "chatty:mid", "ok", { QINGYU_DEADLINES_REQUEST_MS: "4000" });
     const { status, attempts } = await ask(atomic);
     expect([status, attempts]).toEqual([200, "first:timeout, second:ok"]);
     const [visit] = await first.seen();
-    if (kind === "connect") expect(Number(visit?.headers["connect-timeout-ms"])).toBeLessThanOrEqual(1_200);
+    if (kind === "connect") expect(Number(visit?.headers["connect-timeout-ms"])).toBeLessThanOrEqual(2_400);
   });
 
   it.each(surfaces)("ends its call when its caller leaves: %s", async (surface) => {

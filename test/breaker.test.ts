@@ -265,7 +265,7 @@ describe("a provider on a socket", () => {
 
   it("is left alone after five silences", async () => {
     const [first, second] = [upstream("silent"), upstream("ok")];
-    const settings = { QINGYU_DEADLINES_FIRST_TOKEN_MS: "100" };
+    const settings = { QINGYU_DEADLINES_FIRST_TOKEN_MS: "300" };
     const { ask } = gateway([provider("first", "openai", first), provider("second", "openai", second)], settings);
     await times(5, () => ask({ stream: true }));
     expect((await ask({ stream: true })).attempts).toBe(skipped);

@@ -317,21 +317,26 @@ describe("a broken KV", () => {
       const shown = await answer.text();
       expect([answer.status, answer.headers.get("x-cache")]).toEqual([200, "MISS"]);
       // The time limit of a read, 50 ms, and what a busy machine adds.
-      expect(Date.now() - sinceMs).toBeLessThan(1_000);
+      expect(Date.now() - sinceMs).toBeLessThan(5_000);
       expect(shown).toContain("青");
       expect(shown).not.toContain("stale");
     }
   });
 
   it("waits no longer than its time limit for epoch and entry together", async () => {
-    const late: Get = (key) =>
-      new Promise((resolve) => setTimeout(() => resolve(key.startsWith("epoch:") ? null : undefined), 300));
+    const held = holding(packed());
+    const late: Get = async (key) => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return await held(key);
+    };
     const { network } = fakeOpenAi();
-    const settings = { ...onlyOpenAi, QINGYU_CACHE_READ_TIMEOUT_MS: "400" };
-    const { headers } = await testApp({ network, settings, kv: faultyKv(late) }).post(path, ask("late twice"));
-    const [, readMs] = /cache;dur=(\d+)/.exec(headers.get("server-timing") ?? "") ?? [];
-    expect(Number(readMs)).toBeGreaterThanOrEqual(395);
-    expect(Number(readMs)).toBeLessThan(650);
+    const read = async (limitMs: number) => {
+      const settings = { ...onlyOpenAi, QINGYU_CACHE_READ_TIMEOUT_MS: String(limitMs) };
+      const asked = testApp({ network, settings, kv: faultyKv(late) }).post(path, ask(`late twice ${limitMs}`));
+      return (await asked).headers.get("x-cache");
+    };
+    // Each read is in time, both together are not.
+    expect([await read(450), await read(10_000)]).toEqual(["MISS", "HIT"]);
   });
 
   it("reads an entry that is as it should be", async () => {

@@ -223,7 +223,7 @@ function failedAttempts({ reason, isRetried }: Row): string[] {
 function failing({ kind, scenario }: Row, other: string) {
   const [first, second] = [upstream(scenario), upstream(other)];
   // Short enough for a test, and far longer than any upstream takes that answers at all.
-  const limits = { QINGYU_DEADLINES_REQUEST_MS: "2000", QINGYU_DEADLINES_FIRST_TOKEN_MS: "500" };
+  const limits = { QINGYU_DEADLINES_REQUEST_MS: "5000", QINGYU_DEADLINES_FIRST_TOKEN_MS: "1000" };
   const settings = scenario.startsWith("silent") ? limits : {};
   const { ask } = gateway([provider("first", kind, first), provider("second", "openai", second)], settings);
   return { ask, first, second };

@@ -240,7 +240,7 @@ describe.concurrent("the same idempotency key while the first request runs", () 
     await ai.seen("open");
     const sinceMs = Date.now();
     await (await open({ headers, signal: AbortSignal.abort() })).body?.cancel();
-    expect(Date.now() - sinceMs).toBeLessThan(1_000);
+    expect(Date.now() - sinceMs).toBeLessThan(5_000);
     caller.abort();
     await (await first).body?.cancel();
   });

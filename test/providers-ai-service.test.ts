@@ -263,8 +263,8 @@ describe("an AI service that lacks a method", () => {
   });
 
   it.each(kinds)("need not begin soon where it can only answer whole: %s", async (kind) => {
-    const settings = { QINGYU_DEADLINES_FIRST_TOKEN_MS: "200" };
-    const { ask } = gateway([provider("ai", kind, upstream("old:600"))], settings);
+    const settings = { QINGYU_DEADLINES_FIRST_TOKEN_MS: "700" };
+    const { ask } = gateway([provider("ai", kind, upstream("old:1100"))], settings);
     const { status, attempts } = await ask({ stream: true });
     expect([status, attempts]).toEqual([200, "ai:ok"]);
   });

@@ -93,7 +93,7 @@ describe.concurrent("a provider that asks for time", () => {
 
   const tooLong = [
     { what: "more than five seconds", said: "retry-after=6", timeoutMs: 60_000 },
-    { what: "more than the deadline has", said: "retry-after-ms=900", timeoutMs: 1_000 },
+    { what: "more than the deadline has", said: "retry-after-ms=4000", timeoutMs: 5_000 },
   ];
   it.each(tooLong)("is left for the next one: $what", async ({ said, timeoutMs }) => {
     const [first, second] = [upstream(`turns:limited:${said}|ok`), upstream("ok")];
@@ -102,7 +102,9 @@ describe.concurrent("a provider that asks for time", () => {
     expect((await ask({ headers: { "x-request-timeout-ms": String(timeoutMs) } })).attempts).toBe(
       "first:rate_limited, second:ok",
     );
-    expect(Date.now() - sinceMs).toBeLessThan(900);
+    // Far less than it asked for.
+    expect(Date.now() - sinceMs).toBeLessThan(3_000);
+    expect(await first.seen()).toHaveLength(1);
   });
 
   it("is not waited for once the caller has left", async () => {
@@ -113,7 +115,7 @@ describe.concurrent("a provider that asks for time", () => {
     const sinceMs = Date.now();
     caller.abort();
     await (await answer).body?.cancel();
-    expect(Date.now() - sinceMs).toBeLessThan(1_000);
+    expect(Date.now() - sinceMs).toBeLessThan(3_500);
     expect(await first.seen()).toHaveLength(1);
   });
 });

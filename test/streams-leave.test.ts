@@ -12,12 +12,9 @@ function askBoth(scenario: string, kind: (typeof kinds)[number]) {
   return { open, first, second };
 }
 
-/** Fails unless the one call to the upstream is aborted within a second from now. */
+/** Fails unless the one call to the upstream is aborted now, before any time limit ends it (`seen` waits less long). */
 async function expectAborted({ seen }: Upstream): Promise<void> {
-  const sinceMs = Date.now();
-  const visits = await seen("left");
-  expect(visits.map(({ state }) => state)).toEqual(["left"]);
-  expect(Date.now() - sinceMs).toBeLessThan(1_000);
+  expect((await seen("left")).map(({ state }) => state)).toEqual(["left"]);
 }
 
 /** Opens a stream and waits for its first bytes. */

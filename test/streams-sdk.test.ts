@@ -40,7 +40,7 @@ describe.concurrent("the official SDK, as the reader of a stream", () => {
     ].map((scenario) => ({ kind, scenario })),
   );
   it.each(failures)("throws where it fails after its first token: $kind, $scenario", async ({ kind, scenario }) => {
-    const impatient = { QINGYU_DEADLINES_IDLE_MS: "400" };
+    const impatient = { QINGYU_DEADLINES_IDLE_MS: "1000" };
     await expect(read(only(kind, scenario, impatient))).rejects.toBeInstanceOf(OpenAI.APIError);
     const helper = only(kind, scenario, impatient).chat.completions.stream({
       model: "any",

@@ -92,7 +92,7 @@ const rows = kinds.flatMap((kind) =>
   ),
 );
 
-const impatient = { QINGYU_DEADLINES_IDLE_MS: "400" };
+const impatient = { QINGYU_DEADLINES_IDLE_MS: "1000" };
 
 describe.concurrent("a stream that fails after its first token", () => {
   it.each(rows)(

@@ -47,7 +47,7 @@ const days: Readonly<Record<string, Day>> = {
   },
 };
 
-const settings = { QINGYU_DEADLINES_FIRST_TOKEN_MS: "1500", QINGYU_DEADLINES_IDLE_MS: "500" };
+const settings = { QINGYU_DEADLINES_FIRST_TOKEN_MS: "1500", QINGYU_DEADLINES_IDLE_MS: "1000" };
 
 const whole = { content: goodText, finishReason: "stop", tokens: 18 };
 /** Not every service says what a stream cost. */

@@ -22,7 +22,7 @@ describe("the gateway under load", () => {
   });
 
   it("says so at once when nobody is left", async () => {
-    const outcome = await inSetting(script, "openai", (setting) => bothDown(setting, 200));
+    const outcome = await inSetting(script, "openai", (setting) => bothDown(setting, 200, 1_000));
     expect([broken(outcome), outcome.verdicts]).toEqual([[], { refused: 200 }]);
   });
 
@@ -31,7 +31,7 @@ describe("the gateway under load", () => {
     ["mute", "reset"],
   ] as const)("leaves no upstream call behind: %s streams, callers %s", async (upstreams, how) => {
     const outcome = await inSetting(script, "openai", (setting) =>
-      leaving(setting, { callers: 20, upstreams, how, limitMs: 1_000 }),
+      leaving(setting, { callers: 20, upstreams, how, limitMs: 3_000 }),
     );
     expect(broken(outcome)).toEqual([]);
   });

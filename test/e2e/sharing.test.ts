@@ -14,8 +14,16 @@ beforeAll(() => {
   script = buildBundle({ minify: true }).path;
 });
 
-async function start(options: Partial<SettingOptions> = {}): Promise<Setting> {
-  const setting = await startSetting(script, { primary: "openai", ...options });
+/** No limit that a busy machine could reach: what is shared here is shared because it was asked for meanwhile. */
+const patient = {
+  QINGYU_DEADLINES_REQUEST_MS: "60000",
+  QINGYU_DEADLINES_FIRST_TOKEN_MS: "60000",
+  QINGYU_DEADLINES_IDLE_MS: "60000",
+  QINGYU_CACHE_READ_TIMEOUT_MS: "10000",
+};
+
+async function start({ settings, ...options }: Partial<SettingOptions> = {}): Promise<Setting> {
+  const setting = await startSetting(script, { primary: "openai", settings: { ...patient, ...settings }, ...options });
   onTestFinished(() => setting.stop());
   setting.order("primary", "slow");
   return setting;
@@ -31,7 +39,7 @@ async function ask(port: number, stream: boolean, more: Record<string, string>) 
     method: "POST",
     headers: { ...headers, ...more },
     body: bodyOf(stream),
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(18_000),
   });
   const text = await answer.text();
   const said = [...text.matchAll(/"content":"([0-9a-f]+)"/g)].map(([, part]) => part).join("");
@@ -101,6 +109,6 @@ describe("isolates that want the same", () => {
     const answers = await askAll(setting, false);
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]));
     // Far less than the leader's deadline.
-    expect(Date.now() - sinceMs).toBeLessThan(3_000);
+    expect(Date.now() - sinceMs).toBeLessThan(10_000);
   });
 });

@@ -12,7 +12,7 @@ const phases: readonly ["openai" | "ai-service", (setting: Setting) => Promise<O
   ["openai", (setting) => mixed(setting, "mixed faults, OpenAI first", 10_000)],
   ["ai-service", (setting) => mixed(setting, "mixed faults, AI service first", 10_000)],
   ["openai", (setting) => outage(setting, times)],
-  ["openai", (setting) => bothDown(setting, 2_000)],
+  ["openai", (setting) => bothDown(setting, 2_000, 100)],
   ["openai", (setting) => leaving(setting, { callers: 500, upstreams: "endless", how: "close", limitMs: 1_000 })],
   ["openai", (setting) => leaving(setting, { callers: 500, upstreams: "mute", how: "reset", limitMs: 1_000 })],
   // workerd notices this only with the next byte, so the idle limit is what ends the call (docs/reliability.md).

@@ -176,7 +176,7 @@ export function describeContract(name: string, start: (token: string) => Promise
         "x-request-id": "deadline-1",
       });
       expect(text).toMatch(/deadline_exceeded|grpc-status: ?4/i);
-      expect(performance.now() - startedMs).toBeLessThan(900);
+      expect(performance.now() - startedMs).toBeLessThan(3_000);
       expect(requestId).toBe("deadline-1");
     });
 

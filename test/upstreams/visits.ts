@@ -3,7 +3,7 @@ import type { Visit } from "./texts.ts";
 type Kept = { -readonly [Key in keyof Visit]: Visit[Key] };
 
 /** How long `waitFor` waits for what never happens; the test that asked then fails by what it is told. */
-const patienceMs = 3_000;
+const patienceMs = 6_000;
 
 const visitsById = new Map<string, Kept[]>();
 const waiting = new Set<() => void>();
