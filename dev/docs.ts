@@ -2,6 +2,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { failuresTable } from "./failures-text.ts";
 import { envMark, withPart } from "./markdown.ts";
+import { openApiDocument } from "./openapi.ts";
+import { protoComments } from "./proto-comments.ts";
 import { exampleText, settingsTable } from "./settings-text.ts";
 
 const read = (file: string) => readFileSync(file, "utf8");
@@ -9,6 +11,7 @@ const fresh = new Map([
   [".env.example", withPart(read(".env.example"), "gateway", exampleText(), envMark)],
   ["README.md", withPart(read("README.md"), "settings", settingsTable())],
   ["docs/reliability.md", withPart(read("docs/reliability.md"), "failures", failuresTable())],
+  ["public/openapi.json", `${JSON.stringify(await openApiDocument(protoComments()), undefined, 2)}\n`],
 ]);
 for (const [file, text] of fresh) {
   if (!process.argv.includes("--check")) writeFileSync(file, text);

@@ -9,7 +9,7 @@ import { connectSurface } from "./http/connect/error.ts";
 import { corsOptions } from "./http/cors.ts";
 import { docsRoutes } from "./http/docs/routes.ts";
 import { errorHandler } from "./http/error-response.ts";
-import { healthFrom, healthRoutes, unconfiguredHealthRoutes } from "./http/health.ts";
+import { healthFrom, healthRoutes, unconfiguredHealthRoutes } from "./http/health/health.ts";
 import { requireLength } from "./http/json-body.ts";
 import { observe } from "./http/observe.ts";
 import { openAiRoutes } from "./http/openai/routes.ts";

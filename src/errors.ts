@@ -1,5 +1,5 @@
 /** The closed set of what a caller can be told. Statuses and envelopes are in `http/envelopes.ts`. */
-export const errorKinds = [
+const errorKinds = [
   "invalid_request",
   "unauthenticated",
   "permission_denied",

@@ -41,8 +41,8 @@ export function openAiError(error: GatewayError, requestId: string) {
 }
 
 /** The Qingyu platform's envelope around data; `timestamp` in Unix milliseconds. */
-export function qingyuSuccess(data: unknown, requestId: string) {
-  return { code: 0, message: "success", data, timestamp: Date.now(), request_id: requestId };
+export function qingyuSuccess<T>(data: T, requestId: string) {
+  return { code: 0 as const, message: "success", data, timestamp: Date.now(), request_id: requestId };
 }
 
 /** The Qingyu platform's envelope around no data. */

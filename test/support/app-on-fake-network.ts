@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import { createApp } from "../../src/app.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { createGateway } from "../../src/gateway.ts";
+import type { Gateway } from "../../src/upstream.ts";
 import { keepingLog } from "./log.ts";
 
 /**
@@ -33,6 +34,8 @@ export interface TestAppOptions {
   readonly network?: Hono;
   readonly kv?: KVNamespace;
   readonly coordinators?: typeof env.COORDINATOR;
+  /** Puts something else in the gateway's place. */
+  readonly replace?: (gateway: Gateway) => Gateway;
 }
 
 /** Settings that send everything to an OpenAI-type provider at `https://openai.test/v1`. */
@@ -47,16 +50,19 @@ export function testApp({
   network = new Hono(),
   kv = env.CACHE,
   coordinators,
+  replace = (gateway) => gateway,
 }: TestAppOptions = {}): TestApp {
   const loaded = loadConfig({ ENVIRONMENT: "development", ...settings });
   const app = loaded.config
     ? createApp({
         settings: loaded,
-        gateway: createGateway(loaded.config, {
-          kv,
-          coordinators,
-          fetch: async (url, init) => network.fetch(new Request(url, init)),
-        }),
+        gateway: replace(
+          createGateway(loaded.config, {
+            kv,
+            coordinators,
+            fetch: async (url, init) => network.fetch(new Request(url, init)),
+          }),
+        ),
       })
     : createApp({ settings: loaded });
 

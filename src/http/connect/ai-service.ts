@@ -7,7 +7,7 @@ import { AIService, HealthCheckResponseSchema } from "../../gen/qingyu/ai/ai_ser
 import type { GenerationRequest } from "../../generation.ts";
 import type { Gateway, GenerationAnswer } from "../../upstream.ts";
 import type { Destination, Walk } from "../call.ts";
-import type { Health } from "../health.ts";
+import type { Health } from "../health/health.ts";
 import { requireWithinLimits } from "../limits.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { connectErrorResponse } from "./error.ts";

@@ -19,7 +19,7 @@ const shortText = z.string().check(z.maxLength(512));
 const penalty = z.optional(z.number().check(z.gte(-2), z.lte(2)));
 
 /** What a `GenerateContentRequest` must hold beyond its types, under the contract's field names. */
-const contents = z.object({
+export const contents = z.object({
   project_id: shortText,
   chapter_id: shortText,
   user_id: shortText,

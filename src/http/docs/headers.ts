@@ -1,71 +1,75 @@
+import type { JsonSchema } from "./schemas.ts";
+
+const text: JsonSchema = { type: "string" };
+const count: JsonSchema = { type: "integer", minimum: 0 };
+const flag: JsonSchema = { type: "boolean" };
+
 /** Without examples, which swagger-ui would send. */
-const requestHeaders: Readonly<Record<string, string>> = {
-  "cache-control":
+const requestHeaders: Readonly<Record<string, readonly [description: string, schema: JsonSchema]>> = {
+  "cache-control": [
     "What the cache may do (RFC 9111, RFC 5861): `no-store` (neither read nor written), `no-cache` (a fresh answer, which is kept), `max-age`, `max-stale`, `only-if-cached` (else 504 `cache_miss`), `stale-if-error`, `stale-while-revalidate`.",
-  "idempotency-key":
-    "1 to 255 visible ASCII characters: asked again under the same key within a day, the same request gets the same answer.",
-  "x-qingyu-delivery":
-    "How a stream is handed out: `live` (as it comes) or `atomic` (held back until it is complete, so that every failure can fall back unseen).",
-  "x-request-id": "Taken over as the request's id where it is 1 to 128 of `A-Z a-z 0-9 . _ -`, else replaced.",
-  "x-request-timeout-ms":
-    "The longest that the whole request may take, in milliseconds; it can only shorten the gateway's own limit.",
-  traceparent: "The caller's trace (W3C Trace Context), which the gateway continues.",
-};
-
-const responseHeaders: Readonly<Record<string, readonly [description: string, example: string]>> = {
-  "x-request-id": ["The request's id; quote it when you report a problem.", "chapter-12-draft-3"],
-  "x-qingyu-provider": ["Who answered, also where the answer was cached.", "openai"],
-  "x-qingyu-attempts": ["Who was asked, in order, and how it went.", "ai-service:unavailable, openai:ok"],
-  "idempotent-replayed": ["`true` where an earlier request with the same idempotency key was answered so.", "true"],
-  "cache-status": ["What the cache did (RFC 9211).", "QingyuGateway; hit; ttl=3412"],
-  "x-cache": ["The same in a word: HIT, MISS, STALE, BYPASS or COALESCED (another request's call answered).", "HIT"],
-  age: ["How old a cached answer is, in seconds.", "188"],
-  "server-timing": [
-    "Where the time went, in milliseconds: the cache, each attempt, the gateway itself.",
-    "cache;dur=3, openai;dur=812, gateway;dur=2",
+    text,
   ],
-  "cache-control": ["Nobody else may keep the answer.", "private, no-store"],
-  "retry-after": ["When asking again can help, in seconds.", "1"],
-  "retry-after-ms": ["The same in milliseconds.", "1000"],
-  "x-should-retry": ["`false` where asking again cannot help.", "false"],
-  "www-authenticate": ["How to authenticate.", "Bearer"],
-  allow: ["The methods that the path has.", "POST"],
+  "idempotency-key": [
+    "Asked again under the same key within a day, the same request gets the same answer.",
+    { type: "string", pattern: "^[!-~]{1,255}$" },
+  ],
+  "x-qingyu-delivery": [
+    "How a stream is handed out: as it comes, or held back until it is complete, so that every failure can fall back unseen.",
+    { type: "string", enum: ["live", "atomic"] },
+  ],
+  "x-request-id": ["Taken over as the request's id where it is 1 to 128 of `A-Z a-z 0-9 . _ -`, else replaced.", text],
+  "x-request-timeout-ms": [
+    "The longest that the whole request may take, in milliseconds; it can only shorten the gateway's own limit.",
+    { type: "integer", minimum: 1, maximum: 999_999_999 },
+  ],
+  traceparent: ["The caller's trace (W3C Trace Context), which the gateway continues.", text],
 };
 
-/** The headers of a generation's answer. */
-export const answerHeaderNames = [
-  "x-request-id",
-  "x-qingyu-provider",
-  "x-qingyu-attempts",
-  "idempotent-replayed",
-  "cache-status",
-  "x-cache",
-  "age",
-  "server-timing",
-  "cache-control",
-];
+type ResponseHeaders = Readonly<Record<string, readonly [description: string, example: unknown, schema: JsonSchema]>>;
+
+const answerHeaders: ResponseHeaders = {
+  "x-request-id": ["The request's id; quote it when you report a problem.", "chapter-12-draft-3", text],
+  "x-qingyu-provider": ["Who answered, also where the answer was cached.", "openai", text],
+  "x-qingyu-attempts": ["Who was asked, in order, and how it went.", "ai-service:unavailable, openai:ok", text],
+  "idempotent-replayed": ["`true` where a request with the same idempotency key was answered so before.", true, flag],
+  "cache-status": ["What the cache did (RFC 9211).", "QingyuGateway; hit; ttl=3412", text],
+  "x-cache": [
+    "The same in a word; COALESCED: another request's call answered.",
+    "HIT",
+    { type: "string", enum: ["HIT", "MISS", "STALE", "BYPASS", "COALESCED"] },
+  ],
+  age: ["How old a cached answer is, in seconds.", 188, count],
+  "server-timing": ["Where the time went, in milliseconds.", "cache;dur=3, openai;dur=812, gateway;dur=2", text],
+  "cache-control": ["Nobody else may keep the answer.", "private, no-store", text],
+};
+
+const errorHeaders: ResponseHeaders = {
+  "retry-after": ["When asking again can help, in seconds.", 1, count],
+  "retry-after-ms": ["The same in milliseconds.", 1000, count],
+  "x-should-retry": ["`false` where asking again cannot help.", false, flag],
+  "www-authenticate": ["How to authenticate.", "Bearer", text],
+};
 
 /** OpenAPI's `components.parameters` and `components.headers`. */
 export const headerComponents = {
-  parameters: Object.fromEntries(
-    Object.entries(requestHeaders).map(([name, description]) => [
-      name,
-      { name, in: "header", description, schema: { type: "string" } },
-    ]),
-  ),
-  headers: Object.fromEntries(
-    Object.entries(responseHeaders).map(([name, [description, example]]) => [
-      name,
-      { description, schema: { type: "string" }, example },
-    ]),
-  ),
+  parameters: mapped(requestHeaders, ([description, schema], name) => ({ name, in: "header", description, schema })),
+  headers: mapped({ ...answerHeaders, ...errorHeaders }, ([description, example, schema]) => ({
+    description,
+    schema,
+    example,
+  })),
 };
 
-/** Parameters that every generation takes. */
+export const answerHeaderNames = Object.keys(answerHeaders);
 export const requestHeaderRefs = Object.keys(requestHeaders).map((name) => ({
   $ref: `#/components/parameters/${name}`,
 }));
 
 export function headerRefs(names: readonly string[]) {
   return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+}
+
+function mapped<T>(members: Readonly<Record<string, T>>, map: (member: T, name: string) => object) {
+  return Object.fromEntries(Object.entries(members).map(([name, member]) => [name, map(member, name)]));
 }

@@ -2,7 +2,6 @@ import { type Context, type Handler, Hono } from "hono";
 import { GatewayError } from "../../errors.ts";
 import type { Walk } from "../call.ts";
 import { allowOnly } from "../method-not-allowed.ts";
-import { openApiDocument } from "./openapi.ts";
 
 /** Nothing comes from or goes to another site. swagger-ui's icons are data. */
 const contentSecurityPolicy =
@@ -16,12 +15,7 @@ const theirs = { ...ours, "cache-control": "public, max-age=3600" };
 
 /** The API's description, for programs and for people. Open to everyone, and needs no other site. */
 export function docsRoutes(): Hono<Walk> {
-  let document: string | undefined;
   const answers: Record<string, Handler<Walk>> = {
-    "/openapi.json": (c) => {
-      document ??= JSON.stringify(openApiDocument());
-      return c.body(document, 200, { "content-type": "application/json", ...ours });
-    },
     "/docs": (c) =>
       publicFile(c, "/docs.html", {
         ...ours,
@@ -29,7 +23,8 @@ export function docsRoutes(): Hono<Walk> {
         "referrer-policy": "no-referrer",
       }),
   };
-  for (const path of ["/docs/init.js", "/docs/page.css"]) answers[path] = (c) => publicFile(c, path, ours);
+  for (const path of ["/openapi.json", "/docs/init.js", "/docs/page.css"])
+    answers[path] = (c) => publicFile(c, path, ours);
   for (const path of ["/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"]) {
     answers[path] = (c) => publicFile(c, path, theirs);
   }

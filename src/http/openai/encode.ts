@@ -1,12 +1,13 @@
 import { streamOf, wholeOf } from "../../collect.ts";
-import type { Choice, JsonValue, Usage } from "../../generation.ts";
+import type { Choice, Usage } from "../../generation.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
 import { openAiError } from "../envelopes.ts";
 import { type Encoder, sseEvent } from "../event-stream.ts";
+import type { ChatCompletion, ChatCompletionChunk } from "./answers.ts";
 import type { ChatCompletionCall } from "./request.ts";
 
 /** OpenAI's `chat.completion` object. */
-export async function chatCompletion(answer: GenerationAnswer, requestId: string) {
+export async function chatCompletion(answer: GenerationAnswer, requestId: string): Promise<ChatCompletion> {
   const generation = await wholeOf(answer);
   return {
     id: `chatcmpl-${requestId}`,
@@ -18,7 +19,10 @@ export async function chatCompletion(answer: GenerationAnswer, requestId: string
   };
 }
 
-function choiceOf({ content, finishReason, extra, logprobs }: Choice, index: number) {
+function choiceOf(
+  { content, finishReason, extra, logprobs }: Choice,
+  index: number,
+): ChatCompletion["choices"][number] {
   return {
     index,
     message: { role: "assistant", content: content === "" && extra ? null : content, refusal: null, ...extra },
@@ -28,7 +32,7 @@ function choiceOf({ content, finishReason, extra, logprobs }: Choice, index: num
 }
 
 /** Null where the provider did not report a full count: OpenAI's object has no place for half of one. */
-function usageOf(usage: Usage | undefined) {
+function usageOf(usage: Usage | undefined): ChatCompletion["usage"] {
   if (!usage?.split) return null;
   return {
     prompt_tokens: usage.split.promptTokens,
@@ -47,7 +51,7 @@ export function chatCompletionEncoder(
   let model = "";
   let usage: Usage | undefined;
   const begun = new Set<number>();
-  const event = (choices: JsonValue, more: object) =>
+  const event = (choices: ChatCompletionChunk["choices"], more: Pick<ChatCompletionChunk, "usage">) =>
     sseEvent(
       JSON.stringify({
         id: `chatcmpl-${requestId}`,
@@ -56,7 +60,7 @@ export function chatCompletionEncoder(
         model,
         choices,
         ...more,
-      }),
+      } satisfies ChatCompletionChunk),
     );
   const noUsage = includeUsage ? { usage: null } : {};
 
@@ -70,7 +74,7 @@ export function chatCompletionEncoder(
     chunk(chunk) {
       model = chunk.model ?? model;
       usage = chunk.usage ?? usage;
-      const role = begun.has(chunk.choice) ? undefined : { role: "assistant", content: "" };
+      const role = begun.has(chunk.choice) ? undefined : { role: "assistant" as const, content: "" };
       const text = chunk.delta === "" ? undefined : { content: chunk.delta };
       if (!text && !chunk.extra && !chunk.finishReason && chunk.logprobs === undefined) return "";
       begun.add(chunk.choice);

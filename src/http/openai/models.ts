@@ -3,13 +3,14 @@ import type { Config } from "../../config/config.ts";
 import type { Walk } from "../call.ts";
 import { requireModel } from "../limits.ts";
 import { allowOnly } from "../method-not-allowed.ts";
+import type { Model, ModelList } from "./answers.ts";
 
 /** OpenAI's list of models (https://platform.openai.com/docs/api-reference/models). */
 export function modelRoutes(config: Config): Hono<Walk> {
   const routes = new Hono<Walk>();
   const models = listedModels(config).map(modelObject);
 
-  routes.get("/", (c) => c.json({ object: "list", data: models }));
+  routes.get("/", (c) => c.json({ object: "list", data: models } satisfies ModelList));
   routes.all("/", allowOnly("GET"));
 
   routes.get("/:id{.+}", (c) => {
@@ -33,6 +34,6 @@ function listedModels({ ai }: Config): string[] {
 }
 
 /** `created` is not known of anybody's model; the field is required by OpenAI's clients. */
-function modelObject(id: string) {
+export function modelObject(id: string): Model {
   return { id, object: "model", created: 0, owned_by: "qingyu-ai-gateway" };
 }

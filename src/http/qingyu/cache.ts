@@ -9,6 +9,7 @@ import { requireValid } from "../invalid.ts";
 import { readJson } from "../json-body.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { chatCompletionRequest, fromChatCompletionRequest } from "../openai/request.ts";
+import type { Purged } from "./answers.ts";
 import { fromGenerateRequest, generateRequest } from "./request.ts";
 
 /** The routes by which a tenant has its cached answers forgotten. */
@@ -17,17 +18,21 @@ export function cacheRoutes(config: Config, purge: Purge): Hono<Walk> {
 
   routes.delete("/", async (c) => {
     await purge(c.get("tenant"));
-    return c.json(qingyuSuccess({ purged: "all" }, c.get("record").requestId));
+    return c.json(purged("all", c.get("record").requestId));
   });
   routes.all("/", allowOnly("DELETE"));
 
   routes.post("/purge", async (c) => {
     const body = await readJson(c.req.raw, z.looseObject({}), config.limits.bodyBytes);
     await purge(c.get("tenant"), requestIn(body));
-    return c.json(qingyuSuccess({ purged: "one" }, c.get("record").requestId));
+    return c.json(purged("one", c.get("record").requestId));
   });
   routes.all("/purge", allowOnly("POST"));
   return routes;
+}
+
+export function purged(what: Purged["data"]["purged"], requestId: string): Purged {
+  return qingyuSuccess({ purged: what }, requestId);
 }
 
 /** A request as it was sent to this surface or, where it names no project, to the OpenAI-compatible one. */

@@ -3,9 +3,10 @@ import type { FinishReason, Usage } from "../../generation.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
 import { envelopes, qingyuSuccess } from "../envelopes.ts";
 import { type Encoder, sseEvent } from "../event-stream.ts";
+import type { GenerateAnswer, GenerateDoneEvent, GenerateErrorEvent, GenerateMessageEvent } from "./answers.ts";
 
 /** A generation as data in the platform's envelope. */
-export async function generateAnswer(answer: GenerationAnswer, requestId: string) {
+export async function generateAnswer(answer: GenerationAnswer, requestId: string): Promise<GenerateAnswer> {
   const { choices, model, usage, createdAtMs, provider } = await wholeOf(answer);
   const [{ content, finishReason }] = choices;
   const data = {
@@ -21,7 +22,7 @@ export async function generateAnswer(answer: GenerationAnswer, requestId: string
 }
 
 /** Null where the provider did not report it, never zeros. */
-function usageOf(usage: Usage | undefined) {
+function usageOf(usage: Usage | undefined): GenerateAnswer["data"]["usage"] {
   return usage?.split ? { ...usage.split, totalTokens: usage.totalTokens } : null;
 }
 
@@ -29,7 +30,8 @@ function usageOf(usage: Usage | undefined) {
 export function generateEncoder(requestId: string): Encoder<GenerationAnswer> {
   let provider = "";
   let model = "";
-  let finishReason: FinishReason | undefined;
+  // Every complete answer has one.
+  let finishReason: FinishReason = "stop";
   let usage: Usage | undefined;
   return {
     begin(answer) {
@@ -40,14 +42,18 @@ export function generateEncoder(requestId: string): Encoder<GenerationAnswer> {
       finishReason = chunk.finishReason ?? finishReason;
       model = chunk.model ?? model;
       usage = chunk.usage ?? usage;
-      return chunk.delta === "" ? "" : sseEvent(JSON.stringify({ delta: chunk.delta }), "message");
+      return chunk.delta === ""
+        ? ""
+        : sseEvent(JSON.stringify({ delta: chunk.delta } satisfies GenerateMessageEvent), "message");
     },
     end() {
       const tokensUsed = usage?.totalTokens ?? null;
-      const done = { model, finishReason, tokensUsed, usage: usageOf(usage), provider, requestId };
+      const done: GenerateDoneEvent = { model, finishReason, tokensUsed, usage: usageOf(usage), provider, requestId };
       return sseEvent(JSON.stringify(done), "done");
     },
-    error: ({ kind, message }) =>
-      sseEvent(JSON.stringify({ code: envelopes[kind].qingyuCode, message, requestId }), "error"),
+    error({ kind, message }) {
+      const failed: GenerateErrorEvent = { code: envelopes[kind].qingyuCode, message, requestId };
+      return sseEvent(JSON.stringify(failed), "error");
+    },
   };
 }

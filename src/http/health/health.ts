@@ -1,8 +1,9 @@
 import { type Context, Hono } from "hono";
-import type { UnusableConfig, UsableConfig } from "../config/config.ts";
-import type { HealthStatus, ProviderHealth, Readiness } from "../upstream.ts";
-import type { Walk } from "./call.ts";
-import { allowOnly } from "./method-not-allowed.ts";
+import type { UnusableConfig, UsableConfig } from "../../config/config.ts";
+import type { HealthStatus, ProviderHealth, Readiness } from "../../upstream.ts";
+import type { Walk } from "../call.ts";
+import { allowOnly } from "../method-not-allowed.ts";
+import type { Live, PlatformHealth, Ready } from "./describe.ts";
 
 export interface Health {
   readonly status: HealthStatus;
@@ -29,7 +30,8 @@ export function healthRoutes({ config, warnings }: UsableConfig, health: () => P
   return routesFor({
     async ready(c) {
       const { status, dependencies } = await health();
-      return c.json({ status: readyWords[status], auth, dependencies, warnings }, statusOf(status));
+      const body: Ready = { status: readyWords[status], auth, dependencies, warnings: [...warnings] };
+      return c.json(body, statusOf(status));
     },
     async platform(c) {
       const { status, dependencies } = await health();
@@ -40,8 +42,9 @@ export function healthRoutes({ config, warnings }: UsableConfig, health: () => P
 
 /** The same routes where the settings are wrong: they say what is wrong. */
 export function unconfiguredHealthRoutes({ problems, warnings }: UnusableConfig): Hono<Walk> {
+  const unready: Ready = { status: "unready", problems: [...problems], warnings: [...warnings] };
   return routesFor({
-    ready: async (c) => c.json({ status: "unready", problems, warnings }, 503),
+    ready: async (c) => c.json(unready, 503),
     platform: async (c) => c.json(platformBody("unhealthy", {}), 503),
   });
 }
@@ -51,7 +54,7 @@ type Handler = (c: Context<Walk>) => Promise<Response>;
 function routesFor({ ready, platform }: { ready: Handler; platform: Handler }): Hono<Walk> {
   const routes = new Hono<Walk>();
   const answers: Record<string, Handler> = {
-    "/health/live": async (c) => c.json({ status: "alive" }),
+    "/health/live": async (c) => c.json({ status: "alive" } satisfies Live),
     "/health/ready": ready,
     "/api/v1/health": platform,
   };
@@ -62,7 +65,7 @@ function routesFor({ ready, platform }: { ready: Handler; platform: Handler }): 
   return routes;
 }
 
-function platformBody(status: HealthStatus, dependencies: Health["dependencies"]) {
+function platformBody(status: HealthStatus, dependencies: Health["dependencies"]): PlatformHealth {
   return { status, service: "qingyu-ai-gateway", timestamp: new Date().toISOString(), dependencies };
 }
 

@@ -1,0 +1,62 @@
+import { mock } from "node:test";
+import { connectDescription } from "../src/http/connect/describe.ts";
+import type { Comments } from "../src/http/connect/schema.ts";
+import { docsDescription } from "../src/http/docs/describe.ts";
+import { type Description, response } from "../src/http/docs/description.ts";
+import { errorResponses } from "../src/http/docs/errors.ts";
+import { headerComponents } from "../src/http/docs/headers.ts";
+import { createdAtMs } from "../src/http/docs/scene.ts";
+import { healthDescription } from "../src/http/health/describe.ts";
+import { openAiDescription } from "../src/http/openai/describe.ts";
+import { qingyuDescription } from "../src/http/qingyu/describe.ts";
+
+const description = `Generates text for the Qingyu (青羽) novel-writing platform through its AI service, falls back to
+other providers when that fails, and keeps answers in a cache. Three surfaces, one behaviour: OpenAI's API, which every
+OpenAI client can use with only the base URL changed, the platform's own, and Connect for typed clients.
+
+Every answer has an \`x-request-id\`. Which providers were asked, and what the cache did, is in \`x-qingyu-attempts\` and
+\`cache-status\`, also of an error.`;
+
+/** The API as an OpenAPI 3.1 document, made of what each surface says of itself. */
+export async function openApiDocument(comments: Comments) {
+  // Some answers tell the time; in the document it stands still.
+  mock.timers.enable({ apis: ["Date"], now: createdAtMs });
+  const descriptions = [
+    await openAiDescription(),
+    await qingyuDescription(),
+    connectDescription(comments),
+    healthDescription,
+    docsDescription,
+  ];
+  return {
+    openapi: "3.1.0",
+    info: { title: "Qingyu AI Gateway", version: "1", description },
+    servers: [{ url: "/" }],
+    security: [{ apiKey: [] }],
+    tags: descriptions.flatMap(({ tag, about }) => (about === undefined ? [] : { name: tag, description: about })),
+    paths: await pathsOf(descriptions),
+    components: {
+      schemas: Object.assign({}, ...descriptions.map(({ schemas }) => schemas)),
+      ...headerComponents,
+      securitySchemes: {
+        apiKey: { type: "http", scheme: "bearer", description: "In development without keys, anything or nothing." },
+      },
+    },
+  };
+}
+
+async function pathsOf(descriptions: readonly Description[]) {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const { tag, errors: told, routes } of descriptions) {
+    for (const [route, { answer, answerHeaders, errors, others, ...operation }] of Object.entries(routes)) {
+      const [method = "", path = ""] = route.split(" ");
+      const responses = {
+        200: response("The answer.", answer, answerHeaders),
+        ...others,
+        ...(told && (await errorResponses(told.surface, told.schemaName, errors))),
+      };
+      paths[path] = { ...paths[path], [method.toLowerCase()]: { tags: [tag], ...operation, responses } };
+    }
+  }
+  return paths;
+}

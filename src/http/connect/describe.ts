@@ -1,0 +1,87 @@
+import { type DescMethod, toJson } from "@bufbuild/protobuf";
+import * as z from "zod/mini";
+import { AIService, GenerateContentResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import { asksProvider, type Description, json, type Route, requestBody, response } from "../docs/description.ts";
+import { answer, messages, model, prompt } from "../docs/scene.ts";
+import { type JsonSchema, jsonSchema, ref } from "../docs/schemas.ts";
+import { connectSurface } from "./error.ts";
+import { contents, toGenerateContentResponse } from "./messages.ts";
+import { type CheckedMessage, type Comments, messageSchemas } from "./schema.ts";
+
+interface Rpc {
+  readonly method: DescMethod;
+  readonly summary: string;
+  /** What a request must be beyond its types. */
+  readonly check?: JsonSchema;
+  readonly requests?: Readonly<Record<string, unknown>>;
+  readonly answer?: unknown;
+  /** Where it asks no provider. */
+  readonly errors?: Route["errors"];
+}
+
+const { generateContent, streamGenerateContent, healthCheck } = AIService.method;
+const scene = { projectId: "qingyu", chapterId: "12" };
+const options = { model, maxTokens: 200, temperature: 0.8 };
+
+/** What is served of the contract; one line is enough for a method. */
+const rpcs: readonly Rpc[] = [
+  {
+    method: generateContent,
+    summary: "Continue a prompt or a conversation",
+    check: jsonSchema(contents),
+    requests: { conversation: { ...scene, messages, options }, prompt: { ...scene, prompt } },
+    answer: toJson(GenerateContentResponseSchema, await toGenerateContentResponse(answer())),
+  },
+  { method: streamGenerateContent, summary: "The same, piece by piece" },
+  {
+    method: healthCheck,
+    summary: "Whether the providers work",
+    errors: ["unauthenticated", "config_error", "invalid_request", "payload_too_large"],
+    answer: { status: "degraded", checks: { "ai-service": "unhealthy", openai: "healthy" } },
+  },
+];
+
+/** The surface for typed clients, from the contract itself. */
+export function connectDescription(comments: Comments): Description {
+  const messages = rpcs.flatMap(({ method, check }): CheckedMessage[] => [[method.input, check], [method.output]]);
+  const connectError = z.object({ code: z.string(), message: z.optional(z.string()) });
+  return {
+    tag: "Connect",
+    about: "For typed clients of `proto/`, over Connect and gRPC-Web.",
+    errors: { surface: connectSurface, schemaName: "ConnectError" },
+    schemas: { ...messageSchemas(messages, comments), ConnectError: jsonSchema(connectError) },
+    routes: Object.fromEntries(rpcs.map((rpc) => [`POST /${AIService.typeName}/${rpc.method.name}`, route(rpc)])),
+  };
+}
+
+function route({ method, summary, requests = {}, answer, errors }: Rpc): Route {
+  const { name: operationId, methodKind, input, output } = method;
+  const common = { ...(!errors && asksProvider), operationId, summary };
+  const wrongType = { 415: response("The content type is none that this method has.", {}) };
+  if (methodKind !== "unary") {
+    return {
+      ...common,
+      description: "Needs a Connect or gRPC-Web client: messages are framed, and a failure is in the stream's end.",
+      requestBody: { required: true, content: framed(input.name) },
+      answer: framed(output.name),
+      errors: [],
+      others: wrongType,
+    };
+  }
+  const compressed = response("The body is compressed.", json("ConnectError", { code: "unimplemented" }));
+  return {
+    ...common,
+    description: "Also as binary protobuf, and over gRPC-Web.",
+    requestBody: requestBody(ref(input.name), requests),
+    answer: json(output.name, answer),
+    // Connect itself refuses a wrong type, without a body.
+    errors: (errors ?? asksProvider.errors).filter((error) => error !== "unsupported_media_type"),
+    others: { ...wrongType, 501: compressed },
+  };
+}
+
+/** JSON Schema has no words for Connect's frames. */
+function framed(message: string) {
+  const schema = { description: `Frames, each of five bytes (flags and length) and a \`${message}\`.` };
+  return { "application/connect+json": { schema }, "application/connect+proto": { schema } };
+}

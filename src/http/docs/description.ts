@@ -1,0 +1,81 @@
+import type { Surface } from "../surface.ts";
+import type { TypicalError } from "./errors.ts";
+import { answerHeaderNames, headerRefs, requestHeaderRefs } from "./headers.ts";
+import { type JsonSchema, ref } from "./schemas.ts";
+
+/** How a surface describes itself, beside its code and for `dev/openapi.ts`; the worker holds nothing of it. */
+export interface Description {
+  readonly tag: string;
+  /** What the tag says; left out where another description says it. */
+  readonly about?: string;
+  /** Whose errors its routes end in, and the schema of those. */
+  readonly errors?: { readonly surface: Surface; readonly schemaName: string };
+  /** By method and path: `GET /v1/models`. */
+  readonly routes: Readonly<Record<string, Route>>;
+  readonly schemas: Readonly<Record<string, JsonSchema>>;
+}
+
+export interface Route {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly security?: readonly object[];
+  readonly parameters?: readonly object[];
+  readonly requestBody?: object;
+  readonly answer: Content;
+  readonly answerHeaders?: readonly string[];
+  /** All that it can end in besides: errors in the surface's form, and other answers by status. */
+  readonly errors: readonly TypicalError[];
+  readonly others?: Readonly<Record<number, object>>;
+}
+
+/** Bodies by media type. */
+type Content = Readonly<Record<string, object>>;
+
+export function json(schemaName: string, example?: unknown): Content {
+  return { "application/json": { schema: ref(schemaName), example } };
+}
+
+export function eventStream(description: string, example: string): Content {
+  return { "text/event-stream": { schema: { type: "string", description }, example } };
+}
+
+export function requestBody(schema: JsonSchema, examples: Readonly<Record<string, unknown>>) {
+  const values = Object.entries(examples).map(([name, value]) => [name, { value }]);
+  return { required: true, content: { "application/json": { schema, examples: Object.fromEntries(values) } } };
+}
+
+export function response(description: string, content: Content, headers: readonly string[] = ["x-request-id"]) {
+  return { description, headers: headerRefs(headers), content };
+}
+
+/** A route that everybody may ask, and what it says where it cannot serve. */
+export function open(operationId: string, summary: string, answer: Content, unavailable?: Content): Route {
+  const others = unavailable && { 503: response("Unavailable.", unavailable) };
+  return { operationId, summary, security: [], answer, errors: [], others };
+}
+
+/** What can become of any request, and of one with a body. */
+export const anyErrors: readonly TypicalError[] = ["unauthenticated", "config_error"];
+export const bodyErrors = [...anyErrors, "invalid_request", "payload_too_large", "unsupported_media_type"] as const;
+
+/** What the routes that ask a provider have in common. */
+export const asksProvider = {
+  parameters: requestHeaderRefs,
+  answerHeaders: answerHeaderNames,
+  errors: [
+    ...bodyErrors,
+    "not_found",
+    "conflict",
+    "rate_limited",
+    "internal",
+    "upstream_bad_response",
+    "upstream_auth",
+    "upstream_unavailable",
+    "deadline_exceeded",
+  ],
+} satisfies Partial<Route>;
+
+export const streaming = `A streamed answer's status and headers are sent with its first token, so everything before it still has
+its proper status. A failure after it is the stream's last event. Lines that begin with a colon keep the connection
+alive.`;

@@ -1,0 +1,32 @@
+import type { GenerationChunk, GenerationStream } from "../../generation.ts";
+import type { GenerationAnswer } from "../../upstream.ts";
+import type { Encoder } from "../event-stream.ts";
+
+/** What every example shows: one piece of writing, asked for and answered on each surface. */
+
+export const requestId = "chapter-12-draft-3";
+export const createdAtMs = Date.UTC(2026, 10, 20, 12);
+export const model = "gpt-4o";
+export const prompt = "夜雨落在青石巷，少年收起纸伞，";
+export const messages = [
+  { role: "system", content: "你是网络小说《青羽》的作者，文风清冷。" },
+  { role: "user", content: prompt },
+];
+
+const usage = { totalTokens: 60, split: { promptTokens: 42, completionTokens: 18 } };
+
+export function answer(): GenerationStream {
+  const chunks: readonly GenerationChunk[] = [
+    { choice: 0, delta: "抬头望见" },
+    { choice: 0, delta: "檐角一盏将熄的灯。" },
+    { choice: 0, delta: "", finishReason: "stop", usage },
+  ];
+  const batches = [chunks];
+  return { provider: "openai", model, createdAtMs, read: async () => batches.pop() };
+}
+
+/** The answer as a surface's events. */
+export async function eventsOf(encoder: Encoder<GenerationAnswer>): Promise<string> {
+  const chunks = (await encoder.begin(answer()).read()) ?? [];
+  return chunks.map(encoder.chunk).join("") + encoder.end();
+}

@@ -1,0 +1,46 @@
+import * as z from "zod/mini";
+import { type Description, json, open } from "../docs/description.ts";
+import { jsonSchemas } from "../docs/schemas.ts";
+
+const status = z.enum(["healthy", "degraded", "unhealthy"]);
+const breaker = z.enum(["closed", "open", "half_open"]);
+const dependencies = z.record(z.string(), z.object({ status, breaker, latencyMs: z.optional(z.number()) }));
+
+const Live = z.object({ status: z.literal("alive") });
+export type Live = z.infer<typeof Live>;
+
+const Ready = z.object({
+  status: z.enum(["ready", "degraded", "unready"]),
+  warnings: z.array(z.string()),
+  auth: z.optional(z.enum(["open", "api-key"])),
+  dependencies: z.optional(dependencies),
+  problems: z
+    .optional(z.array(z.object({ setting: z.string(), reason: z.string(), expected: z.string() })))
+    .check(z.describe("What is wrong with the settings: names and reasons, never values.")),
+});
+export type Ready = z.infer<typeof Ready>;
+
+const timestamp = z.string().check(z.describe("RFC 3339, UTC."));
+const PlatformHealth = z.object({ status, service: z.string(), timestamp, dependencies });
+export type PlatformHealth = z.infer<typeof PlatformHealth>;
+
+const example: Ready = {
+  status: "degraded",
+  auth: "api-key",
+  dependencies: {
+    "ai-service": { status: "unhealthy", breaker: "open", latencyMs: 1003 },
+    openai: { status: "healthy", breaker: "closed" },
+  },
+  warnings: [],
+};
+
+export const healthDescription: Description = {
+  tag: "Operations",
+  about: "Open to everyone.",
+  schemas: jsonSchemas({ Live, Ready, Health: PlatformHealth }),
+  routes: {
+    "GET /health/live": open("isLive", "Whether the worker runs", json("Live")),
+    "GET /health/ready": open("isReady", "Whether requests can be served", json("Ready", example), json("Ready")),
+    "GET /api/v1/health": open("health", "The same in the platform's shape", json("Health"), json("Health")),
+  },
+};

@@ -1,0 +1,53 @@
+import * as z from "zod/mini";
+import { finishReasons } from "../../generation.ts";
+
+/** What this surface answers: its encoders' types and its description. */
+
+const count = z.int().check(z.nonnegative());
+const unreported = z.describe("Null where the provider did not report it.");
+const param = z.optional(z.string()).check(z.describe("The field or header at fault."));
+
+/** The platform's envelope. */
+const envelope = {
+  message: z.string(),
+  timestamp: count.check(z.describe("Unix time in milliseconds.")),
+  request_id: z.string(),
+};
+const success = { ...envelope, code: z.literal(0) };
+
+const generated = {
+  model: z.string().check(z.describe("The model that answered.")),
+  tokensUsed: z.nullable(count).check(unreported),
+  finishReason: z.enum(finishReasons),
+  usage: z.nullable(z.object({ promptTokens: count, completionTokens: count, totalTokens: count })).check(unreported),
+  provider: z.string().check(z.describe("Who answered.")),
+};
+
+export const GenerateAnswer = z.object({
+  ...success,
+  data: z.object({
+    ...generated,
+    content: z.string(),
+    generatedAt: z.string().check(z.describe("RFC 3339, UTC.")),
+  }),
+});
+export type GenerateAnswer = z.infer<typeof GenerateAnswer>;
+
+export const GenerateMessageEvent = z.object({ delta: z.string() });
+export type GenerateMessageEvent = z.infer<typeof GenerateMessageEvent>;
+export const GenerateDoneEvent = z.object({ ...generated, requestId: z.string() });
+export type GenerateDoneEvent = z.infer<typeof GenerateDoneEvent>;
+export const GenerateErrorEvent = z.object({ code: z.int(), message: z.string(), requestId: z.string() });
+export type GenerateErrorEvent = z.infer<typeof GenerateErrorEvent>;
+
+export const Purged = z.object({ ...success, data: z.object({ purged: z.enum(["all", "one"]) }) });
+export type Purged = z.infer<typeof Purged>;
+
+export const QingyuError = z.object({
+  ...envelope,
+  code: z.int().check(z.describe("The platform's number.")),
+  data: z.null(),
+  error: z.string().check(z.describe("The reason, for programs.")),
+  param,
+});
+export type QingyuError = z.infer<typeof QingyuError>;

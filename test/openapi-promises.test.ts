@@ -1,0 +1,89 @@
+import { env } from "cloudflare:workers";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
+import { Hono } from "hono";
+import { expect, it } from "vitest";
+import type { Gateway } from "../src/upstream.ts";
+import { fakeOpenAi, onlyOpenAi, type TestAppOptions, testApp } from "./support/app-on-fake-network.ts";
+import { at } from "./support/json.ts";
+import { expectDescribed, membersOf, operations } from "./support/openapi.ts";
+
+interface Scenario extends TestAppOptions {
+  readonly headers?: Record<string, string>;
+  /** What is sent instead of a good body. */
+  readonly spoil?: (body: string) => string;
+  /** Sent before under the same headers. */
+  readonly before?: (body: string) => string;
+}
+
+const { network } = fakeOpenAi();
+const fresh = { "cache-control": "no-store" };
+const anotherModel = (body: string) => body.replace('"model":"', '"model":"another-');
+const answering = (status: number, body = "") => new Hono().all("*", (c) => c.body(body, status as 200));
+
+/** What can be wrong with a request, the gateway or what is behind it; each is tried on every route. */
+const scenarios: readonly Scenario[] = [
+  // Before anything is kept.
+  { headers: { "cache-control": "only-if-cached" } },
+  {},
+  { spoil: () => "{" },
+  { spoil: (body) => body + " ".repeat(2000), settings: { ...onlyOpenAi, QINGYU_LIMITS_BODY_BYTES: "2000" } },
+  { headers: { "content-type": "text/plain" } },
+  { headers: { "content-encoding": "gzip" } },
+  { headers: { "x-request-timeout-ms": "soon" } },
+  { headers: { "idempotency-key": "promises" }, before: anotherModel },
+  { settings: { ...onlyOpenAi, GATEWAY_API_KEYS: `a:${"0".repeat(64)}` } },
+  { settings: { ...onlyOpenAi, QINGYU_AI_MODELS: "another" } },
+  { settings: { ENVIRONMENT: "production" } },
+  ...[400, 401, 404, 413, 429, 500, 503].map((status) => ({ network: answering(status), headers: fresh })),
+  { network: answering(200, "<html>"), headers: fresh },
+  { kv: brokenKv() },
+  { replace: unforeseen },
+];
+
+function brokenKv(): KVNamespace {
+  const fail = () => Promise.reject(new Error("kv"));
+  return new Proxy(env.CACHE, { get: (kv, name) => (name === "get" ? kv.get.bind(kv) : fail) });
+}
+
+/** A gateway whose every operation fails as nobody has foreseen. */
+function unforeseen(gateway: Gateway): Gateway {
+  const fail = () => Promise.reject(new TypeError("unforeseen"));
+  const isOperation = (name: string | symbol) => name !== "purge" && name !== "readiness";
+  return new Proxy(gateway, { get: (parts, name) => (isOperation(name) ? fail : Reflect.get(parts, name)) });
+}
+
+/** A good request: the first example of its body, or an empty message in a frame. */
+function goodRequest(operation: unknown): { type?: string; body?: string } {
+  const content = at(operation, "requestBody", "content");
+  const json = at(content, "application/json");
+  if (json !== undefined) {
+    const [example] = membersOf(at(json, "examples"));
+    return { type: "application/json", body: JSON.stringify(at(example, 1, "value") ?? {}) };
+  }
+  const [type] = Object.keys(content ?? {});
+  return type === undefined
+    ? {}
+    : { type, body: new TextDecoder().decode(encodeEnvelope(0, new TextEncoder().encode("{}"))) };
+}
+
+it.each(operations)(
+  "$method $path ends in every status that is promised, and in no other",
+  async ({ path, method, operation }) => {
+    const statuses = new Set<string>();
+    const { type, body = "" } = goodRequest(operation);
+    const sent = (headers: Record<string, string>, text: string) => ({
+      method: method.toUpperCase(),
+      headers: { ...(type && { "content-type": type }), ...headers },
+      body: type && text,
+    });
+    for (const { headers = {}, spoil = (text: string) => text, before, ...options } of scenarios) {
+      const { send } = testApp({ network, ...options });
+      const target = path.replace("{id}", "gpt-4o");
+      if (before) await send(target, sent(headers, before(body)));
+      const answer = await send(target, sent(headers, spoil(body)));
+      expectDescribed(answer, operation);
+      statuses.add(String(answer.status));
+    }
+    expect([...statuses].sort()).toEqual(membersOf(at(operation, "responses")).map(([status]) => status));
+  },
+);
