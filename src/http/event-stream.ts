@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import type { Config } from "../config/config.ts";
 import { callerError, type GatewayError } from "../errors.ts";
 import type { GenerationChunk, GenerationStream } from "../generation.ts";
 import { noteError } from "../record.ts";
@@ -38,7 +39,7 @@ export async function eventStreamResponse<Answer>(
   c: Context<Walk>,
   { call, answer, leave }: StartedCall<Answer>,
   encoder: Encoder<Answer>,
-  heartbeatMs: number,
+  { heartbeatMs, batchMs }: Pick<Config["stream"], "heartbeatMs" | "batchMs">,
 ): Promise<Response> {
   const record = c.get("record");
   const isHeldBack = call.delivery === "atomic" && heartbeatMs > 0;
@@ -49,6 +50,7 @@ export async function eventStreamResponse<Answer>(
     join: (events) => utf8.encode(events.join("")),
     record,
     onLeave: leave,
+    batchMs,
     heartbeat: heartbeatMs > 0 ? { bytes: heartbeat, afterMs: heartbeatMs, isDue: isLate } : undefined,
   });
   return new Response(body, {

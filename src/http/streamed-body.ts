@@ -13,6 +13,8 @@ export interface StreamedBodyOptions<Piece extends string | Uint8Array> {
   readonly record: RequestRecord;
   /** The caller has stopped reading. */
   readonly onLeave: () => void;
+  /** What comes within so long after a write waits until then, in milliseconds, so that it leaves together. */
+  readonly batchMs: number;
   /** Absent where nothing is sent into a silence. */
   readonly heartbeat?: Heartbeat;
 }
@@ -25,11 +27,8 @@ interface Heartbeat {
   readonly isDue: boolean;
 }
 
-/**
- * What comes within so long after a write waits until then, so that what comes in a burst leaves in few writes: a write
- * costs more than all else that is done for a token.
- */
-const burstMs = 1;
+/** At least so long, since a write costs more than all else that is done for a token, and bursts come in pieces. */
+const minBatchMs = 1;
 /** In bytes or UTF-16 units. */
 const maxWriteLength = 64 * 1024;
 
@@ -38,12 +37,13 @@ export function streamedBody<Piece extends string | Uint8Array>(
   options: StreamedBodyOptions<Piece>,
 ): ReadableStream<Uint8Array> {
   const { pieces, join, record, onLeave, heartbeat } = options;
+  const batchMs = Math.max(minBatchMs, options.batchMs);
   const ended = Promise.withResolvers<void>();
   record.written = ended.promise;
   record.responseBytes = 0;
   let sentBytes = 0;
   let lastSentMs = Date.now();
-  let burstEndsMs = 0;
+  let batchEndsMs = 0;
   let beatTimer: ReturnType<typeof setTimeout> | undefined;
   /** Asked for already, but not there in time to leave with what came before it. */
   let coming: ReturnType<Pieces<Piece>["next"]> | undefined;
@@ -81,10 +81,10 @@ export function streamedBody<Piece extends string | Uint8Array>(
     return taken;
   }
 
-  /** Adds what else comes until the burst ends. Says whether that was the last. */
-  async function takeBurst(taken: Piece[]): Promise<boolean> {
+  /** Adds what else comes until the batch ends. Says whether that was the last. */
+  async function takeBatch(taken: Piece[]): Promise<boolean> {
     const late = Promise.withResolvers<undefined>();
-    const timer = setTimeout(() => late.resolve(undefined), burstEndsMs - Date.now());
+    const timer = setTimeout(() => late.resolve(undefined), batchEndsMs - Date.now());
     let isOver = false;
     for (let length = 0; !isOver && length < maxWriteLength; ) {
       const asked = take();
@@ -114,9 +114,9 @@ export function streamedBody<Piece extends string | Uint8Array>(
       let isOver = result.done === true;
       if (result.value !== undefined) {
         const taken = [result.value];
-        if (!isOver && Date.now() < burstEndsMs) isOver = await takeBurst(taken);
+        if (!isOver && Date.now() < batchEndsMs) isOver = await takeBatch(taken);
         send(controller, join(taken));
-        burstEndsMs = lastSentMs + burstMs;
+        batchEndsMs = lastSentMs + batchMs;
       }
       if (isOver) {
         end();

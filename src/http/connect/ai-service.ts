@@ -54,7 +54,8 @@ export function connectRoutes(
     const answer = await handler({ ...request, contextValues: createContextValues().set(rpcWalkKey, walk) });
     const record = c.get("record");
     if (handler.method.methodKind === "unary") return await wholeResponse(answer, record);
-    return streamedResponse(answer, record, () => walk.leave?.());
+    const { batchMs } = config.stream;
+    return streamedResponse(answer, { record, onLeave: () => walk.leave?.(), batchMs });
   });
   routes.all("/:method", allowOnly("POST"));
   return routes;

@@ -1,7 +1,7 @@
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { GatewayError } from "../../errors.ts";
 import type { RequestRecord } from "../../record.ts";
-import { streamedBody } from "../streamed-body.ts";
+import { type StreamedBodyOptions, streamedBody } from "../streamed-body.ts";
 
 /** A unary method's answer, which is sent at once. */
 export async function wholeResponse(
@@ -18,8 +18,7 @@ export async function wholeResponse(
 /** A stream of messages, each of them whole; those that come together leave together. */
 export function streamedResponse(
   { status, header, body }: UniversalServerResponse,
-  record: RequestRecord,
-  onLeave: () => void,
+  { onLeave, ...options }: Pick<StreamedBodyOptions<Uint8Array>, "record" | "onLeave" | "batchMs">,
 ): Response {
   const messages = body?.[Symbol.asyncIterator]();
   if (!messages) return new Response(null, { status, headers: header });
@@ -28,7 +27,7 @@ export function streamedResponse(
     onLeave();
     messages.throw?.(new GatewayError("cancelled", "The caller left.")).catch(() => {});
   };
-  return new Response(streamedBody({ pieces: messages, join: joined, record, onLeave: leave }), {
+  return new Response(streamedBody({ ...options, pieces: messages, join: joined, onLeave: leave }), {
     status,
     headers: header,
   });
