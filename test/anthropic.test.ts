@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { completion, testApp } from "./support/app-on-fake-network.ts";
+import { testApp } from "./support/app-on-fake-network.ts";
+import { completion } from "./upstreams/openai-answers.ts";
 
 const path = "/v1/chat/completions";
 const messages = [{ role: "user", content: "Hello, Claude" }];

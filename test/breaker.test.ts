@@ -1,9 +1,10 @@
 import { Hono } from "hono";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { completion, testApp } from "./support/app-on-fake-network.ts";
+import { testApp } from "./support/app-on-fake-network.ts";
 import { at } from "./support/json.ts";
 import { provider, upstream } from "./support/upstream.ts";
 import { gateway } from "./support/worker-on-sockets.ts";
+import { completion } from "./upstreams/openai-answers.ts";
 
 const path = "/v1/chat/completions";
 const body = { messages: [{ role: "user", content: "问" }] };

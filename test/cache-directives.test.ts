@@ -1,8 +1,9 @@
 import { Hono } from "hono";
 import OpenAI from "openai";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { completion, onlyOpenAi, testApp } from "./support/app-on-fake-network.ts";
+import { onlyOpenAi, testApp } from "./support/app-on-fake-network.ts";
 import { at } from "./support/json.ts";
+import { completion } from "./upstreams/openai-answers.ts";
 
 const hour = 3_600;
 const day = 86_400;

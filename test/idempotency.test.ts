@@ -1,10 +1,11 @@
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { completion, fakeOpenAi, onlyOpenAi, sha256Hex, type TestApp, testApp } from "./support/app-on-fake-network.ts";
+import { fakeOpenAi, onlyOpenAi, sha256Hex, type TestApp, testApp } from "./support/app-on-fake-network.ts";
 import { at } from "./support/json.ts";
 import { provider, upstream } from "./support/upstream.ts";
 import { gateway, type Surface } from "./support/worker-on-sockets.ts";
+import { completion } from "./upstreams/openai-answers.ts";
 import { goodText } from "./upstreams/texts.ts";
 
 const path = "/v1/chat/completions";

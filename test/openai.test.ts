@@ -1,7 +1,8 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { completion, fakeOpenAi, onlyOpenAi, testApp } from "./support/app-on-fake-network.ts";
+import { fakeOpenAi, onlyOpenAi, testApp } from "./support/app-on-fake-network.ts";
 import { parsedEventsIn } from "./support/event-stream.ts";
+import { completion } from "./upstreams/openai-answers.ts";
 
 const path = "/v1/chat/completions";
 const messages = [{ role: "user", content: "写一句诗" }];

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { completion, fakeOpenAi, testApp } from "./support/app-on-fake-network.ts";
+import { fakeOpenAi, testApp } from "./support/app-on-fake-network.ts";
+import { completion } from "./upstreams/openai-answers.ts";
 
 const path = "/api/v1/ai/generate";
 

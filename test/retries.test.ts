@@ -1,8 +1,9 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { completion, testApp } from "./support/app-on-fake-network.ts";
+import { testApp } from "./support/app-on-fake-network.ts";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
 import { gateway } from "./support/worker-on-sockets.ts";
+import { completion } from "./upstreams/openai-answers.ts";
 import { goodText } from "./upstreams/texts.ts";
 
 const kinds: readonly Kind[] = ["openai", "connect", "grpc-web"];

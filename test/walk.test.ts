@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { completion, fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app-on-fake-network.ts";
+import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app-on-fake-network.ts";
+import { completion } from "./upstreams/openai-answers.ts";
 
 const path = "/v1/chat/completions";
 const ask = (content: string, more: object = {}) => ({ messages: [{ role: "user", content }], ...more });

@@ -5,6 +5,7 @@ import { createApp } from "../../src/app.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { createGateway } from "../../src/gateway.ts";
 import type { Gateway } from "../../src/upstream.ts";
+import { completion, completionChunk, event, usageChunk } from "../upstreams/openai-answers.ts";
 import { keepingLog } from "./log.ts";
 
 /**
@@ -91,32 +92,6 @@ export function testApp({
   };
 }
 
-/** A completion as OpenAI answers it. */
-export function completion(content: string, more: Record<string, unknown> = {}) {
-  return {
-    id: "chatcmpl-upstream",
-    object: "chat.completion",
-    created: 1,
-    model: "gpt-upstream",
-    choices: [
-      { index: 0, message: { role: "assistant", content, refusal: null }, logprobs: null, finish_reason: "stop" },
-    ],
-    usage: { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 },
-    ...more,
-  };
-}
-
-/** The same answer as a stream, one event per piece. */
-function completionEvents(pieces: readonly string[]): string {
-  const head = { id: "chatcmpl-upstream", object: "chat.completion.chunk", created: 1, model: "gpt-upstream" };
-  const events = [
-    ...pieces.map((content) => ({ ...head, choices: [{ index: 0, delta: { content }, finish_reason: null }] })),
-    { ...head, choices: [{ index: 0, delta: {}, finish_reason: "stop" }] },
-    { ...head, choices: [], usage: { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 } },
-  ];
-  return `${events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("")}data: [DONE]\n\n`;
-}
-
 /** OpenAI as a Hono app: it answers plain or streamed as asked and keeps the bodies that it was sent. */
 export function fakeOpenAi(pieces: readonly string[] = ["青", "羽"]) {
   const seen: Record<string, unknown>[] = [];
@@ -124,7 +99,12 @@ export function fakeOpenAi(pieces: readonly string[] = ["青", "羽"]) {
     const body: Record<string, unknown> = await c.req.json();
     seen.push(body);
     if (body.stream !== true) return c.json(completion(pieces.join("")));
-    return c.body(completionEvents(pieces), 200, { "content-type": "text/event-stream" });
+    const chunks = [
+      ...pieces.map((content) => completionChunk({ content })),
+      completionChunk({}, "stop"),
+      usageChunk(),
+    ];
+    return c.body([...chunks, "[DONE]"].map(event).join(""), 200, { "content-type": "text/event-stream" });
   });
   return { network, seen };
 }

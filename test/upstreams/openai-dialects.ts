@@ -1,8 +1,8 @@
 import { type Dialect, json, utf8 } from "./dialect.ts";
+import { completion, completionChunk, event, usageChunk } from "./openai-answers.ts";
 import { goodModel, marker } from "./texts.ts";
 
-const openAiUsage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
-const openAiHead = { id: marker, created: 1, model: goodModel, system_fingerprint: marker };
+const marked = { id: marker, model: goodModel, system_fingerprint: marker };
 
 function openAiError(word: string): unknown {
   // A word with a dot is a parameter's name.
@@ -16,21 +16,21 @@ export const openAi: Dialect = {
   isStream: false,
   isFramed: false,
   say(pieces, { finishReason = "stop", vague } = {}) {
-    const message = { role: "assistant", content: pieces.join("") };
-    const choice = { index: 0, message, ...(!vague && { finish_reason: finishReason }) };
-    const more = vague ? {} : { ...openAiHead, usage: openAiUsage };
-    return { opening: [], tokens: [json({ ...more, object: "chat.completion", choices: [choice] })], ending: [] };
+    const content = pieces.join("");
+    const answer = vague
+      ? { object: "chat.completion", choices: [{ index: 0, message: { role: "assistant", content } }] }
+      : completion(content, marked, finishReason);
+    return { opening: [], tokens: [json(answer)], ending: [] };
   },
   fail: (word, status) => ({ status, type: "application/json", body: json(openAiError(word)) }),
   failInside: (word) => json(openAiError(word)),
   garbage: utf8(`{"choices":[{"message":{"content":"${marker}`),
 };
 
-const sse = (value: unknown) => utf8(`data: ${JSON.stringify(value)}\n\n`);
-const openAiChunk = (delta: unknown, finish_reason: string | null = null) =>
-  sse({ ...openAiHead, object: "chat.completion.chunk", choices: [{ index: 0, delta, finish_reason }] });
+const sse = (data: unknown) => utf8(event(data));
+const markedChunk = (delta: unknown, finishReason?: string) => sse(completionChunk(delta, finishReason, marked));
 
-export const openAiDone = utf8("data: [DONE]\n\n");
+export const openAiDone = sse("[DONE]");
 
 export const openAiStream: Dialect = {
   contentType: "text/event-stream; charset=utf-8",
@@ -42,11 +42,10 @@ export const openAiStream: Dialect = {
       const tokens = pieces.map((content) => sse({ choices: [{ delta: { content } }] }));
       return { opening: [], tokens, ending: [sse({ choices: [{ finish_reason: finishReason }] }), openAiDone] };
     }
-    const usage = sse({ ...openAiHead, choices: [], usage: openAiUsage });
     return {
-      opening: [openAiChunk({ role: "assistant", content: "" })],
-      tokens: pieces.map((content) => openAiChunk({ content })),
-      ending: vague ? [openAiDone] : [openAiChunk({}, finishReason), usage, openAiDone],
+      opening: [markedChunk({ role: "assistant", content: "" })],
+      tokens: pieces.map((content) => markedChunk({ content })),
+      ending: vague ? [openAiDone] : [markedChunk({}, finishReason), sse(usageChunk(marked)), openAiDone],
     };
   },
   fail: openAi.fail,

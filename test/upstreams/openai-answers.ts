@@ -1,0 +1,34 @@
+/** What OpenAI answers, for whoever plays it: the fake network in a test and the back ends on real sockets. */
+const head = { id: "chatcmpl-upstream", created: 1, model: "gpt-upstream" };
+const usage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
+
+/** A whole completion. `more` replaces its members. */
+export function completion(content: string, more: Record<string, unknown> = {}, finish_reason = "stop") {
+  const message = { role: "assistant", content, refusal: null };
+  return {
+    ...head,
+    object: "chat.completion",
+    choices: [{ index: 0, message, logprobs: null, finish_reason }],
+    usage,
+    ...more,
+  };
+}
+
+/** An event's data in a streamed completion. */
+export function completionChunk(
+  delta: unknown,
+  finish_reason: string | null = null,
+  more: Record<string, unknown> = {},
+) {
+  return { ...head, object: "chat.completion.chunk", choices: [{ index: 0, delta, finish_reason }], ...more };
+}
+
+/** The last data before `[DONE]`. */
+export function usageChunk(more: Record<string, unknown> = {}) {
+  return { ...completionChunk({}), choices: [], usage, ...more };
+}
+
+/** Data as a server-sent event. */
+export function event(data: unknown): string {
+  return `data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`;
+}
