@@ -1,8 +1,8 @@
-import { once } from "node:events";
-import { createServer, type Server } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { buildBundle } from "../../bench/bundle.ts";
 import { startWorker, type Worker } from "../../bench/workerd.ts";
+import { upstream } from "../support/upstream.ts";
+import { event } from "../upstreams/openai-answers.ts";
 import { type PythonService, startService } from "./service.ts";
 
 /*
@@ -10,65 +10,6 @@ import { type PythonService, startService } from "./service.ts";
  * caller said, what the settings say, and nothing that one of the two invented.
  */
 
-let models: Server;
-let service: PythonService;
-const gateways = new Map<string, Worker>();
-let bodies: unknown[] = [];
-
-const protocols = ["connect", "grpc-web"] as const;
-const question = { role: "user", content: "夜雨落在青石巷，" };
-
-beforeAll(async () => {
-  models = createServer((request, response) => {
-    let text = "";
-    request.setEncoding("utf8").on("data", (part: string) => {
-      text += part;
-    });
-    request.on("end", () => {
-      if (text !== "") bodies.push(JSON.parse(text));
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      response.end(request.url?.endsWith("/messages") ? anthropicAnswer : openaiAnswer);
-    });
-  }).listen(0, "127.0.0.1");
-  await once(models, "listening");
-  const address = models.address();
-  const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : address}`;
-  service = await startService({
-    OPENAI_API_KEY: "sk-x",
-    OPENAI_BASE_URL: `${url}/v1`,
-    OPENAI_MODEL: "the-services-own",
-    ANTHROPIC_API_KEY: "sk-y",
-    ANTHROPIC_BASE_URL: url,
-  });
-  const script = buildBundle({ minify: true }).path;
-  for (const protocol of protocols) {
-    const bindings = {
-      ENVIRONMENT: "development",
-      PYTHON_AI_SERVICE_URL: service.url,
-      PYTHON_AI_PROTOCOL: protocol,
-      QINGYU_CACHE_ENABLED: "false",
-    };
-    gateways.set(protocol, await startWorker({ script, readyPath: "/health/live", bindings }));
-  }
-}, 60_000);
-beforeEach(() => {
-  bodies = [];
-});
-afterAll(async () => {
-  await Promise.all([...gateways.values()].map((worker) => worker.stop()));
-  await service.close();
-  models.closeAllConnections();
-  models.close();
-}, 30_000);
-
-const events = (...data: readonly unknown[]) =>
-  data.map((item) => `data: ${typeof item === "string" ? item : JSON.stringify(item)}\n\n`).join("");
-const openaiAnswer = events(
-  { model: "m", choices: [{ index: 0, delta: { content: "好" } }] },
-  { model: "m", choices: [{ index: 0, delta: {}, finish_reason: "stop" }] },
-  { model: "m", choices: [], usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } },
-  "[DONE]",
-);
 const anthropicAnswer = [
   {
     type: "message_start",
@@ -87,8 +28,52 @@ const anthropicAnswer = [
   { type: "message_delta", delta: { stop_reason: "end_turn", stop_sequence: null }, usage: { output_tokens: 1 } },
   { type: "message_stop" },
 ]
-  .map((event) => `event: ${event.type}\n${events(event)}`)
+  .map((data) => `event: ${data.type}\n${event(data)}`)
   .join("");
+
+/** OpenAI and Anthropic. */
+const models = [upstream("ok"), upstream(`text:${anthropicAnswer}`)] as const;
+let service: PythonService;
+const gateways = new Map<string, Worker>();
+const protocols = ["connect", "grpc-web"] as const;
+const question = { role: "user", content: "夜雨落在青石巷，" };
+
+/** How many each of them was sent before this test. */
+let earlier: readonly number[] = [];
+const visits = () => Promise.all(models.map(({ seen }) => seen()));
+/** What they were sent in this test. */
+const bodies = async () =>
+  (await visits()).flatMap((seen, index) =>
+    seen.slice(earlier[index]).map(({ body }) => JSON.parse(Buffer.from(body, "base64").toString())),
+  );
+
+beforeAll(async () => {
+  const [openai, anthropic] = models;
+  service = await startService({
+    OPENAI_API_KEY: "sk-x",
+    OPENAI_BASE_URL: `${openai.url}/v1`,
+    OPENAI_MODEL: "the-services-own",
+    ANTHROPIC_API_KEY: "sk-y",
+    ANTHROPIC_BASE_URL: anthropic.url,
+  });
+  const script = buildBundle({ minify: true }).path;
+  for (const protocol of protocols) {
+    const bindings = {
+      ENVIRONMENT: "development",
+      PYTHON_AI_SERVICE_URL: service.url,
+      PYTHON_AI_PROTOCOL: protocol,
+      QINGYU_CACHE_ENABLED: "false",
+    };
+    gateways.set(protocol, await startWorker({ script, readyPath: "/health/live", bindings }));
+  }
+}, 60_000);
+beforeEach(async () => {
+  earlier = (await visits()).map(({ length }) => length);
+});
+afterAll(async () => {
+  await Promise.all([...gateways.values()].map((worker) => worker.stop()));
+  await service.close();
+}, 30_000);
 
 async function ask(protocol: string, stream: boolean, said: object) {
   const answer = await fetch(`http://127.0.0.1:${gateways.get(protocol)?.port}/v1/chat/completions`, {
@@ -135,7 +120,7 @@ describe.each(ways)("OpenAI, asked over $protocol, stream $stream", ({ protocol,
     { name: "everything", said: everything, gets: everything },
   ])("gets of a caller who said $name", async ({ said, gets }) => {
     expect(await ask(protocol, stream, said)).toEqual(good);
-    expect(bodies).toEqual([{ messages: [question], ...always, ...gets }]);
+    expect(await bodies()).toEqual([{ messages: [question], ...always, ...gets }]);
   });
 });
 
@@ -155,7 +140,7 @@ describe.each(ways)("Anthropic, asked over $protocol, stream $stream", ({ protoc
     },
   ])("gets of a caller who said $name", async ({ said, gets }) => {
     expect(await ask(protocol, stream, { model: "claude-3-opus", ...said })).toEqual(good);
-    expect(bodies).toEqual([{ model: "claude-3-opus", messages: [question], stream: true, ...gets }]);
+    expect(await bodies()).toEqual([{ model: "claude-3-opus", messages: [question], stream: true, ...gets }]);
   });
 
   it.each(["seed", "presence_penalty", "frequency_penalty"])(
@@ -167,7 +152,7 @@ describe.each(ways)("Anthropic, asked over $protocol, stream $stream", ({ protoc
         "unsupported_parameter",
         "ai-service:unsupported_parameter",
       ]);
-      expect(bodies).toEqual([]);
+      expect(await bodies()).toEqual([]);
     },
   );
 });
