@@ -12,23 +12,25 @@ export interface HttpMessage {
 
 /** A body as UTF-8 text, never holding more than `maxBytes` of it. Throws what `fault` makes. */
 export async function readText(message: HttpMessage, maxBytes: number, fault: BodyFault): Promise<string> {
+  return decode(fault, wholeDecoder, await readBytes(message, maxBytes, fault));
+}
+
+/** A body's bytes, never holding more than `maxBytes` of them. Throws what `fault` makes of `oversized` and `truncated`. */
+export async function readBytes(message: HttpMessage, maxBytes: number, fault: BodyFault): Promise<Uint8Array> {
   // The runtime holds a body to its announced length, so a short one can be read at once; a compressed one announces another.
   const announcedBytes = announcedLength(message.headers);
   if (announcedBytes > maxBytes) throw fault("oversized");
   if (announcedBytes >= 0 && !message.headers.has("content-encoding")) {
-    const bytes = await message.arrayBuffer().catch((cause) => {
+    try {
+      return new Uint8Array(await message.arrayBuffer());
+    } catch (cause) {
       throw fault("truncated", cause);
-    });
-    return decode(fault, wholeDecoder, bytes);
+    }
   }
-  const reader = textReader(message.body, maxBytes, fault);
-  try {
-    let text = "";
-    for (let piece = await reader.read(); piece !== undefined; piece = await reader.read()) text += piece;
-    return text;
-  } finally {
-    reader.leave();
-  }
+  const pieces: Uint8Array[] = [];
+  for await (const piece of bytePieces(message.body, maxBytes, fault)) pieces.push(piece);
+  const [only] = pieces;
+  return only && pieces.length === 1 ? only : new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
 
 /** What `Content-Length` says, in bytes; -1 where it is absent. */

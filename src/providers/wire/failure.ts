@@ -6,10 +6,16 @@ import { readAnswer } from "./send.ts";
 /** An error's body is read for its codes only, so a little of it is enough. */
 const maxErrorBytes = 64 * 1024;
 
-/** An error answer's JSON; null where it has none that can be read: many proxies answer errors in HTML. */
+/** An error answer's body; empty where it cannot be read. */
+export async function readErrorText(response: Response): Promise<string> {
+  return await readAnswer(response, maxErrorBytes).catch(() => "");
+}
+
+/** An error answer's JSON; null where it has none: many proxies answer errors in HTML. */
 export async function readErrorBody(response: Response): Promise<JsonValue> {
+  const text = await readErrorText(response);
   try {
-    return parseJson(await readAnswer(response, maxErrorBytes));
+    return parseJson(text);
   } catch {
     return null;
   }

@@ -12,9 +12,10 @@ export function boundToRequest(fetch: Fetch): Fetch {
     const response = await fetch(url, init);
     const answeredId = response.headers.get("x-request-id");
     if (answeredId === null || !response.ok) return response;
-    const sentId = new Headers(init.headers).get("x-request-id");
+    const { headers } = init;
+    const sentId = headers instanceof Headers ? headers.get("x-request-id") : headers["x-request-id"];
     if (answeredId === sentId) echoes = true;
-    else if (echoes && sentId !== null) {
+    else if (echoes && sentId) {
       await response.body?.cancel();
       throw UpstreamFailure.wire("mismatched");
     }

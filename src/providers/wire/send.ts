@@ -1,9 +1,13 @@
-import { announcedLength, type BodyFault, bytePieces, readText } from "../../body.ts";
+import { type BodyFault, bytePieces, readBytes, readText } from "../../body.ts";
 import type { Call } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 
 /** `fetch` as providers get it, so that tests and the gateway decide where it goes. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+export type Fetch = (url: string, init: SentInit) => Promise<Response>;
+
+export interface SentInit extends RequestInit {
+  readonly headers: Headers | Readonly<Record<string, string>>;
+}
 
 /** No answer of a model comes near this; a larger one is refused before it is held in memory. */
 export const maxAnswerBytes = 8 * 1024 * 1024;
@@ -15,7 +19,7 @@ export const maxStreamBytes = 4 * maxAnswerBytes;
  * Sends a request to a provider and follows no redirect, so that neither prompt nor key can be led elsewhere.
  * Throws `UpstreamFailure`: wire `unavailable` where no answer came, peer `redirected` for a 3xx.
  */
-export async function send(fetch: Fetch, url: string, init: RequestInit): Promise<Response> {
+export async function send(fetch: Fetch, url: string, init: SentInit): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, { ...init, redirect: "manual" });
@@ -36,16 +40,9 @@ export function readAnswer(response: Response, maxBytes = maxAnswerBytes): Promi
   return readText(response, maxBytes, wireFault);
 }
 
-/** The same answer with a body that is not larger than `maxAnswerBytes`. Throws `UpstreamFailure` (wire) `oversized` or `truncated`. */
-export async function bounded(response: Response): Promise<Response> {
-  // The runtime holds a body to its announced length.
-  const announcedBytes = announcedLength(response.headers);
-  const isBounded = announcedBytes >= 0 && announcedBytes <= maxAnswerBytes;
-  if (isBounded && !response.headers.has("content-encoding")) return response;
-  if (announcedBytes > maxAnswerBytes) throw UpstreamFailure.wire("oversized");
-  const pieces: Uint8Array[] = [];
-  for await (const piece of bytePieces(response.body, maxAnswerBytes, wireFault)) pieces.push(piece);
-  return new Response(new Blob(pieces), response);
+/** A response's body as bytes. Throws `UpstreamFailure` (wire) `oversized` or `truncated`. */
+export function readAnswerBytes(response: Response): Promise<Uint8Array> {
+  return readBytes(response, maxAnswerBytes, wireFault);
 }
 
 /** The bytes of a streamed answer. Throws `UpstreamFailure` (wire) `oversized` or `truncated`. */
