@@ -1,7 +1,15 @@
 import { type DescMethod, toJson } from "@bufbuild/protobuf";
 import * as z from "zod/mini";
 import { AIService, GenerateContentResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
-import { asksProvider, type Description, json, type Route, requestBody, response } from "../docs/description.ts";
+import {
+  asksProvider,
+  bodyErrors,
+  type Description,
+  json,
+  type Route,
+  requestBody,
+  response,
+} from "../docs/description.ts";
 import { answer, messages, model, prompt } from "../docs/scene.ts";
 import { type JsonSchema, jsonSchema, ref } from "../docs/schemas.ts";
 import { connectSurface } from "./error.ts";
@@ -36,7 +44,7 @@ const rpcs: readonly Rpc[] = [
   {
     method: healthCheck,
     summary: "Whether the providers work",
-    errors: ["unauthenticated", "config_error", "invalid_request", "payload_too_large"],
+    errors: bodyErrors,
     answer: { status: "degraded", checks: { "ai-service": "unhealthy", openai: "healthy" } },
   },
 ];
@@ -54,29 +62,23 @@ export function connectDescription(comments: Comments): Description {
   };
 }
 
-function route({ method, summary, requests = {}, answer, errors }: Rpc): Route {
+function route({ method, summary, requests = {}, answer, errors = asksProvider.errors }: Rpc): Route {
   const { name: operationId, methodKind, input, output } = method;
-  const common = { ...(!errors && asksProvider), operationId, summary };
-  const wrongType = { 415: response("The content type is none that this method has.", {}) };
-  if (methodKind !== "unary") {
-    return {
-      ...common,
-      description: "Needs a Connect or gRPC-Web client: messages are framed, and a failure is in the stream's end.",
-      requestBody: { required: true, content: framed(input.name) },
-      answer: framed(output.name),
-      errors: [],
-      others: wrongType,
-    };
-  }
+  const isUnary = methodKind === "unary";
+  const wrongType = response("The content type is not the method's.", {});
   const compressed = response("The body is compressed.", json("ConnectError", { code: "unimplemented" }));
   return {
-    ...common,
-    description: "Also as binary protobuf, and over gRPC-Web.",
-    requestBody: requestBody(ref(input.name), requests),
-    answer: json(output.name, answer),
-    // Connect itself refuses a wrong type, without a body.
-    errors: (errors ?? asksProvider.errors).filter((error) => error !== "unsupported_media_type"),
-    others: { ...wrongType, 501: compressed },
+    ...(errors === asksProvider.errors && asksProvider),
+    operationId,
+    summary,
+    description: isUnary
+      ? "Also as binary protobuf, and over gRPC-Web."
+      : "Needs a Connect or gRPC-Web client: messages are framed, and a failure is in the stream's end.",
+    requestBody: isUnary ? requestBody(ref(input.name), requests) : { required: true, content: framed(input.name) },
+    answer: isUnary ? json(output.name, answer) : framed(output.name),
+    // A wrong type is refused by Connect itself, without a body.
+    errors: isUnary ? errors.filter((error) => error !== "unsupported_media_type") : [],
+    others: isUnary ? { 415: wrongType, 501: compressed } : { 415: wrongType },
   };
 }
 
