@@ -49,19 +49,25 @@ type Reader = ReadableStreamDefaultReader<Uint8Array>;
 export interface BodyReader<Piece> {
   /**
    * The next piece; undefined at the body's end, and where nothing came for `patienceMs`. Throws what `fault` makes of
-   * `oversized`, `truncated` (the connection broke) and, of a text, `malformed`.
+   * `oversized` and `truncated` (the connection broke), and what `convert` throws.
    */
   read(patienceMs?: number): Promise<Piece | undefined>;
   /** Wants no more of it; unless told otherwise the body is cancelled. Nothing happens after its end. */
   leave(how?: (reader: Reader) => void): void;
 }
 
-/** A body's bytes, at most `maxBytes` of them. */
-function byteReader(
+export interface BodyReaderOptions<Piece> {
+  readonly maxBytes: number;
+  readonly fault: BodyFault;
+  /** Makes a piece of what has come, or of the body's end. */
+  readonly convert: (bytes: Uint8Array | undefined) => Piece | undefined;
+}
+
+/** Reads a body piece by piece, in one wait for each. */
+export function bodyReader<Piece>(
   body: ReadableStream<Uint8Array> | null,
-  maxBytes: number,
-  fault: BodyFault,
-): BodyReader<Uint8Array> {
+  { maxBytes, fault, convert }: BodyReaderOptions<Piece>,
+): BodyReader<Piece> {
   let reader = body?.getReader();
   let bytes = 0;
   return {
@@ -78,11 +84,11 @@ function byteReader(
       }
       if (result.done) {
         reader = undefined;
-        return undefined;
+        return convert(undefined);
       }
       bytes += result.value.byteLength;
       if (bytes > maxBytes) throw fault("oversized");
-      return result.value;
+      return convert(result.value);
     },
     leave(how = cancel) {
       if (reader) how(reader);
@@ -91,32 +97,22 @@ function byteReader(
   };
 }
 
-/** A body as UTF-8 text; a piece may be empty. */
-export function textReader(
-  body: ReadableStream<Uint8Array> | null,
-  maxBytes: number,
-  fault: BodyFault,
-): BodyReader<string> {
-  const bytes = byteReader(body, maxBytes, fault);
+/** Decodes UTF-8 piece by piece; of the end, undefined. Throws what `fault` makes of `malformed`. */
+export function textDecoder(fault: BodyFault): (bytes: Uint8Array | undefined) => string | undefined {
   const decoder = newDecoder();
-  return {
-    async read(patienceMs) {
-      const piece = await bytes.read(patienceMs);
-      if (piece) return decode(fault, decoder, piece, { stream: true });
-      decode(fault, decoder);
-      return undefined;
-    },
-    leave: bytes.leave,
+  return (bytes) => {
+    const text = decode(fault, decoder, bytes, { stream: bytes !== undefined });
+    return bytes && text;
   };
 }
 
-/** A body's bytes for those who iterate. Throws as `byteReader`. */
+/** A body's bytes for those who iterate. Throws what `fault` makes of `oversized` and `truncated`. */
 export async function* bytePieces(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
   fault: BodyFault,
 ): AsyncGenerator<Uint8Array> {
-  const reader = byteReader(body, maxBytes, fault);
+  const reader = bodyReader(body, { maxBytes, fault, convert: (bytes) => bytes });
   try {
     for (let piece = await reader.read(); piece; piece = await reader.read()) yield piece;
   } finally {

@@ -83,10 +83,14 @@ export function limited(
         onEnd?.();
         return undefined;
       }
-      const waitedMs = Date.now() - waitingSinceMs;
-      const hasTokens = next.some(hasToken);
-      thinkingLeftMs = hasTokens ? thinkingMs : thinkingLeftMs - waitedMs;
-      idleLeftMs = hasTokens || next.some(isSignOfLife) ? idleMs : idleLeftMs - waitedMs;
+      if (next.some(hasToken)) {
+        idleLeftMs = idleMs;
+        thinkingLeftMs = thinkingMs;
+      } else {
+        const waitedMs = Date.now() - waitingSinceMs;
+        idleLeftMs = next.some(isSignOfLife) ? idleMs : idleLeftMs - waitedMs;
+        thinkingLeftMs -= waitedMs;
+      }
       return next;
     },
   };

@@ -22,7 +22,6 @@ import type { Call, Provider } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import { type ModelRules, modelFor } from "../model.ts";
 import { renderPrompt, textOf } from "../prompt.ts";
-import { batches } from "../wire/batches.ts";
 import { callHeaders, type Fetch } from "../wire/send.ts";
 import { connectFailure } from "./failure.ts";
 import { connectTransport } from "./transport.ts";
@@ -176,28 +175,28 @@ function chunkReader(
   let finishReason: FinishReason | undefined;
   let knowledge: KnowledgeState | undefined;
   let isOver = false;
-  return batches(async (batch) => {
-    if (isOver) return false;
+  return async () => {
+    if (isOver) return undefined;
     const next = known ?? (await messages.next().catch(throwFailure));
     known = undefined;
-    isOver = next.done === true;
     if (next.done) {
-      batch.push({ choice: 0, delta: "", finishReason: finishReason ?? "stop", knowledge });
-      return true;
+      isOver = true;
+      return [{ choice: 0, delta: "", finishReason: finishReason ?? "stop", knowledge }];
     }
     const message = next.value;
     // Held back until the end of the stream has proved that it is true.
     if (message.finishReason !== "") finishReason = finishReasonFrom(message.finishReason);
     knowledge ??= knowledgeFrom(message.knowledge);
-    batch.push({
-      choice: 0,
-      delta: message.delta,
-      model: message.model.slice(0, 200) || undefined,
-      usage: usageFrom(message.usage, 0),
-      ...(isSignOfLife(message) && { isSignOfLife: true }),
-    });
-    return true;
-  });
+    return [
+      {
+        choice: 0,
+        delta: message.delta,
+        model: message.model.slice(0, 200) || undefined,
+        usage: usageFrom(message.usage, 0),
+        isSignOfLife: isSignOfLife(message),
+      },
+    ];
+  };
 }
 
 function throwFailure(error: unknown): never {
@@ -205,8 +204,8 @@ function throwFailure(error: unknown): never {
 }
 
 /** The contract's way to say that the model is thinking. */
-function isSignOfLife({ delta, finishReason, usage }: GenerateContentChunk): boolean {
-  return delta === "" && finishReason === "" && usage === undefined;
+function isSignOfLife({ delta, finishReason, usage }: GenerateContentChunk): true | undefined {
+  return delta === "" && finishReason === "" && usage === undefined ? true : undefined;
 }
 
 /** Services that do not say how an answer ended mean that it ended. Throws where one says something unknown. */

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import type { Choice, FinishReason, GenerationChunk, JsonValue, Usage } from "../../generation.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
+import type { EventDecoder } from "../wire/chunks.ts";
 import { parseAnswer } from "../wire/json.ts";
 import { streamedAnthropicFailure } from "./failure.ts";
 
@@ -50,47 +51,51 @@ const blockStartSchema = z.object({ content_block: blockSchema });
 const blockDeltaSchema = z.object({ delta: blockSchema });
 const messageDeltaSchema = z.object({ delta: stopSchema, usage: countsSchema });
 
-export interface ReadEvent {
-  readonly chunk?: GenerationChunk;
-  /** Whether the message is complete. */
-  readonly isEnd: boolean;
-}
-
 /**
- * Reads a message's events one by one (https://docs.anthropic.com/en/api/messages-streaming). Unknown ones are skipped, as
- * Anthropic asks. One that cannot be understood may have held text, so it is a failure.
+ * A streamed message's events (https://docs.anthropic.com/en/api/messages-streaming). Unknown ones are skipped, as Anthropic
+ * asks. One that cannot be understood may have held text, so it is a failure. Only `message_stop` proves that the message is
+ * complete.
  */
-export function streamReader(): { read: (data: string) => ReadEvent } {
+export function messageEvents(): EventDecoder {
   let stopReason: string | null | undefined;
   let counts: Counts = {};
+  const say = (delta: string, batch: GenerationChunk[]) => {
+    if (delta !== "") batch.push({ choice: 0, delta });
+  };
   return {
-    read(data) {
+    isComplete: () => false,
+    end() {
+      throw UpstreamFailure.wire("truncated");
+    },
+    take(data, batch) {
       const value = parseAnswer(data);
       switch (parsed(typedSchema, value).type) {
         case "message_start": {
           const { model, usage } = parsed(startSchema, value).message;
           // What it says of the output is only a beginning.
           counts = { ...usage, output_tokens: undefined };
-          return { chunk: { choice: 0, delta: "", model: modelFrom(model) }, isEnd: false };
+          batch.push({ choice: 0, delta: "", model: modelFrom(model) });
+          return false;
         }
         case "content_block_start":
-          return piece(textIn(parsed(blockStartSchema, value).content_block));
+          say(textIn(parsed(blockStartSchema, value).content_block), batch);
+          return false;
         case "content_block_delta":
-          return piece(textIn(parsed(blockDeltaSchema, value).delta));
+          say(textIn(parsed(blockDeltaSchema, value).delta), batch);
+          return false;
         case "message_delta": {
           const { delta, usage } = parsed(messageDeltaSchema, value);
           stopReason = delta.stop_reason ?? stopReason;
           counts = later(counts, usage);
-          return { isEnd: false };
+          return false;
         }
-        case "message_stop": {
-          const finishReason = finishReasonFrom(stopReason);
-          return { chunk: { choice: 0, delta: "", finishReason, usage: usageFrom(counts) }, isEnd: true };
-        }
+        case "message_stop":
+          batch.push({ choice: 0, delta: "", finishReason: finishReasonFrom(stopReason), usage: usageFrom(counts) });
+          return true;
         case "error":
           throw streamedAnthropicFailure(value);
         default:
-          return { isEnd: false };
+          return false;
       }
     },
   };
@@ -100,10 +105,6 @@ function parsed<T extends z.ZodMiniType>(schema: T, value: JsonValue): z.infer<T
   const result = schema.safeParse(value);
   if (!result.success) throw UpstreamFailure.wire("malformed");
   return result.data;
-}
-
-function piece(text: string): ReadEvent {
-  return { chunk: text === "" ? undefined : { choice: 0, delta: text }, isEnd: false };
 }
 
 /** Other blocks, such as thinking, are no part of the answer. */

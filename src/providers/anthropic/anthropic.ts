@@ -1,13 +1,13 @@
 import { mediaType } from "../../body.ts";
-import type { Generation, GenerationRequest, GenerationStream } from "../../generation.ts";
+import type { Generation, GenerationRequest } from "../../generation.ts";
 import type { Answer } from "../../operation.ts";
 import type { Call, Provider } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
-import { batches } from "../wire/batches.ts";
-import { type EventReader, eventReader } from "../wire/events.ts";
+import { chunkReader } from "../wire/chunks.ts";
+import { eventReader } from "../wire/events.ts";
 import { type AnswerHead, parseAnswer } from "../wire/json.ts";
 import { callHeaders, type Fetch, readAnswer, send } from "../wire/send.ts";
-import { messageFrom, streamReader } from "./answer.ts";
+import { messageEvents, messageFrom } from "./answer.ts";
 import { anthropicFailure } from "./failure.ts";
 import { type RequestRules, requestBody, unsupportedParameter } from "./request.ts";
 
@@ -37,7 +37,7 @@ export function anthropic(options: AnthropicOptions): Provider {
     switch (mediaType(response.headers)) {
       case "text/event-stream":
         if (!call.stream) throw UpstreamFailure.wire("malformed");
-        return { ...head, read: chunkReader(eventReader(response, call)) };
+        return { ...head, read: chunkReader(eventReader(response, call), messageEvents()) };
       case "application/json": {
         const message = messageFrom(parseAnswer(await readAnswer(response)));
         return { ...head, ...message, model: message.model ?? head.model };
@@ -61,23 +61,4 @@ function requestHeaders(call: Call, apiKey: string | undefined): Record<string, 
     "anthropic-version": "2023-06-01",
     ...(apiKey !== undefined && { "x-api-key": apiKey }),
   };
-}
-
-/** A streamed message as it comes. Only `message_stop` proves that it is complete. */
-function chunkReader(events: EventReader): GenerationStream["read"] {
-  const message = streamReader();
-  let isOver = false;
-  return batches(async (batch) => {
-    if (isOver) return false;
-    const found = await events.read();
-    if (!found) throw UpstreamFailure.wire("truncated");
-    for (const data of found) {
-      const { chunk, isEnd } = message.read(data);
-      if (chunk) batch.push(chunk);
-      isOver = isEnd;
-      if (isOver) break;
-    }
-    if (isOver) events.leave();
-    return true;
-  });
 }

@@ -1,32 +1,11 @@
-import * as z from "zod/mini";
 import type { Choice, FinishReason, GenerationChunk, JsonObject, JsonValue, Usage } from "../../generation.ts";
+import { isJsonList, isJsonObject } from "../../json.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 
-const count = z.int().check(z.nonnegative());
-const usageSchema = z.catch(
-  z.nullish(z.looseObject({ prompt_tokens: count, completion_tokens: count, total_tokens: count })),
-  undefined,
-);
-const textSchema = z.looseObject({ content: z.nullish(z.string()) });
-/** Parsed from JSON text, so it is JSON. */
-const json = z.optional(z.custom<JsonValue>());
-const choiceFields = {
-  index: z.catch(z.int(), 0),
-  finish_reason: z.nullish(z.string()),
-  logprobs: json,
-};
-
-/** The least that an answer must be to be understood (https://platform.openai.com/docs/api-reference/chat/object). */
-const completionSchema = z.object({
-  model: json,
-  choices: z.array(z.object({ ...choiceFields, message: textSchema })).check(z.minLength(1), z.maxLength(128)),
-  usage: usageSchema,
-});
-const chunkSchema = z.object({
-  model: json,
-  choices: z.array(z.object({ ...choiceFields, delta: z.catch(textSchema, {}) })).check(z.maxLength(128)),
-  usage: usageSchema,
-});
+/*
+ * Read by hand and not by a schema: it is done for each token, and costs a fifth of what zod needs where nothing can be
+ * compiled (docs/performance.md).
+ */
 
 export interface Completion {
   readonly model?: string;
@@ -34,45 +13,79 @@ export interface Completion {
   readonly usage?: Usage;
 }
 
-/** A `chat.completion` object as the domain has it. Throws `UpstreamFailure` (wire): `malformed`, or `truncated` without a finish reason. */
+/** More are nobody's answer. */
+const maxChoices = 128;
+
+/** A choice of an answer or of a piece of it. */
+interface ReadChoice {
+  readonly index: number;
+  readonly finishReason?: FinishReason;
+  readonly logprobs?: JsonValue;
+  /** The choice's `message` or `delta`. */
+  readonly said?: JsonValue;
+}
+
+/** A `chat.completion` object as the domain has it (https://platform.openai.com/docs/api-reference/chat/object). Throws `UpstreamFailure` (wire): `malformed`, or `truncated` without a finish reason. */
 export function completionFrom(value: JsonValue): Completion {
-  const parsed = completionSchema.safeParse(value);
-  if (!parsed.success) throw UpstreamFailure.wire("malformed");
-  const { model, usage } = parsed.data;
-  const [first, ...rest] = parsed.data.choices
+  const read = isJsonObject(value) ? choicesIn(value.choices, "message") : undefined;
+  if (!read || !isJsonObject(value)) throw UpstreamFailure.wire("malformed");
+  const [first, ...rest] = read
     .toSorted((a, b) => a.index - b.index)
-    .map(({ message, finish_reason, logprobs }): Choice => {
-      const finishReason = finishReasonFrom(finish_reason);
+    .map(({ said, finishReason, logprobs }): Choice => {
+      const content = isJsonObject(said) ? contentOf(said) : undefined;
+      if (content === undefined || !isJsonObject(said)) throw UpstreamFailure.wire("malformed");
       if (!finishReason) throw UpstreamFailure.wire("truncated");
-      return {
-        content: message.content ?? "",
-        finishReason,
-        extra: extraFrom(message),
-        logprobs: logprobs ?? undefined,
-      };
+      return { content, finishReason, extra: extraFrom(said), logprobs };
     });
   if (!first) throw UpstreamFailure.wire("malformed");
-  return { model: modelFrom(model), choices: [first, ...rest], usage: usageFrom(usage) };
+  return { model: modelFrom(value.model), choices: [first, ...rest], usage: usageFrom(value.usage) };
 }
 
 /** The pieces in a `chat.completion.chunk` object, one per choice; undefined where it is none. `choices` is how many may come. */
 export function chunksFrom(value: JsonValue, choices: number): GenerationChunk[] | undefined {
-  const parsed = chunkSchema.safeParse(value);
-  if (!parsed.success || parsed.data.choices.some(({ index }) => index < 0 || index >= choices)) return undefined;
-  const model = modelFrom(parsed.data.model);
-  const usage = usageFrom(parsed.data.usage);
-  const pieces = parsed.data.choices.map(({ index, delta, finish_reason, logprobs }): GenerationChunk => {
+  const read = isJsonObject(value) ? choicesIn(value.choices, "delta") : undefined;
+  if (!read || !isJsonObject(value) || read.some(({ index }) => index < 0 || index >= choices)) return undefined;
+  const model = modelFrom(value.model);
+  const usage = usageFrom(value.usage);
+  if (read.length === 0) return usage ? [{ choice: 0, delta: "", model, usage }] : [];
+  const last = read.length - 1;
+  return read.map(({ index, said, finishReason, logprobs }, at): GenerationChunk => {
+    // A delta that is none says nothing.
+    const content = isJsonObject(said) ? contentOf(said) : undefined;
     return {
       choice: index,
-      delta: delta.content ?? "",
-      extra: extraFrom(delta),
-      logprobs: logprobs ?? undefined,
-      finishReason: finishReasonFrom(finish_reason),
+      delta: content ?? "",
+      extra: content !== undefined && isJsonObject(said) ? extraFrom(said) : undefined,
+      logprobs,
+      finishReason,
       model,
+      usage: at === last ? usage : undefined,
     };
   });
-  const last = pieces.pop() ?? (usage && { choice: 0, delta: "", model });
-  return last ? [...pieces, { ...last, usage }] : [];
+}
+
+/** Undefined where it is no list of choices. */
+function choicesIn(value: JsonValue | undefined, said: "message" | "delta"): ReadChoice[] | undefined {
+  if (!isJsonList(value) || value.length > maxChoices) return undefined;
+  const read: ReadChoice[] = [];
+  for (const choice of value) {
+    if (!isJsonObject(choice)) return undefined;
+    const { index, finish_reason, logprobs } = choice;
+    if (finish_reason !== undefined && finish_reason !== null && typeof finish_reason !== "string") return undefined;
+    read.push({
+      index: typeof index === "number" && Number.isSafeInteger(index) ? index : 0,
+      finishReason: finish_reason ? finishReasonsByName.get(finish_reason) : undefined,
+      logprobs: logprobs ?? undefined,
+      said: choice[said],
+    });
+  }
+  return read;
+}
+
+/** Empty where it is null or absent; undefined where it is no text. */
+function contentOf({ content }: JsonObject): string | undefined {
+  if (content === undefined || content === null) return "";
+  return typeof content === "string" ? content : undefined;
 }
 
 /** Names are for showing; a provider that sends a book instead is cut short. */
@@ -94,33 +107,36 @@ const finishReasonsByName: ReadonlyMap<string, FinishReason> = new Map([
   ["function_call", "function_call"],
 ]);
 
-function finishReasonFrom(name: string | null | undefined): FinishReason | undefined {
-  return name ? finishReasonsByName.get(name) : undefined;
-}
-
-function usageFrom(usage: z.infer<typeof usageSchema>): Usage | undefined {
-  if (!usage) return undefined;
-  const details = nonEmpty({
-    prompt_tokens_details: usage.prompt_tokens_details,
-    completion_tokens_details: usage.completion_tokens_details,
-  });
+/** Absent where it is not a full count. */
+function usageFrom(value: JsonValue | undefined): Usage | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details, completion_tokens_details } = value;
+  if (!isCount(prompt_tokens) || !isCount(completion_tokens) || !isCount(total_tokens)) return undefined;
   return {
-    totalTokens: usage.total_tokens,
-    split: { promptTokens: usage.prompt_tokens, completionTokens: usage.completion_tokens },
-    details,
+    totalTokens: total_tokens,
+    split: { promptTokens: prompt_tokens, completionTokens: completion_tokens },
+    details: nonEmpty([
+      ["prompt_tokens_details", prompt_tokens_details],
+      ["completion_tokens_details", completion_tokens_details],
+    ]),
   };
 }
 
+function isCount(value: JsonValue | undefined): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
 /** What a message or delta holds besides role and text, without the members that say nothing. */
-function extraFrom({ role: _role, content: _content, ...rest }: Record<string, unknown>): JsonObject | undefined {
-  return nonEmpty(rest);
+function extraFrom(said: JsonObject): JsonObject | undefined {
+  const names = Object.keys(said).filter((name) => name !== "role" && name !== "content");
+  return names.length > 0 ? nonEmpty(names.map((name) => [name, said[name]])) : undefined;
 }
 
-function nonEmpty(members: Record<string, unknown>): JsonObject | undefined {
-  const entries = Object.entries(members).filter((entry): entry is [string, JsonValue] => !isEmptyValue(entry[1]));
-  return entries.length > 0 ? Object.fromEntries(entries) : undefined;
+function nonEmpty(entries: readonly (readonly [string, JsonValue | undefined])[]): JsonObject | undefined {
+  const said = entries.filter((entry): entry is [string, JsonValue] => !isEmptyValue(entry[1]));
+  return said.length > 0 ? Object.fromEntries(said) : undefined;
 }
 
-function isEmptyValue(value: unknown): boolean {
-  return value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0);
+function isEmptyValue(value: JsonValue | undefined): boolean {
+  return value === undefined || value === null || value === "" || (isJsonList(value) && value.length === 0);
 }

@@ -1,15 +1,11 @@
-import type { GenerationChunk, GenerationStream, JsonValue } from "../../generation.ts";
+import type { GenerationChunk, JsonValue } from "../../generation.ts";
 import { isJsonObject, parseJson } from "../../json.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
-import { batches } from "../wire/batches.ts";
-import type { EventReader } from "../wire/events.ts";
+import type { EventDecoder } from "../wire/chunks.ts";
 import { chunksFrom } from "./answer.ts";
 import { streamedOpenAiFailure } from "./failure.ts";
 
-/** How long usage is waited for after a completion's last finish reason. */
-const usageLimitMs = 1_000;
-
-export interface ChunkReaderOptions {
+export interface ChunkOptions {
   /** How many choices were asked for. */
   readonly choices: number;
   /** The names of the parameters that were sent. */
@@ -17,46 +13,37 @@ export interface ChunkReaderOptions {
 }
 
 /**
- * A streamed completion as it comes. It is complete when every choice has its finish reason, whatever comes after that;
- * until then an end, also a `[DONE]`, is a truncation. An event that cannot be understood is a gap, in the hope that the
- * rest proves complete: unlike Anthropic's API, this one is spoken by many servers and proxies, some of which put notes of
- * their own between its events (docs/reliability.md).
+ * A streamed completion's events. It is complete when every choice has its finish reason, whatever comes after that; until
+ * then an end, also a `[DONE]`, is a truncation. An event that cannot be understood is a gap, in the hope that the rest
+ * proves complete: unlike Anthropic's API, this one is spoken by many servers and proxies, some of which put notes of their
+ * own between its events (docs/reliability.md).
  */
-export function chunkReader(events: EventReader, { choices, sent }: ChunkReaderOptions): GenerationStream["read"] {
+export function completionEvents({ choices, sent }: ChunkOptions): EventDecoder {
   const finished = new Set<number>();
-  const isFinished = () => finished.size === choices;
+  const isComplete = () => finished.size === choices;
   let hasUsage = false;
-  let isOver = false;
 
-  function take(data: string, batch: GenerationChunk[]): void {
-    for (const chunk of chunksIn(data, choices, sent) ?? [{ choice: 0, delta: "", hasGap: true }]) {
-      if (chunk.finishReason) finished.add(chunk.choice);
-      hasUsage ||= chunk.usage !== undefined;
-      batch.push(chunk);
-    }
+  function end(): void {
+    if (!isComplete()) throw UpstreamFailure.wire("truncated");
   }
 
-  return batches(async (batch) => {
-    if (isOver) return false;
-    try {
-      const found = await events.read(isFinished() ? usageLimitMs : undefined);
-      isOver = found === undefined;
-      for (const data of found ?? []) {
-        isOver = data === "[DONE]";
-        if (isOver) break;
-        take(data, batch);
-        // Usage comes last, so nothing is worth waiting for after it.
-        isOver = isFinished() && hasUsage;
-        if (isOver) break;
+  return {
+    isComplete,
+    end,
+    take(data, batch) {
+      if (data === "[DONE]") {
+        end();
+        return true;
       }
-    } catch (error) {
-      if (!isFinished()) throw error;
-      isOver = true;
-    }
-    if (isOver) events.leave();
-    if (isOver && !isFinished()) throw UpstreamFailure.wire("truncated");
-    return true;
-  });
+      for (const chunk of chunksIn(data, choices, sent) ?? [{ choice: 0, delta: "", hasGap: true }]) {
+        if (chunk.finishReason) finished.add(chunk.choice);
+        hasUsage ||= chunk.usage !== undefined;
+        batch.push(chunk);
+      }
+      // Usage comes last, so nothing is worth waiting for after it.
+      return hasUsage && isComplete();
+    },
+  };
 }
 
 /** Undefined where the event cannot be understood. Throws where it says that the answer has failed. */

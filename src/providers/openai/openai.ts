@@ -3,11 +3,12 @@ import type { Generation, GenerationRequest } from "../../generation.ts";
 import type { Answer } from "../../operation.ts";
 import type { Call, Provider } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
+import { chunkReader } from "../wire/chunks.ts";
 import { eventReader } from "../wire/events.ts";
 import { type AnswerHead, parseAnswer } from "../wire/json.ts";
 import { callHeaders, type Fetch, readAnswer, send } from "../wire/send.ts";
 import { completionFrom } from "./answer.ts";
-import { chunkReader } from "./chunks.ts";
+import { completionEvents } from "./chunks.ts";
 import { openAiFailure } from "./failure.ts";
 import { choicesAsked, type RequestRules, requestBody } from "./request.ts";
 
@@ -38,7 +39,10 @@ export function openai(options: OpenAiOptions): Provider {
     switch (mediaType(response.headers)) {
       case "text/event-stream":
         if (!call.stream) throw UpstreamFailure.wire("malformed");
-        return { ...head, read: chunkReader(eventReader(response, call), { choices: choicesAsked(request), sent }) };
+        return {
+          ...head,
+          read: chunkReader(eventReader(response, call), completionEvents({ choices: choicesAsked(request), sent })),
+        };
       case "application/json": {
         const completion = completionFrom(parseAnswer(await readAnswer(response)));
         return { ...head, ...completion, model: completion.model ?? head.model };

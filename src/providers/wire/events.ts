@@ -1,5 +1,5 @@
 import { createParser } from "eventsource-parser";
-import { readToEnd, textReader } from "../../body.ts";
+import { bodyReader, readToEnd, textDecoder } from "../../body.ts";
 import type { Call } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import { maxAnswerBytes, maxStreamBytes, wireFault } from "./send.ts";
@@ -30,15 +30,20 @@ export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitU
       if (error.type === "max-buffer-size-exceeded") throw UpstreamFailure.wire("oversized");
     },
   });
-  const body = textReader(response.body, maxStreamBytes, wireFault);
-  return {
-    async read(patienceMs) {
-      const text = await body.read(patienceMs);
+  const decode = textDecoder(wireFault);
+  const body = bodyReader(response.body, {
+    maxBytes: maxStreamBytes,
+    fault: wireFault,
+    convert(bytes) {
+      const text = decode(bytes);
       if (text === undefined) return undefined;
       events = [];
       parser.feed(text);
       return events;
     },
+  });
+  return {
+    read: body.read,
     leave: () => body.leave((reader) => waitUntil(readToEnd(reader, restLimitMs, maxRestBytes))),
   };
 }

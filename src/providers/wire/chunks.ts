@@ -1,0 +1,46 @@
+import type { GenerationChunk, GenerationStream } from "../../generation.ts";
+import type { EventReader } from "./events.ts";
+
+/** What a provider's events say of an answer. */
+export interface EventDecoder {
+  /** Puts what an event holds into a batch. Whether it is the last one. Throws `UpstreamFailure`. */
+  take(data: string, batch: GenerationChunk[]): boolean;
+  /** Whether the answer is complete already, so that nothing that goes wrong after it matters. */
+  isComplete(): boolean;
+  /** The body has ended. Throws `UpstreamFailure` where the answer is not complete. */
+  end(): void;
+}
+
+/** How long a complete answer is waited for to say more, such as its usage. */
+const restLimitMs = 1_000;
+
+/** A stream's `read` from its events: all chunks of one read of the body. Those that come before a failure are handed out first. */
+export function chunkReader(events: EventReader, decoder: EventDecoder): GenerationStream["read"] {
+  let isOver = false;
+  let failure: { readonly cause: unknown } | undefined;
+
+  function take(found: readonly string[] | undefined, batch: GenerationChunk[]): boolean {
+    if (!found) {
+      decoder.end();
+      return true;
+    }
+    for (const data of found) if (decoder.take(data, batch)) return true;
+    return false;
+  }
+
+  return async () => {
+    for (;;) {
+      if (failure) throw failure.cause;
+      if (isOver) return undefined;
+      const batch: GenerationChunk[] = [];
+      try {
+        isOver = take(await events.read(decoder.isComplete() ? restLimitMs : undefined), batch);
+      } catch (cause) {
+        isOver = decoder.isComplete();
+        if (!isOver) failure = { cause };
+      }
+      if (isOver) events.leave();
+      if (batch.length > 0) return batch;
+    }
+  };
+}
