@@ -5,6 +5,8 @@ import { describe, expect, it } from "vitest";
 import { fakeOpenAi, onlyOpenAi, testApp } from "./support/app-on-fake-network.ts";
 import { keepingLog } from "./support/log.ts";
 import { requestTo, surfaces } from "./support/surfaces.ts";
+import { provider, upstream } from "./support/upstream.ts";
+import { gateway } from "./support/worker-on-sockets.ts";
 
 const forms = surfaces.flatMap((surface) => [
   { surface, stream: false },
@@ -70,13 +72,13 @@ const upstreams: Readonly<Record<string, UnderlyingSource<Uint8Array>>> = {
 };
 
 const departures = surfaces.flatMap((surface) =>
-  Object.entries(upstreams).flatMap(([upstream, source]) =>
-    (["stops reading", "is lost"] as const).map((how) => ({ surface, upstream, source, how })),
+  Object.entries(upstreams).flatMap(([name, source]) =>
+    (["stops reading", "is lost"] as const).map((how) => ({ surface, name, source, how })),
   ),
 );
 
 describe("a caller who leaves", () => {
-  it.each(departures)("is written down once, with what it cost: $surface, $upstream, $how", async (departure) => {
+  it.each(departures)("is written down once, with what it cost: $surface, $name, $how", async (departure) => {
     const { surface, source, how } = departure;
     const network = new Hono().post(
       "/v1/chat/completions",
@@ -109,6 +111,47 @@ describe("a caller who leaves", () => {
         stream: true,
         error: "cancelled",
         firstTokenMs: expect.any(Number),
+      }),
+    ]);
+  });
+});
+
+describe("a stream that goes wrong after its first token", () => {
+  it.each(surfaces)("is written down with who began it and why it failed: %s", async (surface) => {
+    const network = new Hono().post("/v1/chat/completions", (c) =>
+      c.body(event, 200, { "content-type": "text/event-stream" }),
+    );
+    const { path, init } = requestTo(surface, true, "breaks");
+    const { log } = await testApp({ network }).send(path, init);
+    expect(log.map((line) => JSON.parse(line))).toEqual([
+      expect.objectContaining({
+        provider: "openai",
+        model: "gpt-upstream",
+        usage: { promptTokens: 11, completionTokens: 1, totalTokens: 12, cached: false },
+        attempts: [expect.objectContaining({ outcome: "truncated" })],
+        error: "upstream_bad_response",
+        status: 200,
+        stream: true,
+      }),
+    ]);
+  });
+});
+
+describe("a caller who leaves before the first token", () => {
+  const cases = surfaces.flatMap((surface) => [true, false].map((stream) => ({ surface, stream })));
+  it.each(cases)("is written down once: $surface, streamed: $stream", async ({ surface, stream }) => {
+    const silent = upstream("silent");
+    const caller = new AbortController();
+    const asked = gateway([provider("only", "openai", silent)]).ask({ surface, stream, signal: caller.signal });
+    await silent.seen("open");
+    caller.abort();
+    const { log } = await asked;
+    const lines = log.map((line) => JSON.parse(line));
+    expect(lines.filter(({ message }) => message === "request")).toEqual([
+      expect.objectContaining({
+        operation: "generate",
+        attempts: [expect.objectContaining({ provider: "only", outcome: "canceled" })],
+        error: "cancelled",
       }),
     ]);
   });

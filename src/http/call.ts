@@ -49,8 +49,8 @@ export function startCall<Request extends { readonly model?: string }, Answer>(
   const record = c.get("record");
   record.model = request.model;
   check(request, config);
-  const reading = new AbortController();
   const { signal } = c.req.raw;
+  const reading = stream ? new AbortController() : undefined;
   const tenant = c.get("tenant");
   const deadlineMs = record.startedAtMs + requestTimeoutMs(c, config.deadlines.requestMs);
   const call: Call = {
@@ -62,12 +62,12 @@ export function startCall<Request extends { readonly model?: string }, Answer>(
     idempotencyKey: idempotencyKey(c),
     deadlineMs: timeoutMs === undefined ? deadlineMs : Math.min(deadlineMs, Date.now() + timeoutMs),
     // The runtime tells of a lost connection, a stream's reader of its own end.
-    signal: stream ? AbortSignal.any([signal, reading.signal]) : signal,
+    signal: reading ? AbortSignal.any([signal, reading.signal]) : signal,
     cacheControl: c.req.header("cache-control"),
     waitUntil: (work) => c.executionCtx.waitUntil(work),
     record,
   };
-  return { call, answer: upstream(request, call), leave: () => reading.abort() };
+  return { call, answer: upstream(request, call), leave: () => reading?.abort() };
 }
 
 /** The time that the whole request may take: the setting, or less where the caller asks for less. */

@@ -20,6 +20,10 @@ export interface Encoder<Answer> {
   error(error: GatewayError): string;
 }
 
+export interface EventStreamOptions<Answer> extends Pick<Config["stream"], "heartbeatMs" | "batchMs"> {
+  readonly encoder: Encoder<Answer>;
+}
+
 /** A server-sent event (HTML standard, 9.2): an optional name and one line of data. */
 export function sseEvent(data: string, event?: string): string {
   return event === undefined ? `data: ${data}\n\n` : `event: ${event}\ndata: ${data}\n\n`;
@@ -38,8 +42,7 @@ const heartbeat = utf8.encode(": keep-alive\n\n");
 export async function eventStreamResponse<Answer>(
   c: Context<Walk>,
   { call, answer, leave }: StartedCall<Answer>,
-  encoder: Encoder<Answer>,
-  { heartbeatMs, batchMs }: Pick<Config["stream"], "heartbeatMs" | "batchMs">,
+  { encoder, heartbeatMs, batchMs }: EventStreamOptions<Answer>,
 ): Promise<Response> {
   const record = c.get("record");
   const isHeldBack = call.delivery === "atomic" && heartbeatMs > 0;

@@ -35,7 +35,7 @@ export function serve<
     const started = startCall(c, asked, { upstream, config, check: codec.check });
     if (asked.stream && codec.encoder) {
       const encoder = codec.encoder(record.requestId, asked);
-      return await eventStreamResponse(c, started, encoder, config.stream);
+      return await eventStreamResponse(c, started, { encoder, ...config.stream });
     }
     const text = JSON.stringify(await codec.whole(await started.answer, record.requestId));
     const bytes = utf8.encode(text);

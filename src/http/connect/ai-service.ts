@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createConnectRouter, createContextValues } from "@connectrpc/connect";
-import { universalServerRequestFromFetch } from "@connectrpc/connect/protocol";
 import { Hono } from "hono";
 import type { Config } from "../../config/config.ts";
 import { AIService, HealthCheckResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
@@ -12,6 +11,7 @@ import { requireWithinLimits } from "../limits.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { connectErrorResponse } from "./error.ts";
 import { fromGenerateContentRequest, generateContentMessages, toGenerateContentResponse } from "./messages.ts";
+import { universalRequest } from "./request.ts";
 import { streamedResponse, wholeResponse } from "./response.ts";
 import { type RpcWalk, rpcWalkKey, serverStreaming, unary } from "./rpc.ts";
 
@@ -50,8 +50,8 @@ export function connectRoutes(
       return connectErrorResponse(c.req.raw, new ConnectError("The method does not exist.", Code.Unimplemented));
     }
     const walk: RpcWalk = { c };
-    const request = universalServerRequestFromFetch(c.req.raw, {});
-    const answer = await handler({ ...request, contextValues: createContextValues().set(rpcWalkKey, walk) });
+    const contextValues = createContextValues().set(rpcWalkKey, walk);
+    const answer = await handler({ ...universalRequest(c.req.raw), contextValues });
     const record = c.get("record");
     if (handler.method.methodKind === "unary") return await wholeResponse(answer, record);
     const { batchMs } = config.stream;

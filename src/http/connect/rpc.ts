@@ -32,7 +32,7 @@ export function unary<Input, Request extends Named, Answer, Output>(
     } catch (error) {
       throw connectErrorOf(error, c);
     } finally {
-      tell(c, context);
+      setAnswerHeaders(c, context);
     }
   };
 }
@@ -57,7 +57,7 @@ export function serverStreaming<Input, Request extends Named, Answer, Output>(
       const { answer, leave } = startCall(walk.c, asked, destination);
       walk.leave = leave;
       const { stream, message: messageOf } = encode(await answer);
-      tell(walk.c, context);
+      setAnswerHeaders(walk.c, context);
       for (let batch = await stream.read(); batch; batch = await stream.read()) {
         for (const chunk of batch) {
           const output = messageOf(chunk);
@@ -65,7 +65,7 @@ export function serverStreaming<Input, Request extends Named, Answer, Output>(
         }
       }
     } catch (error) {
-      tell(walk.c, context);
+      setAnswerHeaders(walk.c, context);
       throw connectErrorOf(error, walk.c);
     }
   };
@@ -78,7 +78,7 @@ function walkOf(context: HandlerContext): RpcWalk {
 }
 
 /** Puts the headers that tell how an answer came about on its way; of a stream, before its first message. */
-function tell(c: Context<Walk>, context: HandlerContext): void {
+function setAnswerHeaders(c: Context<Walk>, context: HandlerContext): void {
   const headers = answerHeaders(c.get("record"), Date.now());
   for (const [name, value] of Object.entries(headers)) context.responseHeader.set(name, value);
 }

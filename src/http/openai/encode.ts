@@ -47,46 +47,41 @@ export function chatCompletionEncoder(
   requestId: string,
   { includeUsage }: ChatCompletionCall,
 ): Encoder<GenerationAnswer> {
-  let created = 0;
-  let model = "";
+  let head = { id: `chatcmpl-${requestId}`, object: "chat.completion.chunk" as const, created: 0, model: "" };
+  /** The head as text, which is the same for hundreds of events. */
+  let opening = "";
   let usage: Usage | undefined;
   const begun = new Set<number>();
-  const event = (choices: ChatCompletionChunk["choices"], more: Pick<ChatCompletionChunk, "usage">) =>
-    sseEvent(
-      JSON.stringify({
-        id: `chatcmpl-${requestId}`,
-        object: "chat.completion.chunk",
-        created,
-        model,
-        choices,
-        ...more,
-      } satisfies ChatCompletionChunk),
-    );
-  const noUsage = includeUsage ? { usage: null } : {};
+  const closing = includeUsage ? `],"usage":null}` : "]}";
+  const setHead = (more: Partial<typeof head>) => {
+    head = { ...head, ...more };
+    opening = `${JSON.stringify(head).slice(0, -1)},"choices":[`;
+  };
 
   return {
     begin(answer) {
       const stream = streamOf(answer);
-      created = Math.floor(stream.createdAtMs / 1000);
-      model = stream.model;
+      setHead({ created: Math.floor(stream.createdAtMs / 1000), model: stream.model });
       return stream;
     },
-    chunk(chunk) {
-      model = chunk.model ?? model;
+    chunk({ choice: index, delta: content, extra, logprobs, finishReason, ...chunk }) {
+      if (chunk.model !== undefined && chunk.model !== head.model) setHead({ model: chunk.model });
       usage = chunk.usage ?? usage;
-      const role = begun.has(chunk.choice) ? undefined : { role: "assistant" as const, content: "" };
-      const text = chunk.delta === "" ? undefined : { content: chunk.delta };
-      if (!text && !chunk.extra && !chunk.finishReason && chunk.logprobs === undefined) return "";
-      begun.add(chunk.choice);
-      const choice = {
-        index: chunk.choice,
-        delta: { ...role, ...text, ...chunk.extra },
-        logprobs: chunk.logprobs ?? null,
-        finish_reason: chunk.finishReason ?? null,
+      if (content === "" && !extra && !finishReason && logprobs === undefined) return "";
+      const role = begun.has(index) ? undefined : { role: "assistant" as const, content: "" };
+      begun.add(index);
+      const choice: ChatCompletionChunk["choices"][number] = {
+        index,
+        delta: { ...role, ...(content !== "" && { content }), ...extra },
+        logprobs: logprobs ?? null,
+        finish_reason: finishReason ?? null,
       };
-      return event([choice], noUsage);
+      return sseEvent(`${opening}${JSON.stringify(choice)}${closing}`);
     },
-    end: () => `${includeUsage ? event([], { usage: usageOf(usage) }) : ""}${sseEvent("[DONE]")}`,
+    end() {
+      const last: ChatCompletionChunk = { ...head, choices: [], usage: usageOf(usage) };
+      return `${includeUsage ? sseEvent(JSON.stringify(last)) : ""}${sseEvent("[DONE]")}`;
+    },
     error: (error) => sseEvent(JSON.stringify(openAiError(error, requestId))),
   };
 }
