@@ -11,7 +11,7 @@ const defaults = { model: "gpt-default", maxTokens: 2000, temperature: 0.7 };
 const limits = { requestMs: 1, firstTokenMs: 1, idleMs: 1 };
 const operation = generateOperation({ defaults, limits, scope: "tenant" });
 const sha256 = digestWith(undefined);
-const digest = (tenant: string, request: GenerationRequest) => keyOf(sha256, tenant, operation, request);
+const digest = keyOf(operation, sha256);
 
 const word = fc.string({ unit: "binary", minLength: 1, maxLength: 20 });
 const messages = fc.array(fc.record({ role: fc.constantFrom("system", "user", "assistant"), content: word }), {
@@ -144,7 +144,7 @@ describe("keys", () => {
   it("differ for operations of different names", async () => {
     const request: GenerationRequest = { messages: [{ role: "user", content: "same" }] };
     const other = { ...operation, name: "other" };
-    expect(await keyOf(sha256, "t", other, request)).not.toBe(await digest("t", request));
+    expect(await keyOf(other, sha256)("t", request)).not.toBe(await digest("t", request));
   });
 
   it("differ for texts that differ only in their Unicode normalisation", async () => {

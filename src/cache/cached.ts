@@ -15,13 +15,14 @@ import type { Coordinate } from "./sharing/across-isolates.ts";
 import type { Flight } from "./sharing/flight.ts";
 import type { Flights } from "./sharing/single-flight.ts";
 import type { Entries } from "./storage/entries.ts";
+import type { KeyOf } from "./storage/key.ts";
 
 export interface CacheOptions<Request, Whole extends WholeAnswer> {
   readonly operation: Operation<Request, Whole>;
   readonly entries: Entries<Whole>;
   readonly flights: Flights;
   readonly coordinate: Coordinate;
-  readonly digestOf: (tenant: string, request: Request) => Promise<string>;
+  readonly digestOf: KeyOf<Request>;
   readonly lifetimes: Lifetimes;
 }
 

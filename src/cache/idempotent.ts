@@ -40,8 +40,16 @@ interface Kept {
   readonly answer: WholeAnswer;
 }
 
+/** A call that asks for all who come with its key. */
+interface Leading<Request, Whole> {
+  readonly request: Request;
+  readonly call: Call;
+  readonly flight: Flight<Whole>;
+}
+
 /** What a caller asks under a key. */
 interface KeyClaim {
+  readonly tenant: string;
   readonly name: string;
   readonly fingerprint: string;
 }
@@ -65,7 +73,7 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
     const ownerOf = (tenant: string, name: string): Owner => ({ tenant, operation: operation.name, digest: name });
 
     /** What another isolate has stored. */
-    async function stored({ name, fingerprint }: KeyClaim, { tenant }: Call): Promise<Whole | undefined> {
+    async function stored({ tenant, name, fingerprint }: KeyClaim): Promise<Whole | undefined> {
       const key = storeKey(name);
       const sealed = await store?.get(key, readTimeoutMs);
       const bytes = sealed ? await encryption.open(sealed, tenant, key) : undefined;
@@ -77,23 +85,23 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
       return answer;
     }
 
-    async function put({ name, fingerprint }: KeyClaim, text: string, tenant: string, into: Store): Promise<void> {
+    async function put({ tenant, name, fingerprint }: KeyClaim, text: string, into: Store): Promise<void> {
       const key = storeKey(name);
       const bytes = Uint8Array.of(...new TextEncoder().encode(fingerprint), ...(await encodeEntry(text)));
       await into.put(key, await encryption.seal(bytes, tenant, key), keptForSeconds);
     }
 
-    function keep(claim: KeyClaim, answer: Whole, { tenant, cacheControl, requestId, waitUntil }: Call): void {
-      const text = entryText(storage, ownerOf(tenant, claim.name), answer);
+    function keep(claim: KeyClaim, answer: Whole, { cacheControl, requestId, waitUntil }: Call): void {
+      const text = entryText(storage, ownerOf(claim.tenant, claim.name), answer);
       if (text === undefined) return;
       memory.put(claim.name, { fingerprint: claim.fingerprint, answer }, text.length);
       if (!store || directivesFrom(cacheControl).noStore) return;
-      waitUntil(put(claim, text, tenant, store).catch(() => logWarning("idempotency_write_failed", { requestId })));
+      waitUntil(put(claim, text, store).catch(() => logWarning("idempotency_write_failed", { requestId })));
     }
 
     /** Asks the upstream for all who come with this key meanwhile. */
-    async function lead(claim: KeyClaim, request: Request, call: Call, flight: Flight<Whole>): Promise<Answer<Whole>> {
-      const known = await stored(claim, call);
+    async function lead(claim: KeyClaim, { request, call, flight }: Leading<Request, Whole>): Promise<Answer<Whole>> {
+      const known = await stored(claim);
       if (known) {
         call.record.replayed = true;
         return known;
@@ -124,7 +132,7 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
         tag: fingerprint,
         operation,
         call,
-        upstream: (leading, flight) => lead({ name, fingerprint }, request, leading, flight),
+        upstream: (leading, flight) => lead({ tenant, name, fingerprint }, { request, call: leading, flight }),
       });
       if (isJoined) record.replayed = true;
       return answer;

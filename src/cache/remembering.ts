@@ -86,7 +86,7 @@ export function createRemembering(
       chain: Upstream<Request, Answer<Whole>>,
     ) => {
       const entries = entriesOf(operation);
-      const digestOf = (tenant: string, request: Request) => keyOf(digest, tenant, operation, request);
+      const digestOf = keyOf(operation, digest);
       const answers = cached(chain, { operation, entries, flights, coordinate, digestOf, lifetimes });
       return {
         ask: idempotent(operation, answers),

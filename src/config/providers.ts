@@ -79,22 +79,26 @@ function builtIn(name: BuiltInName, reading: Reading): ProviderConfig | undefine
       };
     }
     case "openai":
-      return hosted(name, reading, "ai.api_key", "ai.base_url", "ai.model");
+      return hosted(name, {
+        apiKey: values["ai.api_key"],
+        baseUrl: values["ai.base_url"],
+        model: values["ai.model"],
+      });
     case "anthropic":
-      return hosted(name, reading, "ai.anthropic.api_key", "ai.anthropic.base_url", "ai.anthropic.model");
+      return hosted(name, {
+        apiKey: values["ai.anthropic.api_key"],
+        baseUrl: values["ai.anthropic.base_url"],
+        model: values["ai.anthropic.model"],
+      });
   }
 }
 
 function hosted(
   name: "openai" | "anthropic",
-  { values }: Reading,
-  keyPath: "ai.api_key" | "ai.anthropic.api_key",
-  urlPath: "ai.base_url" | "ai.anthropic.base_url",
-  modelPath: "ai.model" | "ai.anthropic.model",
+  { apiKey, baseUrl, model }: Partial<Pick<ProviderConfig, "apiKey" | "baseUrl" | "model">>,
 ): ProviderConfig | undefined {
-  const [apiKey, url, model] = [values[keyPath], values[urlPath], values[modelPath]];
-  if (apiKey === undefined || url === undefined || model === undefined) return undefined;
-  return { name, type: name, baseUrl: url, apiKey, model, models: builtInModels[name] };
+  if (apiKey === undefined || baseUrl === undefined || model === undefined) return undefined;
+  return { name, type: name, baseUrl, apiKey, model, models: builtInModels[name] };
 }
 
 /** In development there is always an address; elsewhere an AI service is only there where the settings say so. */

@@ -28,6 +28,7 @@ export interface ChainOptions {
 /** A request on its way along the chain. */
 interface Journey<Request, Whole extends WholeAnswer> {
   readonly operation: Operation<Request, Whole>;
+  readonly chain: ChainOptions;
   readonly request: Request;
   /** Who has not been asked yet. */
   readonly left: Member<Request, Answer<Whole>>[];
@@ -58,10 +59,10 @@ export function firstAvailable<Request, Whole extends WholeAnswer>(
 ): Upstream<Request, Answer<Whole>> {
   return async (request, call) => {
     const able = ableTo(members, operation, request);
-    const journey: Journey<Request, Whole> = { operation, request, left: [...able], isOverBudget: false };
+    const journey: Journey<Request, Whole> = { operation, chain, request, left: [...able], isOverBudget: false };
     chain.retries.earn();
     chain.hedge?.budget.earn();
-    const answer = (await askAll(journey, call, chain)) ?? journey.lastResort;
+    const answer = (await askAll(journey, call)) ?? journey.lastResort;
     if (answer) return answer;
     if (journey.first) throw toGatewayError(journey.first, journey.isOverBudget ? { shouldRetry: false } : {});
     if (call.deadlineMs <= Date.now()) throw toGatewayError(UpstreamFailure.wire("timeout"));
@@ -74,14 +75,14 @@ export function firstAvailable<Request, Whole extends WholeAnswer>(
 async function askAll<Request, Whole extends WholeAnswer>(
   journey: Journey<Request, Whole>,
   call: Call,
-  chain: ChainOptions,
 ): Promise<Answer<Whole> | undefined> {
-  if (!chain.hedge) return await askInTurn(journey, call, chain);
-  const { afterMs, budget } = chain.hedge;
+  const { hedge } = journey.chain;
+  if (!hedge) return await askInTurn(journey, call);
+  const { afterMs, budget } = hedge;
   const { attempts } = call.record;
   const hasToken = () =>
     attempts.some(({ outcome, firstTokenMs }) => outcome === "pending" && firstTokenMs !== undefined);
-  const answer = await hedged((signal) => askInTurn(journey, { ...call, signal }, chain), {
+  const answer = await hedged((signal) => askInTurn(journey, { ...call, signal }), {
     afterMs,
     mayStart: () => !hasToken() && journey.left.length > 0 && budget.spend(),
     signal: call.signal,
@@ -95,10 +96,9 @@ async function askAll<Request, Whole extends WholeAnswer>(
 async function askInTurn<Request, Whole extends WholeAnswer>(
   journey: Journey<Request, Whole>,
   call: Call,
-  chain: ChainOptions,
 ): Promise<Answer<Whole> | undefined> {
   for (let member = journey.left.shift(); member; member = journey.left.shift()) {
-    const answer = await askMember(member, journey, call, chain);
+    const answer = await askMember(member, journey, call);
     if (answer) return answer;
   }
   return undefined;
@@ -109,7 +109,6 @@ async function askMember<Request, Whole extends WholeAnswer>(
   { provider, breaker, offer }: Member<Request, Answer<Whole>>,
   journey: Journey<Request, Whole>,
   call: Call,
-  chain: ChainOptions,
 ): Promise<Answer<Whole> | undefined> {
   const { operation, request } = journey;
   for (let isRetry = false; ; isRetry = true) {
@@ -128,7 +127,7 @@ async function askMember<Request, Whole extends WholeAnswer>(
       journey.lastResort ??= answer;
       return undefined;
     }
-    const delayMs = isRetry ? undefined : affordableDelayMs(outcome, journey, call, chain);
+    const delayMs = isRetry ? undefined : affordableDelayMs(outcome, journey, call);
     // What one more try may mend does not count yet.
     if (delayMs === undefined && outcome.countsAgainstProvider) permit.fail();
     else permit.release();
@@ -148,11 +147,10 @@ function affordableDelayMs<Request, Whole extends WholeAnswer>(
   { failure, hasBegun }: Failed,
   journey: Journey<Request, Whole>,
   call: Call,
-  { retries }: ChainOptions,
 ): number | undefined {
   const delayMs = hasBegun || !journey.operation.mayRetry ? undefined : retryDelayMs(failure);
   if (delayMs === undefined || delayMs >= shareOfTime(journey, call)) return undefined;
-  if (retries.spend()) return delayMs;
+  if (journey.chain.retries.spend()) return delayMs;
   journey.isOverBudget = true;
   return undefined;
 }

@@ -4,14 +4,14 @@ import type { Operation, WholeAnswer } from "../../operation.ts";
 /** Raised whenever the meaning of a key or the form of an entry changes, so that older entries are never read as newer ones. */
 export const schemaVersion = 4;
 
-/** The digest of what a tenant asks for; two requests share it only when tenant, operation and meaning are the same. */
-export async function keyOf<Request, Whole extends WholeAnswer>(
-  digest: Digest,
-  tenant: string,
+/** From tenant and request to a digest; two requests share it only when tenant, operation and meaning are the same. */
+export type KeyOf<Request> = (tenant: string, request: Request) => Promise<string>;
+
+export function keyOf<Request, Whole extends WholeAnswer>(
   operation: Operation<Request, Whole>,
-  request: Request,
-): Promise<string> {
-  return await digest([schemaVersion, tenant, operation.name, operation.meaning(request)]);
+  digest: Digest,
+): KeyOf<Request> {
+  return (tenant, request) => digest([schemaVersion, tenant, operation.name, operation.meaning(request)]);
 }
 
 /** 43 characters for a value: SHA-256, or HMAC-SHA-256 where a secret is given, over its canonical JSON (RFC 8785), in base64url. */

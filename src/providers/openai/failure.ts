@@ -15,19 +15,21 @@ const errorSchema = z.object({
 /** What an error answer of an OpenAI-type provider means. `sent` are the names of the parameters that we sent. */
 export async function openAiFailure(response: Response, sent: ReadonlySet<string>): Promise<UpstreamFailure> {
   const waitMs = retryAfterMs(response.headers, Date.now());
-  return failureFrom(response.status, await readErrorBody(response), sent, waitMs);
+  const { reason, param } = errorIn(await readErrorBody(response), response.status, sent);
+  return UpstreamFailure.peer(reason, { param, retryAfterMs: waitMs });
 }
 
 /** The same for an error inside a stream, which has no status of its own. */
 export function streamedOpenAiFailure(body: JsonValue, sent: ReadonlySet<string>): UpstreamFailure {
-  return failureFrom(500, body, sent);
+  const { reason, param } = errorIn(body, 500, sent);
+  return UpstreamFailure.peer(reason, { param });
 }
 
-function failureFrom(status: number, body: JsonValue, sent: ReadonlySet<string>, waitMs?: number): UpstreamFailure {
+function errorIn(body: JsonValue, status: number, sent: ReadonlySet<string>) {
   const parsed = errorSchema.safeParse(body);
   const { code, type, param } = parsed.success ? parsed.data.error : { code: "", type: "", param: "" };
   const reason = reasonsByOpenAiCode.get(String(code)) ?? reasonsByOpenAiCode.get(type) ?? reasonOfStatus(status);
-  return UpstreamFailure.peer(reason, { retryAfterMs: waitMs, param: sent.has(param) ? param : undefined });
+  return { reason, param: sent.has(param) ? param : undefined };
 }
 
 /** Codes and types that say more than the status (https://platform.openai.com/docs/guides/error-codes, and Azure's content filter). */
