@@ -25,8 +25,8 @@ const millisecondsPerPiece = 15;
 const maxMessageBytes = 8 * 1024 * 1024;
 
 /**
- * A stand-in for the Python AI service on 127.0.0.1: Connect and gRPC-Web, what generation needs of the contract, text by
- * the embedded writer. Rejects where the port is taken.
+ * A stand-in for the Python AI service on 127.0.0.1: Connect and gRPC-Web, what the gateway asks of the contract, text and
+ * vectors by the embedded writer. Rejects where the port is taken.
  */
 export async function startAiService({ port, token }: AiServiceOptions): Promise<RunningAiService> {
   const server = createServer(

@@ -4,6 +4,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { parseArgs } from "node:util";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { namesOf, settings } from "../src/config/settings.ts";
 import { AIService } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 
 if (existsSync(".env")) process.loadEnvFile(".env");
@@ -12,6 +13,11 @@ const url = (positionals[0] ?? process.env.PYTHON_AI_SERVICE_URL ?? "http://127.
 const timeoutMs = Number(values["timeout-ms"]);
 const token = process.env.PYTHON_AI_TOKEN;
 const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
+/** The gateway always names it. */
+const embeddingModel =
+  namesOf("ai.embedding_model")
+    .map((name) => process.env[name])
+    .find(Boolean) ?? settings["ai.embedding_model"].default;
 const prompt = { projectId: "check", prompt: "写一句话。", options: { maxTokens: 32 } };
 
 interface Outcome {
@@ -40,13 +46,31 @@ const checks: Readonly<Record<string, Check>> = {
         text += chunk.delta;
       }
     } catch (error) {
-      if (ConnectError.from(error).code !== Code.Unimplemented) throw error;
+      if (!isUnimplemented(error)) throw error;
       return { says: "not offered (the gateway uses GenerateContent)" };
     }
     if (text === "") throw new Failure("answered OK with an empty stream");
     return { says: model || "(names no model)" };
   },
+  async EmbedText(client) {
+    const texts = ["写一句话。", "A sentence."];
+    const answer = await client
+      .embedText({ texts, model: embeddingModel }, { headers, timeoutMs })
+      .catch((error) => (isUnimplemented(error) ? undefined : Promise.reject(error)));
+    if (!answer) return { says: "not offered (other providers embed)" };
+    const [dimension = 0, ...others] = new Set(answer.embeddings.map(({ vector }) => vector.length));
+    if (answer.embeddings.length !== texts.length) throw new Failure("answered OK with another number of vectors");
+    if (dimension === 0) throw new Failure("answered OK with empty vectors");
+    const isTrue = answer.embeddings.every((each) => each.dimension === 0 || each.dimension === dimension);
+    if (others.length > 0 || !isTrue)
+      throw new Failure("answered OK with vectors that are not of the dimension it says");
+    return { says: `${embeddingModel}, ${dimension} numbers` };
+  },
 };
+
+function isUnimplemented(error: unknown): boolean {
+  return ConnectError.from(error).code === Code.Unimplemented;
+}
 
 function readArguments() {
   try {
@@ -105,6 +129,7 @@ async function explain(error: unknown): Promise<string> {
   if (code === Code.DeadlineExceeded) return `no answer within ${timeoutMs} ms`;
   if (code === Code.Unauthenticated || code === Code.PermissionDenied)
     return "the service wants a token: set PYTHON_AI_TOKEN";
+  if (code === Code.NotFound) return `it does not have the model that it was asked for (${rawMessage.slice(0, 100)})`;
   if (await speaksHttp2(url)) {
     return "plain gRPC only: a Worker cannot speak it. Let the service offer Connect or gRPC-Web, or put Envoy's grpc_web filter before it";
   }

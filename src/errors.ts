@@ -55,6 +55,14 @@ export class GatewayError extends Error {
   }
 }
 
+/** 404 for a model that nobody has, or that the settings do not allow. `param` is the field that named it. */
+export function modelNotFound(param: string): GatewayError {
+  return new GatewayError("not_found", "The model does not exist or is not offered here.", {
+    code: "model_not_found",
+    param,
+  });
+}
+
 /** What was thrown, as a caller may hear of it; anything unforeseen is `internal`. */
 export function callerError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;

@@ -1,7 +1,11 @@
 import { createRemembering } from "./cache/remembering.ts";
 import type { Coordinator } from "./cache/sharing/coordinator.ts";
+import { isStream } from "./collect.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
+import type { EmbeddingDefaults } from "./embedding.ts";
 import type { GenerationDefaults } from "./generation.ts";
+import type { Answer, Operation, WholeAnswer } from "./operation.ts";
+import { embedOperation } from "./operations/embed.ts";
 import { generateOperation } from "./operations/generate.ts";
 import { aiService } from "./providers/ai-service/ai-service.ts";
 import { anthropic } from "./providers/anthropic/anthropic.ts";
@@ -14,7 +18,7 @@ import { createBudget } from "./resilience/budget.ts";
 import { type ChainOptions, firstAvailable, type Member } from "./resilience/first-available.ts";
 import { readiness } from "./resilience/readiness.ts";
 import { logWarning } from "./telemetry/log.ts";
-import type { Gateway, Offer, Provider } from "./upstream.ts";
+import type { Gateway, Offer, Provider, Upstream } from "./upstream.ts";
 
 export { Coordinator } from "./cache/sharing/coordinator.ts";
 
@@ -35,11 +39,14 @@ const retryBudget = { percent: 10, reserve: 10 };
  */
 export function createGateway(config: Config, { kv, coordinators, fetch }: GatewayDependencies): Gateway {
   const { ai, deadlines, hedge, cache } = config;
-  const defaults: GenerationDefaults = { model: ai.model, maxTokens: ai.maxTokens, temperature: ai.temperature };
+  const shared: SharedByProviders = {
+    defaults: { model: ai.model, maxTokens: ai.maxTokens, temperature: ai.temperature },
+    embedding: { model: ai.embeddingModel, anyModel: ai.anyEmbeddingModel },
+  };
   const members = ai.providers.map((provider) => {
     const onChange = (state: string) => logWarning("breaker", { provider: provider.name, state });
     const breaker = createBreaker({ probeLimitMs: deadlines.requestMs, onChange });
-    return { provider: createProvider(provider, defaults, boundToRequest(fetch)), breaker };
+    return { provider: createProvider(provider, { ...shared, fetch: boundToRequest(fetch) }), breaker };
   });
   const chain: ChainOptions = {
     retries: createBudget(retryBudget),
@@ -50,26 +57,34 @@ export function createGateway(config: Config, { kv, coordinators, fetch }: Gatew
   };
   const { remembered, purge } = createRemembering(cache, { kv, coordinators });
 
-  const generation = generateOperation({ defaults, limits: deadlines, scope: cache.scope });
-  const generate = remembered(
-    generation,
-    firstAvailable(
-      generation,
-      offering(members, ({ generate }) => generate),
-      chain,
-    ),
+  function corridor<Request, Whole extends WholeAnswer>(
+    operation: Operation<Request, Whole>,
+    offerOf: OfferOf<Request, Answer<Whole>>,
+  ) {
+    const { ask, forget } = remembered(operation, firstAvailable(operation, offering(members, offerOf), chain));
+    return { ask: recorded(operation, ask), forget };
+  }
+  const limits = deadlines;
+  const { scope } = cache;
+  const generate = corridor(
+    generateOperation({ defaults: shared.defaults, limits, scope }),
+    (offers) => offers.generate,
   );
+  const embed = corridor(embedOperation({ defaults: shared.embedding, limits, scope }), (offers) => offers.embed);
   return {
-    generate: recorded(generation, generate.ask),
-    purge: async (tenant, request) => await (request ? generate.forget(tenant, request) : purge(tenant)),
+    generate: generate.ask,
+    embed: neverStreamed(embed.ask),
+    purge: { all: purge, generate: generate.forget, embed: embed.forget },
     readiness: readiness(members),
   };
 }
 
+type OfferOf<Request, Response> = (offers: Provider["offers"]) => Offer<Request, Response> | undefined;
+
 /** The members that offer an operation. */
 function offering<Request, Response>(
   members: readonly Omit<Member<Request, Response>, "offer">[],
-  offerOf: (offers: Provider["offers"]) => Offer<Request, Response> | undefined,
+  offerOf: OfferOf<Request, Response>,
 ): Member<Request, Response>[] {
   return members.flatMap((member) => {
     const offer = offerOf(member.provider.offers);
@@ -77,13 +92,29 @@ function offering<Request, Response>(
   });
 }
 
-function createProvider(config: ProviderConfig, defaults: GenerationDefaults, fetch: Fetch): Provider {
+/** For operations without a collector. */
+function neverStreamed<Request, Whole extends WholeAnswer>(
+  upstream: Upstream<Request, Answer<Whole>>,
+): Upstream<Request, Whole> {
+  return async (request, call) => {
+    const answer = await upstream(request, call);
+    if (isStream(answer)) throw new Error("an answer came as a stream that no surface can write");
+    return answer;
+  };
+}
+
+interface SharedByProviders {
+  readonly defaults: GenerationDefaults;
+  readonly embedding: EmbeddingDefaults;
+}
+
+function createProvider(config: ProviderConfig, shared: SharedByProviders & { readonly fetch: Fetch }): Provider {
   switch (config.type) {
     case "ai-service":
-      return aiService({ ...config, protocol: config.protocol ?? "connect", token: config.apiKey, defaults, fetch });
+      return aiService({ ...config, protocol: config.protocol ?? "connect", token: config.apiKey, ...shared });
     case "openai":
-      return openai({ ...config, defaults, fetch });
+      return openai({ ...config, ...shared });
     case "anthropic":
-      return anthropic({ ...config, defaults, fetch });
+      return anthropic({ ...config, ...shared });
   }
 }

@@ -1,3 +1,4 @@
+import type { EmbeddingRequest, Embeddings } from "./embedding.ts";
 import type { Generation, GenerationRequest } from "./generation.ts";
 import type { Answer } from "./operation.ts";
 import type { RequestRecord } from "./record.ts";
@@ -41,11 +42,10 @@ export type Delivery = "live" | "atomic";
 export type Upstream<Request, Response> = (request: Request, call: Call) => Promise<Response>;
 
 export type GenerationAnswer = Answer<Generation>;
-type Generate = Upstream<GenerationRequest, GenerationAnswer>;
 
 /** What a provider does of an operation. The call's `signal` and `deadlineMs` are those of its own attempt. */
 export interface Offer<Request, Response> {
-  /** The first parameter of the request that this provider cannot carry, by its wire name. */
+  /** The first parameter of the request that this provider cannot carry, by its wire name; `model` before all others. */
   unsupported(request: Request): string | undefined;
   readonly ask: Upstream<Request, Response>;
   /** It may turn out to know no streams (`unimplemented`), and is then asked for the whole answer instead. */
@@ -59,6 +59,7 @@ export interface Provider {
   /** By the operation's name. */
   readonly offers: {
     readonly generate?: Offer<GenerationRequest, GenerationAnswer>;
+    readonly embed?: Offer<EmbeddingRequest, Embeddings>;
   };
   /** How many tokens its model's context has, where the settings say so. */
   readonly contextTokens?: number;
@@ -81,12 +82,17 @@ export interface ProviderHealth {
 /** How the providers are: by name, in the chain's order. */
 export type Readiness = ReadonlyMap<string, ProviderHealth>;
 
-/** Forgets a tenant's cached answers: to one request, else all of them. Throws a `GatewayError` where that is not certain. */
-export type Purge = (tenant: string, request?: GenerationRequest) => Promise<void>;
+/** Forgets a tenant's cached answers: all of them, or the one to a request, by its operation's name. Throws a `GatewayError` where that is not certain. */
+export interface Purge {
+  readonly all: (tenant: string) => Promise<void>;
+  readonly generate: (tenant: string, request: GenerationRequest) => Promise<void>;
+  readonly embed: (tenant: string, request: EmbeddingRequest) => Promise<void>;
+}
 
 /** The product without HTTP: what answers a request, and how its back ends are. */
 export interface Gateway {
-  readonly generate: Generate;
+  readonly generate: Upstream<GenerationRequest, GenerationAnswer>;
+  readonly embed: Upstream<EmbeddingRequest, Embeddings>;
   readonly purge: Purge;
   /** How the providers are now, or were a few seconds ago. */
   readonly readiness: () => Promise<Readiness>;

@@ -44,6 +44,7 @@ describe("the layers", () => {
         maxTokens: 2000,
         temperature: 0.7,
         embeddingModel: "BAAI/bge-large-zh-v1.5",
+        anyEmbeddingModel: false,
         anthropic: { apiKey: undefined, baseUrl: "https://api.anthropic.com", model: "claude-sonnet-4-6" },
         providers: [
           {
@@ -52,6 +53,7 @@ describe("the layers", () => {
             baseUrl: "http://localhost:50052",
             apiKey: undefined,
             protocol: "connect",
+            embeddingModels: ["BAAI/bge-large-zh-v1.5"],
           },
         ],
       },
@@ -157,6 +159,21 @@ describe("the chain", () => {
     });
   });
 
+  it("lets each provider embed for the models that its entry lists, and an AI service otherwise for the settings' own", () => {
+    const listed = { name: "b", type: "ai-service", baseUrl: "https://b.test", embeddingModels: ["bge-*"] };
+    const service = { name: "a", type: "ai-service", baseUrl: "https://a.test" };
+    const silent = { name: "c", type: "openai", baseUrl: "https://c.test" };
+    const modelsOf = (bindings: Record<string, unknown>) =>
+      chain(bindings).map(({ embeddingModels }) => embeddingModels);
+    const own = { EMBEDDING_MODEL_NAME: "mine" };
+    expect(modelsOf({ ...own, AI_PROVIDERS: [service, listed, silent] })).toEqual([["mine"], ["bge-*"], undefined]);
+    expect(modelsOf({ ...own, OPENAI_API_KEY: "o", ANTHROPIC_API_KEY: "a" })).toEqual([
+      ["mine"],
+      ["text-embedding-3-small", "text-embedding-*"],
+      undefined,
+    ]);
+  });
+
   const entry = {
     name: "deepseek",
     type: "openai",
@@ -177,6 +194,11 @@ describe("the chain", () => {
     ["an unknown member", [{ ...entry, url: "x" }], "entry 1: unknown 'url'"],
     ["a missing member", [entry, { name: "b", type: "openai" }], "entry 2: 'baseUrl' is missing"],
     ["a wrong type", [{ ...entry, type: "gemini" }], "entry 1: 'type' is not valid"],
+    [
+      "an empty list of embedding models",
+      [{ ...entry, embeddingModels: [] }],
+      "entry 1: 'embeddingModels' is not valid",
+    ],
     ["a wrong address", [{ ...entry, baseUrl: "ftp://x" }], "entry 1: 'baseUrl' is not valid"],
     ["an address whose name is missing", [{ ...entry, baseUrl: "${GONE}" }], "entry 1: 'baseUrl' is missing"],
     ["a torn reference", [{ ...entry, apiKey: "${KEY" }], "entry 1: 'apiKey' has a ${ that is no reference"],

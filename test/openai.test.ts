@@ -242,7 +242,7 @@ describe("GET /v1/models", () => {
     const app = testApp({ settings: { ...onlyOpenAi, OPENAI_MODEL: "gpt-mine" } });
     const list = await app.send("/v1/models");
     const mine = { id: "gpt-mine", object: "model", created: 0, owned_by: "qingyu-ai-gateway" };
-    expect(list.json()).toEqual({ object: "list", data: [mine] });
+    expect(list.json()).toEqual({ object: "list", data: [mine, { ...mine, id: "text-embedding-3-small" }] });
     expect((await app.send("/v1/models/gpt-mine")).json()).toEqual(mine);
     expect((await app.send("/v1/models/BAAI%2Fbge-large-zh-v1.5")).json()).toMatchObject({
       id: "BAAI/bge-large-zh-v1.5",
@@ -253,7 +253,9 @@ describe("GET /v1/models", () => {
     const { network } = fakeOpenAi();
     const settings = { ...onlyOpenAi, OPENAI_MODEL: "gpt-mine", QINGYU_AI_MODELS: "gpt-*,qwen-max" };
     const app = testApp({ settings, network });
-    expect((await app.send("/v1/models")).json()).toMatchObject({ data: [{ id: "gpt-mine" }, { id: "qwen-max" }] });
+    expect((await app.send("/v1/models")).json()).toMatchObject({
+      data: [{ id: "gpt-mine" }, { id: "qwen-max" }],
+    });
     for (const known of ["gpt-4o", "qwen-max"]) {
       expect((await app.send(`/v1/models/${known}`)).status).toBe(200);
       expect((await app.post(path, { model: known, messages })).status).toBe(200);

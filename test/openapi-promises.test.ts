@@ -17,7 +17,7 @@ interface Scenario extends TestAppOptions {
 
 const { network } = fakeOpenAi();
 const fresh = { "cache-control": "no-store" };
-const anotherModel = (body: string) => body.replace('"model":"', '"model":"another-');
+const anotherModel = (body: string) => body.replace(/"model":"[^"]*/, "$&-2");
 const answering = (status: number, body = "") => new Hono().all("*", (c) => c.body(body, status as 200));
 
 /** What can be wrong with a request, the gateway or what is behind it; each is tried on every route. */

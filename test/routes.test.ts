@@ -24,6 +24,7 @@ const openPaths: Readonly<Record<string, string>> = {
 /** What only a tenant may see, with the one method that each path has. */
 const closedPaths: Readonly<Record<string, string>> = {
   "/v1/chat/completions": "POST",
+  "/v1/embeddings": "POST",
   "/v1/models": "GET",
   "/v1/models/:id{.+}": "GET",
   "/api/v1/ai/generate": "POST",

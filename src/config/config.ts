@@ -57,6 +57,8 @@ export interface ProviderConfig {
   readonly model?: string;
   /** Patterns of the model names that this provider takes as they are; unset: none where `model` is set, else all. */
   readonly models?: readonly string[];
+  /** Patterns of the models for which it embeds; unset: none. */
+  readonly embeddingModels?: readonly string[];
   /** How much its model takes, in tokens; unset: not known. */
   readonly contextTokens?: number;
   /** AI service only. */

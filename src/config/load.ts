@@ -1,7 +1,7 @@
 import { type ConfigResult, configFrom, type ProviderConfig } from "./config.ts";
 import { nearMisses } from "./near-miss.ts";
 import { problemWith } from "./problem.ts";
-import { insecure, readProviders, takesOwnModel } from "./providers.ts";
+import { embedsByDefault, insecure, readProviders, takesOwnModel } from "./providers.ts";
 import { type Bindings, type Reading, readSettings } from "./read.ts";
 import { namesOf, type SettingValues, settingPaths } from "./settings.ts";
 
@@ -20,7 +20,14 @@ export function loadConfig(bindings: Bindings): ConfigResult {
   // Without a problem, every setting that has a default has its value.
   const values = reading.values as SettingValues;
   const maxTokens = Math.min(values["ai.max_tokens"], values["limits.max_tokens"]);
-  return { config: configFrom({ ...values, "ai.max_tokens": maxTokens, "ai.providers": providers }), warnings };
+  return {
+    config: configFrom({
+      ...values,
+      "ai.max_tokens": maxTokens,
+      "ai.providers": providers.map((provider) => embedsByDefault(provider, values["ai.embedding_model"])),
+    }),
+    warnings,
+  };
 }
 
 /** What the settings must be together, and what only `development` may do without. */

@@ -8,8 +8,11 @@ import { type BuiltInName, builtInNames, keyForm, namesOf, type SettingPath, set
 
 /** The names that each provider takes as they are where the settings do not say. */
 const builtInModels = {
-  openai: ["gpt-*", "chatgpt-*", "o1*", "o3*", "o4*"],
-  anthropic: ["claude-*"],
+  openai: {
+    models: ["gpt-*", "chatgpt-*", "o1*", "o3*", "o4*"],
+    embeddingModels: ["text-embedding-3-small", "text-embedding-*"],
+  },
+  anthropic: { models: ["claude-*"] },
 } as const;
 
 /**
@@ -98,7 +101,7 @@ function hosted(
   { apiKey, baseUrl, model }: Partial<Pick<ProviderConfig, "apiKey" | "baseUrl" | "model">>,
 ): ProviderConfig | undefined {
   if (apiKey === undefined || baseUrl === undefined || model === undefined) return undefined;
-  return { name, type: name, baseUrl, apiKey, model, models: builtInModels[name] };
+  return { name, type: name, baseUrl, apiKey, model, ...builtInModels[name] };
 }
 
 /** In development there is always an address; elsewhere an AI service is only there where the settings say so. */
@@ -117,6 +120,7 @@ const entrySchema = z.strictObject({
   apiKey: z.optional(z.string().check(z.regex(keyForm))),
   model: z.optional(z.string().check(z.minLength(1))),
   models: z.optional(z.array(z.string().check(z.minLength(1)))),
+  embeddingModels: z.optional(z.array(z.string().check(z.minLength(1))).check(z.minLength(1))),
   contextTokens: z.optional(z.int().check(z.positive())),
   protocol: z.optional(z.enum(["connect", "grpc-web"])),
 });
@@ -174,6 +178,16 @@ function complaint(issue: z.core.$ZodIssue): string {
 /** Every upstream that is not reached over TLS. */
 export function insecure(providers: readonly ProviderConfig[]): readonly ProviderConfig[] {
   return providers.filter((provider) => !provider.baseUrl.startsWith("https:"));
+}
+
+/**
+ * An AI service embeds for the name in the settings where it lists none: deployed ones give their own model's vectors
+ * whatever is asked for.
+ */
+export function embedsByDefault(provider: ProviderConfig, model: string): ProviderConfig {
+  return provider.type === "ai-service" && !provider.embeddingModels
+    ? { ...provider, embeddingModels: [model] }
+    : provider;
 }
 
 /** A model that is named on purpose is taken as it is, even where no built-in pattern knows it. */

@@ -35,7 +35,7 @@ const port = { ...whole("", 1, 65_535), expected: "a port from 1 to 65535" };
 const providerList: Parser<readonly BuiltInName[]> = {
   ...listOf(oneOf(...builtInNames)),
   expected:
-    "names out of ai-service, openai, anthropic; or a list of tables with name, type, baseUrl and, if needed, apiKey, model, models, contextTokens, protocol (in TOML, or as JSON text)",
+    "names out of ai-service, openai, anthropic; or a list of tables with name, type, baseUrl and, if needed, apiKey, model, models, embeddingModels, contextTokens, protocol (in TOML, or as JSON text)",
 };
 
 interface ApiKey {
@@ -105,10 +105,19 @@ export const settings = {
     default: "2000",
   }),
   "ai.temperature": setting(decimal(0, 2), "Temperature where the caller gave none.", { default: "0.7" }),
-  "ai.embedding_model": setting(modelName, "Model for embeddings.", {
-    names: ["EMBEDDING_MODEL_NAME", "QINGYU_AI_PYTHON_SERVICE_EMBEDDING_MODEL"],
-    default: "BAAI/bge-large-zh-v1.5",
-  }),
+  "ai.embedding_model": setting(
+    modelName,
+    "Embeds for callers who name no model; also the one name that the AI service embeds for, unless its entry lists others.",
+    {
+      names: ["EMBEDDING_MODEL_NAME", "QINGYU_AI_PYTHON_SERVICE_EMBEDDING_MODEL"],
+      default: "BAAI/bge-large-zh-v1.5",
+    },
+  ),
+  "ai.any_embedding_model": setting(
+    yesOrNo(),
+    "Lets a provider that lacks the embedding model which was asked for answer by its own, whose vectors cannot be compared with the other's.",
+    { default: "false" },
+  ),
   "ai.anthropic.api_key": setting(key, "Anthropic's API key; without it Anthropic is not asked.", {
     names: ["ANTHROPIC_API_KEY"],
     isSecret: true,

@@ -18,7 +18,7 @@ function invalid(issues: readonly z.core.$ZodIssue[]): GatewayError {
     const message = `Unknown ${names.length === 1 ? "field" : "fields"}: ${names.join(", ")}.`;
     return new GatewayError("invalid_request", message, { code: "unknown_field", param: names[0] });
   }
-  const missing = issue.code === "invalid_type" && issue.input === undefined;
+  const missing = (issue.code === "invalid_type" || issue.code === "custom") && issue.input === undefined;
   if (missing) {
     return new GatewayError("invalid_request", `The field '${field}' is missing.`, {
       code: "missing_field",

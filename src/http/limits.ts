@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
-import { GatewayError } from "../errors.ts";
+import type { EmbeddingInput, EmbeddingRequest } from "../embedding.ts";
+import { GatewayError, modelNotFound } from "../errors.ts";
 import type { GenerationRequest, Message } from "../generation.ts";
 import { matchesPattern } from "../model-pattern.ts";
 
@@ -10,12 +11,11 @@ export interface FieldNames {
   readonly model: string;
 }
 
+/** The settings that limit what may be asked for. */
+type Limiting = Pick<Config, "limits" | "ai">;
+
 /** Holds a request to the configured limits, the same on every surface. Throws a `GatewayError` that names the field. */
-export function requireWithinLimits(
-  request: GenerationRequest,
-  { limits, ai }: Pick<Config, "limits" | "ai">,
-  names: FieldNames,
-): void {
+export function requireWithinLimits(request: GenerationRequest, { limits, ai }: Limiting, names: FieldNames): void {
   if (request.maxTokens !== undefined && request.maxTokens > limits.maxTokens) {
     throw new GatewayError(
       "invalid_request",
@@ -23,36 +23,48 @@ export function requireWithinLimits(
       { code: "invalid_value", param: names.maxTokens },
     );
   }
-  if (exceeds(request.messages, limits.promptChars)) {
-    throw new GatewayError(
-      "payload_too_large",
-      `The prompt is longer than ${limits.promptChars} characters (limits.prompt_chars).`,
-      { param: names.prompt },
-    );
-  }
+  requireShort(() => texts(request.messages), limits.promptChars, names.prompt);
   requireModel(request.model, ai.models, names.model);
+}
+
+/** The same for embeddings: all inputs together are the prompt, and a token counts as a character. */
+export function requireEmbeddingLimits(
+  { inputs, model }: EmbeddingRequest,
+  { limits, ai }: Limiting,
+  names: { readonly input: string; readonly model: string },
+): void {
+  requireShort(() => inputs, limits.promptChars, names.input);
+  requireModel(model, ai.models, names.model);
 }
 
 /** Throws 404 `model_not_found` where the configured names do not include this one. */
 export function requireModel(model: string | undefined, models: readonly string[] | undefined, param: string): void {
-  if (model === undefined || !models || models.some((pattern) => matchesPattern(model, pattern))) return;
-  throw new GatewayError("not_found", "The model does not exist or is not offered here.", {
-    code: "model_not_found",
-    param,
-  });
+  if (model !== undefined && !isAllowed(model, models)) throw modelNotFound(param);
 }
 
-/** Whether the text of all messages together has more code points than allowed. */
-function exceeds(messages: readonly Message[], maxChars: number): boolean {
+/** Whether the configured names, where there are some, include this one (setting ai.models). */
+export function isAllowed(model: string, models: readonly string[] | undefined): boolean {
+  return !models || models.some((pattern) => matchesPattern(model, pattern));
+}
+
+/** Throws 413 where all texts together have more code points than allowed. */
+function requireShort(texts: () => Iterable<EmbeddingInput>, maxChars: number, param: string): void {
   let units = 0;
-  for (const text of texts(messages)) units += text.length;
+  for (const text of texts()) units += text.length;
   // There are never more code points than UTF-16 units, so most prompts need no counting.
-  if (units <= maxChars) return false;
+  if (units <= maxChars) return;
   let chars = 0;
-  for (const text of texts(messages)) {
-    for (const _ of text) if (++chars > maxChars) return true;
+  for (const text of texts()) {
+    for (const _ of text) if (++chars > maxChars) throw tooLong(maxChars, param);
   }
-  return false;
+}
+
+function tooLong(maxChars: number, param: string): GatewayError {
+  return new GatewayError(
+    "payload_too_large",
+    `The prompt is longer than ${maxChars} characters (limits.prompt_chars).`,
+    { param },
+  );
 }
 
 function* texts(messages: readonly Message[]): Generator<string> {

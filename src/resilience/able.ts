@@ -1,12 +1,12 @@
-import { GatewayError } from "../errors.ts";
+import { GatewayError, modelNotFound } from "../errors.ts";
 import type { Operation, WholeAnswer } from "../operation.ts";
 import { UpstreamFailure } from "../upstream-failure.ts";
 import { toGatewayError } from "./failures.ts";
 import type { Member } from "./first-available.ts";
 
 /**
- * The members that can carry a request. Throws a `GatewayError` 400 where there is nobody: `unsupported_parameter`, or
- * `context_length_exceeded` where it is only too long for all of them.
+ * The members that can carry a request. Throws a `GatewayError` where there is nobody: 404 `model_not_found` where none
+ * has the model, else 400 `unsupported_parameter`, or `context_length_exceeded` where it is only too long for all of them.
  */
 export function ableTo<Request, Response, Whole extends WholeAnswer>(
   members: readonly Member<Request, Response>[],
@@ -15,7 +15,8 @@ export function ableTo<Request, Response, Whole extends WholeAnswer>(
 ): Member<Request, Response>[] {
   const able = members.filter(({ offer }) => offer.unsupported(request) === undefined);
   if (able.length === 0) {
-    const param = members[0]?.offer.unsupported(request);
+    const [param] = members.map(({ offer }) => offer.unsupported(request)).filter((name) => name !== "model");
+    if (param === undefined) throw modelNotFound("model");
     throw new GatewayError("invalid_request", `No configured provider supports the parameter '${param}'.`, {
       code: "unsupported_parameter",
       param,

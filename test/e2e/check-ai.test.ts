@@ -64,6 +64,7 @@ describe("npm run check:ai", () => {
         expect.stringMatching(`^${protocol}.*HealthCheck.*N ms.*healthy$`),
         expect.stringMatching(`^${protocol}.*GenerateContent.*N ms.*embedded$`),
         expect.stringMatching(`^${protocol}.*StreamGenerateContent.*N ms.*embedded$`),
+        expect.stringMatching(`^${protocol}.*EmbedText.*N ms.*BAAI/bge-large-zh-v1.5, 1024 numbers$`),
       ]),
     );
   });
@@ -144,7 +145,7 @@ describe("npm run check:ai", () => {
   ])("says in one line per call what is wrong where %s", async (_, start, says) => {
     const { exitCode, lines } = await check(await start(), {}, 300);
     expect(exitCode).toBe(1);
-    expect(lines).toHaveLength(6);
+    expect(lines).toHaveLength(8);
     expect(lines[1]).toMatch(says);
   });
 

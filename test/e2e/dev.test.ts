@@ -184,6 +184,18 @@ describe("npm run dev", () => {
         });
       });
 
+      it("with vectors, of the gateway's model where none is named", async () => {
+        const { embeddings } = await client().embedText({ texts: [prompt, "x"] }, { headers });
+        expect(embeddings.map(({ vector, dimension }) => [vector.length, dimension])).toEqual([
+          [1024, 1024],
+          [1024, 1024],
+        ]);
+        const foreign = await client()
+          .embedText({ texts: ["x"], model: "text-embedding-3-small" })
+          .catch((thrown) => thrown);
+        expect(foreign.code).toBe(Code.NotFound);
+      });
+
       it("with Connect's codes", async () => {
         const refused = await client()
           .generateContent({ projectId: "p" })
@@ -198,11 +210,19 @@ describe("npm run dev", () => {
           expect.stringContaining("options.max_tokens"),
         ]);
         const missing = await client()
-          .embedText({ texts: ["x"] })
+          .queryKnowledge({ query: "x" })
           .catch((thrown) => thrown);
         expect(missing.code).toBe(Code.Unimplemented);
       });
     });
+  });
+
+  it("runs examples/embeddings.ts", async () => {
+    const { exitCode, output } = await run([join(root, "examples", "embeddings.ts"), url]);
+    expect([exitCode, output]).toEqual([
+      0,
+      expect.stringMatching(/^BAAI\/bge-large-zh-v1\.5: 1024 numbers, cosine 0\.\d\d$/),
+    ]);
   });
 
   it.each(["openai-sdk.ts", "connect.ts"])("runs examples/%s", async (example) => {

@@ -124,6 +124,8 @@ export function describeContract(name: string, start: (token: string) => Promise
           expect(dimension).toBe(1024);
           expect(Math.hypot(...vector)).toBeCloseTo(1, 4);
         }
+        const again = await client().embedText({ texts: texts.slice(2) }, { headers });
+        expect(again.embeddings).toEqual(embeddings.slice(2));
         const likeness = (a: number, b: number) =>
           (embeddings[a]?.vector ?? []).reduce((sum, x, index) => sum + x * (embeddings[b]?.vector[index] ?? 0), 0);
         expect(likeness(0, 1)).toBeGreaterThan(likeness(0, 2) + 0.1);

@@ -5,7 +5,7 @@ import { createApp } from "../../src/app.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { createGateway } from "../../src/gateway.ts";
 import type { Gateway } from "../../src/upstream.ts";
-import { completion, completionChunk, event, usageChunk } from "../upstreams/openai-answers.ts";
+import { completion, completionChunk, embeddingList, event, usageChunk } from "../upstreams/openai-answers.ts";
 import { keepingLog } from "./log.ts";
 
 /**
@@ -105,6 +105,11 @@ export function fakeOpenAi(pieces: readonly string[] = ["青", "羽"]) {
       usageChunk(),
     ];
     return c.body([...chunks, "[DONE]"].map(event).join(""), 200, { "content-type": "text/event-stream" });
+  });
+  network.post("/v1/embeddings", async (c) => {
+    const body: { input: unknown[] } = await c.req.json();
+    seen.push(body);
+    return c.json(embeddingList(body.input.map((_, index) => [index + 1, 0.5])));
   });
   return { network, seen };
 }

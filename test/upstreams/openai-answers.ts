@@ -28,6 +28,17 @@ export function usageChunk(more: Record<string, unknown> = {}) {
   return { ...completionChunk({}), choices: [], usage, ...more };
 }
 
+/** Vectors. `more` replaces members. */
+export function embeddingList(vectors: readonly unknown[], more: Record<string, unknown> = {}) {
+  return {
+    object: "list",
+    data: vectors.map((embedding, index) => ({ object: "embedding", index, embedding })),
+    model: "embedding-upstream",
+    usage: { prompt_tokens: 5, total_tokens: 5 },
+    ...more,
+  };
+}
+
 /** Data as a server-sent event. */
 export function event(data: unknown): string {
   return `data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`;

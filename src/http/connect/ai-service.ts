@@ -2,13 +2,15 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import { Hono } from "hono";
 import type { Config } from "../../config/config.ts";
+import type { EmbeddingRequest, Embeddings } from "../../embedding.ts";
 import { AIService, HealthCheckResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import type { GenerationRequest } from "../../generation.ts";
 import type { Gateway, GenerationAnswer } from "../../upstream.ts";
 import type { Destination, Walk } from "../call.ts";
 import type { Health } from "../health/health.ts";
-import { requireWithinLimits } from "../limits.ts";
+import { requireEmbeddingLimits, requireWithinLimits } from "../limits.ts";
 import { allowOnly } from "../method-not-allowed.ts";
+import { fromEmbedRequest, toEmbedResponse } from "./embed.ts";
 import { connectErrorResponse } from "./error.ts";
 import { fromGenerateContentRequest, generateContentMessages, toGenerateContentResponse } from "./messages.ts";
 import { universalRequest } from "./request.ts";
@@ -20,13 +22,18 @@ const fieldNames = { prompt: "prompt", maxTokens: "options.max_tokens", model: "
 /** The surface for typed clients: the contract itself over Connect and gRPC-Web. Methods that it does not have are `unimplemented`. */
 export function connectRoutes(
   config: Config,
-  { generate }: Pick<Gateway, "generate">,
+  { generate, embed }: Pick<Gateway, "generate" | "embed">,
   health: () => Promise<Health>,
 ): Hono<Walk> {
   const generation: Destination<GenerationRequest, GenerationAnswer> = {
     upstream: generate,
     config,
     check: (request) => requireWithinLimits(request, config, fieldNames),
+  };
+  const embedding: Destination<EmbeddingRequest, Embeddings> = {
+    upstream: embed,
+    config,
+    check: (request) => requireEmbeddingLimits(request, config, { input: "texts", model: "model" }),
   };
   const { handlers } = createConnectRouter({
     grpc: false,
@@ -35,6 +42,7 @@ export function connectRoutes(
   }).service(AIService, {
     generateContent: unary(fromGenerateContentRequest, toGenerateContentResponse, generation),
     streamGenerateContent: serverStreaming(fromGenerateContentRequest, generateContentMessages, generation),
+    embedText: unary(fromEmbedRequest, toEmbedResponse, embedding),
     async healthCheck() {
       const { status, dependencies } = await health();
       const checks = Object.fromEntries(Object.entries(dependencies).map(([name, { status }]) => [name, status]));

@@ -1,6 +1,6 @@
 import { type DescMethod, toJson } from "@bufbuild/protobuf";
 import * as z from "zod/mini";
-import { AIService, GenerateContentResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import { AIService, EmbedResponseSchema, GenerateContentResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import {
   asksProvider,
   bodyErrors,
@@ -10,8 +10,9 @@ import {
   requestBody,
   response,
 } from "../docs/description.ts";
-import { answer, messages, model, prompt } from "../docs/scene.ts";
+import { answer, embeddingModel, embeddings, messages, model, prompt } from "../docs/scene.ts";
 import { type JsonSchema, jsonSchema, ref } from "../docs/schemas.ts";
+import { embedContents, toEmbedResponse } from "./embed.ts";
 import { connectSurface } from "./error.ts";
 import { contents, toGenerateContentResponse } from "./messages.ts";
 import { type CheckedMessage, type Comments, messageSchemas } from "./schema.ts";
@@ -27,7 +28,7 @@ interface Rpc {
   readonly errors?: Route["errors"];
 }
 
-const { generateContent, streamGenerateContent, healthCheck } = AIService.method;
+const { generateContent, streamGenerateContent, embedText, healthCheck } = AIService.method;
 const scene = { projectId: "qingyu", chapterId: "12" };
 const options = { model, maxTokens: 200, temperature: 0.8 };
 
@@ -41,6 +42,13 @@ const rpcs: readonly Rpc[] = [
     answer: toJson(GenerateContentResponseSchema, await toGenerateContentResponse(answer())),
   },
   { method: streamGenerateContent, summary: "The same, piece by piece" },
+  {
+    method: embedText,
+    summary: "Turn texts into vectors",
+    check: jsonSchema(embedContents),
+    requests: { texts: { texts: [prompt, "抬头望见檐角一盏将熄的灯。"], model: embeddingModel } },
+    answer: toJson(EmbedResponseSchema, toEmbedResponse(embeddings)),
+  },
   {
     method: healthCheck,
     summary: "Whether the providers work",

@@ -21,7 +21,7 @@ type Named = { readonly model?: string };
 /** The handler of a unary method: `decode` reads its message, `encode` writes the answer. */
 export function unary<Input, Request extends Named, Answer, Output>(
   decode: (message: Input) => Request,
-  encode: (answer: Answer) => Promise<Output>,
+  encode: (answer: Answer) => Output | Promise<Output>,
   destination: Destination<Request, Answer>,
 ): (message: Input, context: HandlerContext) => Promise<Output> {
   return async (message, context) => {

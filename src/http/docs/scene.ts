@@ -1,3 +1,4 @@
+import type { Embeddings } from "../../embedding.ts";
 import type { GenerationChunk, GenerationStream } from "../../generation.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
 import type { Encoder } from "../event-stream.ts";
@@ -24,6 +25,15 @@ export function answer(): GenerationStream {
   const batches = [chunks];
   return { provider: "openai", model, createdAtMs, read: async () => batches.pop() };
 }
+
+export const embeddingModel = "text-embedding-3-small";
+export const embeddings: Embeddings = {
+  provider: "openai",
+  model: embeddingModel,
+  createdAtMs,
+  vectors: [Float32Array.of(0.25, -0.5, 0.125), Float32Array.of(0.375, 0.0625, -0.75)],
+  usage: { totalTokens: 34, split: { promptTokens: 34, completionTokens: 0 } },
+};
 
 /** The answer as a surface's events. */
 export async function eventsOf(encoder: Encoder<GenerationAnswer>): Promise<string> {

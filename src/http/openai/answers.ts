@@ -47,6 +47,23 @@ export const ChatCompletionChunk = z.object({
 });
 export type ChatCompletionChunk = z.infer<typeof ChatCompletionChunk>;
 
+export const EmbeddingList = z.object({
+  object: z.literal("list"),
+  data: z.array(
+    z.object({
+      object: z.literal("embedding"),
+      index: count,
+      embedding: z
+        .union([z.array(z.number()), z.string()])
+        .check(z.describe("Numbers, or with `encoding_format: base64` the base64 of little-endian float32.")),
+    }),
+  ),
+  model: z.string().check(z.describe("The model that embedded: vectors of different ones cannot be compared.")),
+  usage: z
+    .nullable(z.object({ prompt_tokens: count, total_tokens: count }))
+    .check(z.describe("Null where the provider did not report it.")),
+});
+
 export const Model = z.object({
   id: z.string(),
   object: z.literal("model"),

@@ -1,3 +1,4 @@
+import * as z from "zod/mini";
 import {
   anyErrors,
   asksProvider,
@@ -7,9 +8,11 @@ import {
   requestBody,
   streaming,
 } from "../docs/description.ts";
-import { answer, eventsOf, messages, model, requestId } from "../docs/scene.ts";
+import { answer, embeddingModel, embeddings, eventsOf, messages, model, prompt, requestId } from "../docs/scene.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
-import { ChatCompletion, ChatCompletionChunk, Model, ModelList, OpenAiError } from "./answers.ts";
+import { ChatCompletion, ChatCompletionChunk, EmbeddingList, Model, ModelList, OpenAiError } from "./answers.ts";
+import { embeddingList } from "./embeddings.ts";
+import { embeddingsRequest, maxInputs } from "./embeddings-request.ts";
 import { chatCompletion, chatCompletionEncoder } from "./encode.ts";
 import { modelObject } from "./models.ts";
 import { chatCompletionRequest, fromChatCompletionRequest } from "./request.ts";
@@ -17,6 +20,20 @@ import { openAiSurface } from "./surface.ts";
 
 const chat = { model: model, messages, max_tokens: 200, temperature: 0.8 };
 const encoder = chatCompletionEncoder(requestId, fromChatCompletionRequest(chatCompletionRequest.parse(chat)));
+
+const text = z.string().check(z.minLength(1));
+const tokens = z.array(z.int().check(z.nonnegative())).check(z.minLength(1));
+/** The forms of `input`, which are not validated by a schema. */
+const describedEmbeddingsRequest = z.extend(embeddingsRequest, {
+  input: z
+    .union([
+      text,
+      z.array(text).check(z.minLength(1), z.maxLength(maxInputs)),
+      tokens,
+      z.array(tokens).check(z.minLength(1), z.maxLength(maxInputs)),
+    ])
+    .check(z.describe("A text or several; tokens only where a provider of OpenAI's type has the model.")),
+});
 
 export async function openAiDescription(): Promise<Description> {
   return {
@@ -27,6 +44,8 @@ export async function openAiDescription(): Promise<Description> {
       ChatCompletionRequest: chatCompletionRequest,
       ChatCompletion,
       ChatCompletionChunk,
+      EmbeddingsRequest: describedEmbeddingsRequest,
+      EmbeddingList,
       Model,
       ModelList,
       OpenAiError,
@@ -48,6 +67,18 @@ export async function openAiDescription(): Promise<Description> {
             await eventsOf(encoder),
           ),
         },
+      },
+      "POST /v1/embeddings": {
+        ...asksProvider,
+        operationId: "createEmbeddings",
+        summary: "Turn texts into vectors",
+        description:
+          "As OpenAI's API does. Only a provider that has the very model which was asked for is asked. Parameters that are not listed are carried verbatim to providers of OpenAI's type.",
+        requestBody: requestBody(ref("EmbeddingsRequest"), {
+          texts: { model: embeddingModel, input: [prompt, "抬头望见檐角一盏将熄的灯。"] },
+          text: { input: prompt, encoding_format: "base64" },
+        }),
+        answer: json("EmbeddingList", JSON.parse([...embeddingList(embeddings, { encodingFormat: "float" })].join(""))),
       },
       "GET /v1/models": {
         operationId: "listModels",

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import type { Config } from "../../config/config.ts";
 import type { Walk } from "../call.ts";
-import { requireModel } from "../limits.ts";
+import { isAllowed, requireModel } from "../limits.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import type { Model, ModelList } from "./answers.ts";
 
@@ -22,14 +22,14 @@ export function modelRoutes(config: Config): Hono<Walk> {
   return routes;
 }
 
-/** The names that the settings spell out. Patterns stand for names that only the providers know. */
+/** The names that the settings spell out and allow. Patterns stand for names that only the providers know. */
 function listedModels({ ai }: Config): string[] {
   const named = [
     ai.model,
     ...(ai.models ?? []),
-    ...ai.providers.flatMap(({ model, models }) => [model, ...(models ?? [])]),
+    ...ai.providers.flatMap(({ model, models = [], embeddingModels = [] }) => [model, ...models, ...embeddingModels]),
   ];
-  const names = named.filter((name) => name !== undefined && !name.includes("*"));
+  const names = named.filter((name) => name !== undefined && !name.includes("*") && isAllowed(name, ai.models));
   return [...new Set(names)].filter((name): name is string => name !== undefined);
 }
 

@@ -3,10 +3,13 @@ import { GatewayError } from "../../errors.ts";
 import type { GenerationRequest, JsonObject, JsonValue, Message } from "../../generation.ts";
 import type { Asked } from "../call.ts";
 
-const modelName = z.string().check(z.minLength(1), z.maxLength(256));
+export const modelName = z.string().check(z.minLength(1), z.maxLength(256));
 const tokens = z.int().check(z.positive());
 const stopText = z.string().check(z.minLength(1), z.maxLength(1024));
 const penalty = z.number().check(z.gte(-2), z.lte(2));
+export const user = z
+  .nullish(z.string().check(z.maxLength(512)))
+  .check(z.describe("The end user on whose behalf the request is made."));
 const contentPart = z.looseObject({ type: z.string() });
 
 const message = z.looseObject({
@@ -35,9 +38,7 @@ export const chatCompletionRequest = z.looseObject({
   frequency_penalty: z.nullish(penalty),
   response_format: z.nullish(z.looseObject({ type: z.string() })),
   n: z.nullish(z.int().check(z.gte(1), z.lte(128))),
-  user: z
-    .nullish(z.string().check(z.maxLength(512)))
-    .check(z.describe("The end user on whose behalf the request is made.")),
+  user,
   stream: z.nullish(z.boolean()).check(z.describe("Whether the answer comes piece by piece, as server-sent events.")),
   stream_options: z.nullish(z.strictObject({ include_usage: z.nullish(z.boolean()) })),
 });
@@ -123,7 +124,7 @@ const noOps: Readonly<Record<string, JsonValue>> = {
 };
 
 /** Members to carry as they are, without nulls and no-ops; undefined where there are none. */
-function carried(members: Record<string, unknown>): JsonObject | undefined {
+export function carried(members: Record<string, unknown>): JsonObject | undefined {
   const entries = jsonEntries(members).filter(
     ([name, value]) => value !== null && !(Object.hasOwn(noOps, name) && noOps[name] === value),
   );

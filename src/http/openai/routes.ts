@@ -5,13 +5,16 @@ import type { Walk } from "../call.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { serve } from "../serve.ts";
 import { chatCompletions } from "./chat-completions.ts";
+import { embeddings } from "./embeddings.ts";
 import { modelRoutes } from "./models.ts";
 
 /** What the gateway has of OpenAI's API. */
-export function openAiRoutes(config: Config, { generate }: Pick<Gateway, "generate">): Hono<Walk> {
+export function openAiRoutes(config: Config, { generate, embed }: Pick<Gateway, "generate" | "embed">): Hono<Walk> {
   const routes = new Hono<Walk>();
   routes.post("/chat/completions", serve(chatCompletions, generate, config));
   routes.all("/chat/completions", allowOnly("POST"));
+  routes.post("/embeddings", serve(embeddings, embed, config));
+  routes.all("/embeddings", allowOnly("POST"));
   routes.route("/models", modelRoutes(config));
   return routes;
 }

@@ -1,13 +1,13 @@
 import { Hono } from "hono";
 import * as z from "zod/mini";
 import type { Config } from "../../config/config.ts";
-import type { GenerationRequest } from "../../generation.ts";
 import type { Purge } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
 import { qingyuSuccess } from "../envelopes.ts";
 import { requireValid } from "../invalid.ts";
 import { readJson } from "../json-body.ts";
 import { allowOnly } from "../method-not-allowed.ts";
+import { embeddingsRequest, fromEmbeddingsRequest } from "../openai/embeddings-request.ts";
 import { chatCompletionRequest, fromChatCompletionRequest } from "../openai/request.ts";
 import type { Purged } from "./answers.ts";
 import { fromGenerateRequest, generateRequest } from "./request.ts";
@@ -17,14 +17,14 @@ export function cacheRoutes(config: Config, purge: Purge): Hono<Walk> {
   const routes = new Hono<Walk>();
 
   routes.delete("/", async (c) => {
-    await purge(c.get("tenant"));
+    await purge.all(c.get("tenant"));
     return c.json(purged("all", c.get("record").requestId));
   });
   routes.all("/", allowOnly("DELETE"));
 
   routes.post("/purge", async (c) => {
     const body = await readJson(c.req.raw, z.looseObject({}), config.limits.bodyBytes);
-    await purge(c.get("tenant"), requestIn(body));
+    await purgeOne(purge, c.get("tenant"), body);
     return c.json(purged("one", c.get("record").requestId));
   });
   routes.all("/purge", allowOnly("POST"));
@@ -35,8 +35,13 @@ export function purged(what: Purged["data"]["purged"], requestId: string): Purge
   return qingyuSuccess({ purged: what }, requestId);
 }
 
-/** A request as it was sent to this surface or, where it names no project, to the OpenAI-compatible one. */
-function requestIn(body: Record<string, unknown>): GenerationRequest {
-  if ("projectId" in body || "prompt" in body) return fromGenerateRequest(requireValid(generateRequest, body));
-  return fromChatCompletionRequest(requireValid(chatCompletionRequest, body)).request;
+/** Forgets the answer to a request as it was sent to this surface or, where it names no project, to the OpenAI-compatible one. */
+async function purgeOne(purge: Purge, tenant: string, body: Record<string, unknown>): Promise<void> {
+  if ("projectId" in body || "prompt" in body) {
+    await purge.generate(tenant, fromGenerateRequest(requireValid(generateRequest, body)));
+  } else if ("input" in body) {
+    await purge.embed(tenant, fromEmbeddingsRequest(requireValid(embeddingsRequest, body)).request);
+  } else {
+    await purge.generate(tenant, fromChatCompletionRequest(requireValid(chatCompletionRequest, body)).request);
+  }
 }

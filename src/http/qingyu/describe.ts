@@ -68,8 +68,12 @@ export async function qingyuDescription(): Promise<Description> {
       "POST /api/v1/ai/cache/purge": {
         operationId: "purgeCachedRequest",
         summary: "Forget the cached answer to one request",
-        description: "The body is that request, as it was sent to `/api/v1/ai/generate` or to `/v1/chat/completions`.",
-        requestBody: requestBody({ anyOf: [ref("GenerateRequest"), ref("ChatCompletionRequest")] }, { request }),
+        description:
+          "The body is that request, as it was sent to `/api/v1/ai/generate`, `/v1/chat/completions` or `/v1/embeddings`.",
+        requestBody: requestBody(
+          { anyOf: [ref("GenerateRequest"), ref("ChatCompletionRequest"), ref("EmbeddingsRequest")] },
+          { request },
+        ),
         answer: json("Purged", purged("one", requestId)),
         errors: [...bodyErrors, "cache_unavailable"],
       },

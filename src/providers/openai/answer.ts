@@ -89,7 +89,8 @@ function contentOf({ content }: JsonObject): string | undefined {
 }
 
 /** Names are for showing; a provider that sends a book instead is cut short. */
-function modelFrom(name: JsonValue | undefined): string | undefined {
+/** The model as an answer names it, where it does. */
+export function modelFrom(name: JsonValue | undefined): string | undefined {
   return typeof name === "string" && name !== "" ? name.slice(0, 200) : undefined;
 }
 

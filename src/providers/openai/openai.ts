@@ -3,38 +3,28 @@ import type { Generation, GenerationRequest } from "../../generation.ts";
 import type { Answer } from "../../operation.ts";
 import type { Call, Provider } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
+import { type EmbeddingRules, embedOffer } from "../embeddings.ts";
 import { chunkReader } from "../wire/chunks.ts";
 import { eventReader } from "../wire/events.ts";
 import { type AnswerHead, parseAnswer } from "../wire/json.ts";
-import { callHeaders, type Fetch, readAnswer, send } from "../wire/send.ts";
+import { readAnswer } from "../wire/send.ts";
 import { completionFrom } from "./answer.ts";
 import { completionEvents } from "./chunks.ts";
-import { openAiFailure } from "./failure.ts";
+import { embedder } from "./embeddings.ts";
+import { type Endpoint, post } from "./post.ts";
 import { choicesAsked, type RequestRules, requestBody } from "./request.ts";
 
-export interface OpenAiOptions extends RequestRules {
+export interface OpenAiOptions extends Endpoint, RequestRules, EmbeddingRules {
   readonly name: string;
-  /** Of the API's version, for example `https://api.openai.com/v1`. */
-  readonly baseUrl: string;
-  readonly apiKey?: string;
   readonly contextTokens?: number;
-  readonly fetch: Fetch;
 }
 
-/** OpenAI, or any service that speaks its API (https://platform.openai.com/docs/api-reference). Its chat completions carry every request. */
+/** OpenAI, or any service that speaks its API (https://platform.openai.com/docs/api-reference), which carries every request. */
 export function openai(options: OpenAiOptions): Provider {
-  const url = `${options.baseUrl}/chat/completions`;
-
   async function generate(request: GenerationRequest, call: Call): Promise<Answer<Generation>> {
     const body = requestBody(request, call.stream, options);
     const sent = new Set(Object.keys(body));
-    const response = await send(options.fetch, url, {
-      method: "POST",
-      headers: requestHeaders(call, options.apiKey),
-      body: JSON.stringify(body),
-      signal: call.signal,
-    });
-    if (!response.ok) throw await openAiFailure(response, sent);
+    const response = await post(options, "/chat/completions", body, call);
     const head: AnswerHead = { provider: options.name, model: String(body.model), createdAtMs: Date.now() };
     switch (mediaType(response.headers)) {
       case "text/event-stream":
@@ -55,14 +45,9 @@ export function openai(options: OpenAiOptions): Provider {
   return {
     name: options.name,
     contextTokens: options.contextTokens,
-    offers: { generate: { unsupported: () => undefined, ask: generate } },
-  };
-}
-
-function requestHeaders(call: Call, apiKey: string | undefined): Record<string, string> {
-  return {
-    ...callHeaders(call),
-    "content-type": "application/json",
-    ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+    offers: {
+      generate: { unsupported: () => undefined, ask: generate },
+      embed: embedOffer(options, embedder(options)),
+    },
   };
 }

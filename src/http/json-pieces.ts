@@ -1,0 +1,43 @@
+import type { RequestRecord } from "../record.ts";
+import { answerHeaders } from "./answer-headers.ts";
+import { streamedBody } from "./streamed-body.ts";
+
+/** In UTF-16 units. */
+const pieceLength = 64 * 1024;
+
+const utf8 = new TextEncoder();
+
+/** JSON of any length: sent as one body where it is short, else a piece at a time, so that no more than that is in memory. */
+export function jsonPieces(texts: Iterator<string>, record: RequestRecord): Response {
+  const next = (): IteratorResult<string, string> => {
+    let text = "";
+    while (text.length < pieceLength) {
+      const { done, value } = texts.next();
+      if (done) return { done, value: text };
+      text += value;
+    }
+    return { done: false, value: text };
+  };
+  const first = next();
+  const headers = { "content-type": "application/json", ...answerHeaders(record, Date.now()) };
+  if (first.done) {
+    const bytes = utf8.encode(first.value);
+    record.responseBytes = bytes.byteLength;
+    return new Response(bytes, { headers });
+  }
+  let head: typeof first | undefined = first;
+  const body = streamedBody({
+    pieces: {
+      async next() {
+        const piece = head ?? next();
+        head = undefined;
+        return piece;
+      },
+    },
+    join: (pieces) => utf8.encode(pieces.join("")),
+    record,
+    onLeave: () => {},
+    batchMs: 0,
+  });
+  return new Response(body, { headers });
+}

@@ -1,0 +1,68 @@
+import * as z from "zod/mini";
+import type { EmbeddingInput, EmbeddingRequest } from "../../embedding.ts";
+import { GatewayError } from "../../errors.ts";
+import type { JsonValue } from "../../generation.ts";
+import { isJsonList } from "../../json.ts";
+import type { Asked } from "../call.ts";
+import { carried, modelName, user } from "./request.ts";
+
+/** OpenAI's own limit. */
+export const maxInputs = 2048;
+
+/**
+ * The body of `POST /v1/embeddings` (https://platform.openai.com/docs/api-reference/embeddings/create). Only what the gateway
+ * itself acts on is described; everything else is carried to the providers that understand it. Null is the same as absent.
+ */
+export const embeddingsRequest = z.looseObject({
+  model: z.nullish(modelName).check(z.describe("Left out, the model of the setting `ai.embedding_model`.")),
+  // Looked at by `inputsFrom`: a union would try every form at each of what may be 100,000 tokens.
+  input: z.custom<JsonValue>((value) => value !== undefined),
+  dimensions: z.nullish(z.int().check(z.positive())).check(z.describe("How many numbers a vector is to have.")),
+  encoding_format: z
+    .nullish(z.enum(["float", "base64"]))
+    .check(z.describe("`base64`: each vector as one text, its numbers in little-endian float32.")),
+  user,
+});
+
+export interface EmbeddingsCall extends Asked<EmbeddingRequest> {
+  readonly encodingFormat: "float" | "base64";
+}
+
+/** The parsed body as the domain has it. Throws `invalid_request` that names the input at fault. */
+export function fromEmbeddingsRequest(body: z.infer<typeof embeddingsRequest>): EmbeddingsCall {
+  const { model, input, dimensions, encoding_format, user, ...rest } = body;
+  return {
+    stream: false,
+    encodingFormat: encoding_format ?? "float",
+    request: {
+      model: model ?? undefined,
+      inputs: inputsFrom(input),
+      dimensions: dimensions ?? undefined,
+      user: user ?? undefined,
+      extra: carried(rest),
+    },
+  };
+}
+
+/** A text, a list of texts, a list of tokens, or a list of lists of tokens. */
+function inputsFrom(input: JsonValue): EmbeddingInput[] {
+  if (!isJsonList(input)) return [inputFrom(input, "input")];
+  if (input.length === 0) throw invalid("input", "must not be empty");
+  if (typeof input[0] === "number") return [inputFrom(input, "input")];
+  if (input.length > maxInputs) throw invalid("input", `must be at most ${maxInputs} items long`);
+  return input.map((item, index) => inputFrom(item, `input[${index}]`));
+}
+
+function inputFrom(value: JsonValue, param: string): EmbeddingInput {
+  if (value === "" || (isJsonList(value) && value.length === 0)) throw invalid(param, "must not be empty");
+  if (typeof value === "string") return value;
+  if (!isJsonList(value)) throw invalid(param, "must be a text or a list of tokens");
+  return value.map((token, index) => {
+    if (typeof token === "number" && Number.isSafeInteger(token) && token >= 0) return token;
+    throw invalid(`${param}[${index}]`, "must be a token, a whole number of at least 0");
+  });
+}
+
+function invalid(param: string, must: string): GatewayError {
+  return new GatewayError("invalid_request", `The field '${param}' ${must}.`, { code: "invalid_value", param });
+}

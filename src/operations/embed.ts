@@ -1,0 +1,60 @@
+import * as z from "zod/mini";
+import {
+  type EmbeddingDefaults,
+  type EmbeddingRequest,
+  type Embeddings,
+  vectorFromBase64,
+  vectorToBase64,
+} from "../embedding.ts";
+import type { Limits, Operation } from "../operation.ts";
+
+export interface EmbedOptions {
+  readonly defaults: EmbeddingDefaults;
+  readonly limits: Limits;
+  /** `user`: callers of one tenant share answers only where they name the same end user. */
+  readonly scope: "tenant" | "user";
+}
+
+/** Vectors for texts, whole or not at all. */
+export function embedOperation({ defaults, limits, scope }: EmbedOptions): Operation<EmbeddingRequest, Embeddings> {
+  return {
+    name: "embed",
+    /** A field that is added to `EmbeddingRequest` does not compile until it is classified here. */
+    meaning: (request): Record<keyof EmbeddingRequest, unknown> => ({
+      model: request.model ?? defaults.model,
+      inputs: request.inputs,
+      dimensions: request.dimensions,
+      user: scope === "user" ? request.user : undefined,
+      extra: request.extra,
+    }),
+    isEmpty: ({ vectors }) => vectors.length === 0,
+    storage: {
+      // Kept, a substitute's vectors would go on being given out beside those of the model itself.
+      isStorable: ({ isSubstitute }) => !isSubstitute,
+      toJson: ({ vectors, ...rest }) => ({ ...rest, vectors: vectors.map(vectorToBase64) }),
+      fromJson(value) {
+        const stored = storedSchema.safeParse(value).data;
+        const vectors = stored?.vectors.map(vectorFromBase64).filter((vector) => vector !== undefined);
+        return stored && vectors?.length === stored.vectors.length ? { ...stored, vectors } : undefined;
+      },
+    },
+    mayRetry: true,
+    limits,
+  };
+}
+
+const count = z.int().check(z.nonnegative());
+const storedSchema = z.object({
+  provider: z.string(),
+  model: z.string(),
+  createdAtMs: count,
+  // A number in decimal is three times as long, and in the base64 of its bytes it stays what it is.
+  vectors: z.array(z.string()),
+  usage: z.optional(
+    z.object({
+      totalTokens: count,
+      split: z.optional(z.object({ promptTokens: count, completionTokens: count })),
+    }),
+  ),
+  isSubstitute: z.optional(z.literal(true)),
+});

@@ -1,0 +1,66 @@
+import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
+import { AIService } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import type { Call } from "../../upstream.ts";
+import { UpstreamFailure } from "../../upstream-failure.ts";
+import { callHeaders, type Fetch } from "../wire/send.ts";
+import { connectFailure } from "./failure.ts";
+import { connectTransport } from "./transport.ts";
+
+export interface ServiceOptions {
+  readonly baseUrl: string;
+  readonly protocol: "connect" | "grpc-web";
+  /** The service's bearer token. */
+  readonly token?: string;
+  readonly fetch: Fetch;
+}
+
+type Method = keyof typeof AIService.method;
+
+/** An AI service as its operations see it. */
+export interface Service {
+  readonly client: Client<typeof AIService>;
+  /** Runs a call, translates its failure, and remembers where the service lacks the method. */
+  ask<T>(method: Method, run: () => Promise<T>): Promise<T>;
+  callOptions(call: Call, user: string | undefined): CallOptions;
+  /** The header that every call has. */
+  readonly authorization: Readonly<Record<string, string>>;
+}
+
+/** How long a method that the service said it lacks is not asked for again. */
+const unimplementedForMs = 60_000;
+
+export function createService({ baseUrl, protocol, token, fetch }: ServiceOptions): Service {
+  const unimplementedUntilMs = new Map<Method, number>();
+  const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  return {
+    client: createClient(AIService, connectTransport(protocol, baseUrl, fetch)),
+    async ask(method, run) {
+      if (Date.now() < (unimplementedUntilMs.get(method) ?? 0)) throw UpstreamFailure.peer("unimplemented");
+      try {
+        return await run();
+      } catch (error) {
+        const failure = connectFailure(error);
+        if (failure.failure.reason === "unimplemented") {
+          unimplementedUntilMs.set(method, Date.now() + unimplementedForMs);
+        }
+        throw failure;
+      }
+    },
+    callOptions: (call, user) => ({
+      signal: call.signal,
+      timeoutMs: Math.max(1, Math.floor(call.deadlineMs - Date.now())),
+      headers: {
+        ...authorization,
+        ...callHeaders(call),
+        "x-qingyu-tenant": call.tenant,
+        ...(user !== undefined && { "x-qingyu-user-id": headerValue(user) }),
+      },
+    }),
+    authorization,
+  };
+}
+
+/** Headers carry visible ASCII; anything else is percent-encoded as in a URL. */
+function headerValue(text: string): string {
+  return /^[\x21-\x7e]+$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
+}

@@ -1,0 +1,172 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type GenerateContentChunk,
+  GenerateContentRequestSchema,
+  type TokenUsage,
+} from "../../gen/qingyu/ai/ai_service_pb.ts";
+import {
+  type FinishReason,
+  finishReasons,
+  type Generation,
+  type GenerationDefaults,
+  type GenerationRequest,
+  type GenerationStream,
+  type KnowledgeState,
+  knowledgeStates,
+  type Usage,
+} from "../../generation.ts";
+import type { Answer } from "../../operation.ts";
+import type { Call, GenerationAnswer, Offer } from "../../upstream.ts";
+import { UpstreamFailure } from "../../upstream-failure.ts";
+import { type ModelRules, modelFor } from "../model.ts";
+import { renderPrompt, textOf } from "../prompt.ts";
+import type { Service } from "./client.ts";
+import { connectFailure } from "./failure.ts";
+
+export interface GenerateOptions extends ModelRules {
+  readonly name: string;
+  readonly defaults: GenerationDefaults;
+}
+
+/** The service's offer to generate: text only, and no parameter that the contract lacks. */
+export function generateOffer(
+  { client, ask, callOptions }: Service,
+  options: GenerateOptions,
+): Offer<GenerationRequest, GenerationAnswer> {
+  async function whole(request: GenerationRequest, call: Call): Promise<Answer<Generation>> {
+    const asked = wireRequest(request, options);
+    const response = await ask("generateContent", () => client.generateContent(asked, callOptions(call, request.user)));
+    return {
+      ...answerHead(options, asked, response.model),
+      choices: [{ content: response.content, finishReason: finishReasonFrom(response.finishReason) }],
+      usage: usageFrom(response.usage, response.tokensUsed),
+      knowledge: knowledgeFrom(response.knowledge),
+    };
+  }
+
+  /** The answer as it comes. The first message is awaited, since only it tells whether the service has the method. */
+  async function streamed(request: GenerationRequest, call: Call): Promise<Answer<Generation>> {
+    const asked = wireRequest(request, options);
+    const [messages, first] = await ask("streamGenerateContent", async () => {
+      const iterator = client.streamGenerateContent(asked, callOptions(call, request.user))[Symbol.asyncIterator]();
+      return [iterator, await iterator.next()] as const;
+    });
+    const model = first.done ? undefined : first.value.model;
+    return { ...answerHead(options, asked, model), read: chunkReader(first, messages) };
+  }
+
+  return {
+    unsupported,
+    ask: (request, call) => (call.stream ? streamed(request, call) : whole(request, call)),
+    mayLackStreams: true,
+  };
+}
+
+function unsupported({ messages, extra }: GenerationRequest): string | undefined {
+  for (const message of messages) {
+    const [member] = Object.keys(message.extra ?? {});
+    if (member !== undefined) return `messages.${member}`;
+    if (textOf(message) === undefined) return "messages.content";
+  }
+  return Object.keys(extra ?? {})[0];
+}
+
+function wireRequest(request: GenerationRequest, options: GenerateOptions) {
+  const { defaults } = options;
+  const wire: MessageInitShape<typeof GenerateContentRequestSchema> = {
+    projectId: request.projectId,
+    chapterId: request.chapterId,
+    prompt: renderPrompt(request.messages),
+    messages: request.messages.map((message) => ({
+      role: message.role === "developer" ? "system" : message.role,
+      content: textOf(message),
+      name: message.name,
+    })),
+    userId: request.user,
+    options: {
+      // Without a name the service takes its own model.
+      model: request.model === undefined ? (options.model ?? "") : modelFor(request.model, options),
+      maxTokens: request.maxTokens ?? defaults.maxTokens,
+      temperature: request.temperature ?? defaults.temperature,
+      stop: [...(request.stop ?? [])],
+      topP: request.topP,
+      seed: request.seed === undefined ? undefined : BigInt(request.seed),
+      presencePenalty: request.presencePenalty,
+      frequencyPenalty: request.frequencyPenalty,
+      responseFormat: request.responseFormat,
+    },
+  };
+  return create(GenerateContentRequestSchema, wire);
+}
+
+function answerHead(options: GenerateOptions, asked: { options?: { model: string } }, model: string | undefined) {
+  return {
+    provider: options.name,
+    // Where nobody named a model, all that is known is who answered.
+    model: model?.slice(0, 200) || asked.options?.model || options.name,
+    createdAtMs: Date.now(),
+  };
+}
+
+/** A stream as it comes. It ends normally only at the protocol's own end of stream, which Connect checks. */
+function chunkReader(
+  first: IteratorResult<GenerateContentChunk>,
+  messages: AsyncIterator<GenerateContentChunk>,
+): GenerationStream["read"] {
+  let known: typeof first | undefined = first;
+  let finishReason: FinishReason | undefined;
+  let knowledge: KnowledgeState | undefined;
+  let isOver = false;
+  return async () => {
+    if (isOver) return undefined;
+    const next = known ?? (await messages.next().catch(throwFailure));
+    known = undefined;
+    if (next.done) {
+      isOver = true;
+      return [{ choice: 0, delta: "", finishReason: finishReason ?? "stop", knowledge }];
+    }
+    const message = next.value;
+    // Held back until the end of the stream has proved that it is true.
+    if (message.finishReason !== "") finishReason = finishReasonFrom(message.finishReason);
+    knowledge ??= knowledgeFrom(message.knowledge);
+    return [
+      {
+        choice: 0,
+        delta: message.delta,
+        model: message.model.slice(0, 200) || undefined,
+        usage: usageFrom(message.usage, 0),
+        isSignOfLife: isSignOfLife(message),
+      },
+    ];
+  };
+}
+
+function throwFailure(error: unknown): never {
+  throw connectFailure(error);
+}
+
+/** The contract's way to say that the model is thinking. */
+function isSignOfLife({ delta, finishReason, usage }: GenerateContentChunk): true | undefined {
+  return delta === "" && finishReason === "" && usage === undefined ? true : undefined;
+}
+
+/** Services that do not say how an answer ended mean that it ended. Throws where one says something unknown. */
+function finishReasonFrom(name: string): FinishReason {
+  if (name === "") return "stop";
+  const reason = finishReasons.find((known) => known === name);
+  if (!reason) throw UpstreamFailure.wire("malformed");
+  return reason;
+}
+
+function knowledgeFrom(word: string): KnowledgeState | undefined {
+  return knowledgeStates.find((known) => known === word);
+}
+
+/** 0 is what the service says when it does not know. */
+function usageFrom(usage: TokenUsage | undefined, tokensUsed: number): Usage | undefined {
+  if (usage && usage.totalTokens > 0) {
+    const { promptTokens, completionTokens, totalTokens } = usage;
+    return { totalTokens, split: { promptTokens, completionTokens } };
+  }
+  return tokensUsed > 0 ? { totalTokens: tokensUsed } : undefined;
+}

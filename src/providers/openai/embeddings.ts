@@ -1,0 +1,93 @@
+import * as z from "zod/mini";
+import { mediaType } from "../../body.ts";
+import { vectorFromBase64 } from "../../embedding.ts";
+import type { JsonObject, JsonValue, Usage } from "../../generation.ts";
+import { isJsonList, isJsonObject } from "../../json.ts";
+import { UpstreamFailure } from "../../upstream-failure.ts";
+import type { Batch, BatchRequest, Embedder } from "../embeddings.ts";
+import { optionalMember, parseAnswer } from "../wire/json.ts";
+import { maxAnswerBytes, readAnswer } from "../wire/send.ts";
+import { modelFrom } from "./answer.ts";
+import { type Endpoint, post } from "./post.ts";
+
+/** What OpenAI itself takes (https://platform.openai.com/docs/api-reference/embeddings/create): inputs, and tokens of all together. */
+const [maxInputs, maxTokens] = [2048, 300_000];
+/** No tokenizer makes more of a UTF-16 unit: its bytes in UTF-8. */
+const tokensPerUnit = 3;
+/** A number of a vector with what stands around it, in an answer that is indented. */
+const bytesPerNumber = 32;
+/** More numbers than a vector of any model in use has, where the caller does not say how many. */
+const mostDimensions = 4096;
+
+/** OpenAI's embeddings. */
+export function embedder(options: Endpoint & { readonly name: string }): Embedder {
+  return {
+    provider: options.name,
+    unsupported: () => undefined,
+    limitsFor: ({ dimensions = mostDimensions }) => ({
+      maxInputs: Math.min(maxInputs, Math.max(1, Math.floor(maxAnswerBytes / (dimensions * bytesPerNumber)))),
+      maxUnits: maxTokens / tokensPerUnit,
+    }),
+    async askFor(request, call) {
+      const response = await post(options, "/embeddings", requestBody(request), call);
+      if (mediaType(response.headers) !== "application/json") throw UpstreamFailure.wire("malformed");
+      return batchFrom(parseAnswer(await readAnswer(response)), request.inputs.length);
+    },
+  };
+}
+
+/**
+ * A list also of one text, as the client libraries send it: not every server takes a bare one. Numbers come as the server
+ * likes to write them, since some servers refuse `encoding_format`.
+ */
+function requestBody({ model, inputs, dimensions, user, extra }: BatchRequest): JsonObject {
+  return {
+    ...extra,
+    model,
+    input: inputs,
+    ...optionalMember("dimensions", dimensions),
+    ...optionalMember("user", user),
+  };
+}
+
+/** An answer's vectors in the order of the inputs. Throws `UpstreamFailure` wire `malformed`. */
+function batchFrom(value: JsonValue, count: number): Batch {
+  if (!isJsonObject(value) || !isJsonList(value.data) || value.data.length !== count) throw malformed();
+  const vectors = new Map<number, Float32Array>();
+  for (const item of value.data) {
+    if (!isJsonObject(item)) throw malformed();
+    const { index, embedding } = item;
+    if (typeof index !== "number" || vectors.has(index)) throw malformed();
+    vectors.set(index, vectorFrom(embedding));
+  }
+  const inOrder = Array.from({ length: count }, (_, index) => {
+    const vector = vectors.get(index);
+    if (!vector) throw malformed();
+    return vector;
+  });
+  return { vectors: inOrder, model: modelFrom(value.model), usage: usageFrom(value.usage) };
+}
+
+function vectorFrom(value: JsonValue | undefined): Float32Array {
+  const vector = typeof value === "string" ? vectorFromBase64(value) : isNumbers(value) && Float32Array.from(value);
+  if (!vector) throw malformed();
+  return vector;
+}
+
+function isNumbers(value: JsonValue | undefined): value is readonly number[] {
+  return isJsonList(value) && value.every((item) => typeof item === "number");
+}
+
+const count = z.int().check(z.nonnegative());
+const usageSchema = z.object({ prompt_tokens: count, total_tokens: count });
+
+function usageFrom(value: JsonValue | undefined): Usage | undefined {
+  const usage = usageSchema.safeParse(value).data;
+  return (
+    usage && { totalTokens: usage.total_tokens, split: { promptTokens: usage.prompt_tokens, completionTokens: 0 } }
+  );
+}
+
+function malformed(): UpstreamFailure {
+  return UpstreamFailure.wire("malformed");
+}

@@ -1,0 +1,32 @@
+import type { JsonObject } from "../../generation.ts";
+import type { Call } from "../../upstream.ts";
+import { callHeaders, type Fetch, send } from "../wire/send.ts";
+import { openAiFailure } from "./failure.ts";
+
+export interface Endpoint {
+  /** Of the API's version, for example `https://api.openai.com/v1`. */
+  readonly baseUrl: string;
+  readonly apiKey?: string;
+  readonly fetch: Fetch;
+}
+
+/** Sends a request. Throws the `UpstreamFailure` that an answer means which is no good one, and what `send` throws. */
+export async function post(
+  { baseUrl, apiKey, fetch }: Endpoint,
+  path: string,
+  body: JsonObject,
+  call: Call,
+): Promise<Response> {
+  const response = await send(fetch, `${baseUrl}${path}`, {
+    method: "POST",
+    headers: {
+      ...callHeaders(call),
+      "content-type": "application/json",
+      ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+    },
+    body: JSON.stringify(body),
+    signal: call.signal,
+  });
+  if (!response.ok) throw await openAiFailure(response, new Set(Object.keys(body)));
+  return response;
+}
