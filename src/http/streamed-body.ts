@@ -13,7 +13,7 @@ export interface StreamedBodyOptions<Piece extends string | Uint8Array> {
   readonly record: RequestRecord;
   /** The caller has stopped reading. */
   readonly onLeave: () => void;
-  /** What comes within so long after a write waits until then, in milliseconds, so that it leaves together. */
+  /** What comes within so long after a write waits until then, in milliseconds, so that it leaves together; 0 for as short as it can be. */
   readonly batchMs: number;
   /** Absent where nothing is sent into a silence. */
   readonly heartbeat?: Heartbeat;
@@ -27,8 +27,13 @@ interface Heartbeat {
   readonly isDue: boolean;
 }
 
-/** At least so long, since a write costs more than all else that is done for a token, and bursts come in pieces. */
-const minBatchMs = 1;
+/** A batch is at least so long, since a write costs more than all else that is done for a token, and bursts come in pieces. */
+const shortestMs = 1;
+/**
+ * While there is something in each, every batch is twice as long as the one before, up to a frame of a screen: where
+ * hundreds of streams share a thread, each waits longer for its turn than a short batch lasts.
+ */
+const longestBurstMs = 16;
 /** In bytes or UTF-16 units. */
 const maxWriteLength = 64 * 1024;
 
@@ -37,7 +42,9 @@ export function streamedBody<Piece extends string | Uint8Array>(
   options: StreamedBodyOptions<Piece>,
 ): ReadableStream<Uint8Array> {
   const { pieces, join, record, onLeave, heartbeat } = options;
-  const batchMs = Math.max(minBatchMs, options.batchMs);
+  const usualMs = options.batchMs || shortestMs;
+  const longestMs = options.batchMs || longestBurstMs;
+  let batchMs = usualMs;
   const ended = Promise.withResolvers<void>();
   record.written = ended.promise;
   record.responseBytes = 0;
@@ -114,7 +121,9 @@ export function streamedBody<Piece extends string | Uint8Array>(
       let isOver = result.done === true;
       if (result.value !== undefined) {
         const taken = [result.value];
-        if (!isOver && Date.now() < batchEndsMs) isOver = await takeBatch(taken);
+        const isInTime = Date.now() < batchEndsMs;
+        if (isInTime && !isOver) isOver = await takeBatch(taken);
+        batchMs = isInTime ? Math.min(2 * batchMs, longestMs) : usualMs;
         send(controller, join(taken));
         batchEndsMs = lastSentMs + batchMs;
       }
