@@ -41,9 +41,9 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   const health = async () => healthFrom(await gateway.readiness());
   app.route("/", healthRoutes(settings, health));
   if (config.cors.allowedOrigins.length > 0) app.use(cors(corsOptions(config.cors.allowedOrigins)));
-  app.use(async (c, next) => {
+  app.use((c, next) => {
     requireLength(c.req.raw.headers, config.limits.bodyBytes);
-    await next();
+    return next();
   });
   app.use(authenticate(config.auth.apiKeys));
   app.route("/v1", openAiRoutes(config, gateway));

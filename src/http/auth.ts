@@ -17,16 +17,19 @@ export function authenticate(apiKeys: readonly ApiKey[]): MiddlewareHandler<Walk
   const keys = apiKeys.map(({ tenant, sha256Hex }) => ({ tenant, digest: Uint8Array.fromHex(sha256Hex) }));
   /** By header, those that were right, so that a key is digested once and not with each request. */
   const known = new Map<string, string>();
-  return async function authenticate(c, next) {
+  return function authenticate(c, next) {
     const authorization = c.req.header("authorization") ?? "";
-    let tenant = keys.length === 0 ? openTenant : known.get(authorization);
-    if (tenant === undefined) {
-      tenant = await tenantOf(authorization, keys);
-      if (known.size < maxKnown) known.set(authorization, tenant);
-    }
-    c.set("tenant", tenant);
-    c.get("record").tenant = tenant;
-    await next();
+    const pass = (tenant: string) => {
+      c.set("tenant", tenant);
+      c.get("record").tenant = tenant;
+      return next();
+    };
+    const tenant = keys.length === 0 ? openTenant : known.get(authorization);
+    if (tenant !== undefined) return pass(tenant);
+    return tenantOf(authorization, keys).then((found) => {
+      if (known.size < maxKnown) known.set(authorization, found);
+      return pass(found);
+    });
   };
 }
 

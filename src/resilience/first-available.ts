@@ -22,7 +22,12 @@ export interface Member<Request, Response> {
 export interface ChainOptions {
   readonly retries: Budget;
   /** Absent where requests are not hedged. */
-  readonly hedge?: { readonly afterMs: number; readonly budget: Budget };
+  readonly hedge?: Hedge;
+}
+
+interface Hedge {
+  readonly afterMs: number;
+  readonly budget: Budget;
 }
 
 /** A request on its way along the chain. */
@@ -60,9 +65,10 @@ export function firstAvailable<Request, Whole extends WholeAnswer>(
   return async (request, call) => {
     const able = ableTo(members, operation, request);
     const journey: Journey<Request, Whole> = { operation, chain, request, left: [...able], isOverBudget: false };
-    chain.retries.earn();
-    chain.hedge?.budget.earn();
-    const answer = (await askAll(journey, call)) ?? journey.lastResort;
+    const { retries, hedge } = chain;
+    retries.earn();
+    hedge?.budget.earn();
+    const answer = (await (hedge ? askHedged(journey, call, hedge) : askInTurn(journey, call))) ?? journey.lastResort;
     if (answer) return answer;
     if (journey.first) throw toGatewayError(journey.first, journey.isOverBudget ? { shouldRetry: false } : {});
     if (call.deadlineMs <= Date.now()) throw toGatewayError(UpstreamFailure.wire("timeout"));
@@ -72,13 +78,12 @@ export function firstAvailable<Request, Whole extends WholeAnswer>(
   };
 }
 
-async function askAll<Request, Whole extends WholeAnswer>(
+/** Asks two of them at once where the first is late. */
+async function askHedged<Request, Whole extends WholeAnswer>(
   journey: Journey<Request, Whole>,
   call: Call,
+  { afterMs, budget }: Hedge,
 ): Promise<Answer<Whole> | undefined> {
-  const { hedge } = journey.chain;
-  if (!hedge) return await askInTurn(journey, call);
-  const { afterMs, budget } = hedge;
   const { attempts } = call.record;
   const hasToken = () =>
     attempts.some(({ outcome, firstTokenMs }) => outcome === "pending" && firstTokenMs !== undefined);
