@@ -1,8 +1,16 @@
 import { GatewayError, modelNotFound } from "../errors.ts";
 import type { Operation, WholeAnswer } from "../operation.ts";
+import type { Offer, Provider } from "../upstream.ts";
 import { UpstreamFailure } from "../upstream-failure.ts";
+import type { Breaker } from "./breaker.ts";
 import { toGatewayError } from "./failures.ts";
-import type { Member } from "./first-available.ts";
+
+/** A provider in the chain of an operation, with what keeps requests from it while it fails. */
+export interface Member<Request, Response> {
+  readonly provider: Provider;
+  readonly breaker: Breaker;
+  readonly offer: Offer<Request, Response>;
+}
 
 /**
  * The members that can carry a request. Throws a `GatewayError` where there is nobody: 404 `model_not_found` where none

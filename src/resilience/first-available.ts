@@ -1,23 +1,15 @@
 import { isStream } from "../collect.ts";
 import { GatewayError } from "../errors.ts";
 import type { Answer, Operation, WholeAnswer } from "../operation.ts";
-import type { Call, Offer, Provider, Upstream } from "../upstream.ts";
+import type { Call, Upstream } from "../upstream.ts";
 import { UpstreamFailure } from "../upstream-failure.ts";
 import { pause } from "../waiting.ts";
-import { ableTo } from "./able.ts";
+import { ableTo, type Member } from "./able.ts";
 import { attempt, type Failed } from "./attempt.ts";
-import type { Breaker } from "./breaker.ts";
 import type { Budget } from "./budget.ts";
 import { toGatewayError, verdictOn } from "./failures.ts";
 import { hedged } from "./hedge.ts";
 import { retryDelayMs } from "./retry.ts";
-
-/** A provider in the chain of an operation, with what keeps requests from it while it fails. */
-export interface Member<Request, Response> {
-  readonly provider: Provider;
-  readonly breaker: Breaker;
-  readonly offer: Offer<Request, Response>;
-}
 
 export interface ChainOptions {
   readonly retries: Budget;

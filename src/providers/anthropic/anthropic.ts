@@ -1,12 +1,7 @@
-import { mediaType } from "../../body.ts";
-import type { Generation, GenerationRequest } from "../../generation.ts";
-import type { Answer } from "../../operation.ts";
-import type { Call, Provider } from "../../upstream.ts";
-import { UpstreamFailure } from "../../upstream-failure.ts";
-import { chunkReader } from "../wire/chunks.ts";
-import { eventReader } from "../wire/events.ts";
-import { type AnswerHead, parseAnswer } from "../wire/json.ts";
-import { callHeaders, type Fetch, readAnswer, send } from "../wire/send.ts";
+import type { GenerationRequest } from "../../generation.ts";
+import type { Call, GenerationAnswer, Provider } from "../../upstream.ts";
+import { generationIn } from "../wire/answer.ts";
+import { callHeaders, type Fetch, send } from "../wire/send.ts";
 import { messageEvents, messageFrom } from "./answer.ts";
 import { anthropicFailure } from "./failure.ts";
 import { type RequestRules, requestBody, unsupportedParameter } from "./request.ts";
@@ -24,7 +19,7 @@ export interface AnthropicOptions extends RequestRules {
 export function anthropic(options: AnthropicOptions): Provider {
   const url = `${options.baseUrl}/v1/messages`;
 
-  async function generate(request: GenerationRequest, call: Call): Promise<Answer<Generation>> {
+  async function generate(request: GenerationRequest, call: Call): Promise<GenerationAnswer> {
     const body = requestBody(request, call.stream, options);
     const response = await send(options.fetch, url, {
       method: "POST",
@@ -33,18 +28,12 @@ export function anthropic(options: AnthropicOptions): Provider {
       signal: call.signal,
     });
     if (!response.ok) throw await anthropicFailure(response);
-    const head: AnswerHead = { provider: options.name, model: body.model, createdAtMs: Date.now() };
-    switch (mediaType(response.headers)) {
-      case "text/event-stream":
-        if (!call.stream) throw UpstreamFailure.wire("malformed");
-        return { ...head, read: chunkReader(eventReader(response, call), messageEvents()) };
-      case "application/json": {
-        const message = messageFrom(parseAnswer(await readAnswer(response)));
-        return { ...head, ...message, model: message.model ?? head.model };
-      }
-      default:
-        throw UpstreamFailure.wire("malformed");
-    }
+    return await generationIn(response, call, {
+      provider: options.name,
+      model: body.model,
+      whole: messageFrom,
+      events: messageEvents,
+    });
   }
 
   return {
