@@ -28,7 +28,12 @@ export async function readBytes(message: HttpMessage, maxBytes: number, fault: B
     }
   }
   const pieces: Uint8Array[] = [];
-  for await (const piece of bytePieces(message.body, maxBytes, fault)) pieces.push(piece);
+  const reader = bodyReader(message.body, { maxBytes, fault, convert: (bytes) => bytes });
+  try {
+    for (let piece = await reader.read(); piece; piece = await reader.read()) pieces.push(piece);
+  } finally {
+    reader.leave();
+  }
   const [only] = pieces;
   return only && pieces.length === 1 ? only : new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
@@ -104,20 +109,6 @@ export function textDecoder(fault: BodyFault): (bytes: Uint8Array | undefined) =
     const text = decode(fault, decoder, bytes, { stream: bytes !== undefined });
     return bytes && text;
   };
-}
-
-/** A body's bytes for those who iterate. Throws what `fault` makes of `oversized` and `truncated`. */
-export async function* bytePieces(
-  body: ReadableStream<Uint8Array> | null,
-  maxBytes: number,
-  fault: BodyFault,
-): AsyncGenerator<Uint8Array> {
-  const reader = bodyReader(body, { maxBytes, fault, convert: (bytes) => bytes });
-  try {
-    for (let piece = await reader.read(); piece; piece = await reader.read()) yield piece;
-  } finally {
-    reader.leave();
-  }
 }
 
 function cancel(reader: Reader): void {

@@ -1,3 +1,4 @@
+import { AIService } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import type { Provider } from "../../upstream.ts";
 import { type EmbeddingRules, embedOffer } from "../embeddings.ts";
 import { createService, type ServiceOptions } from "./client.ts";
@@ -11,7 +12,7 @@ export interface AiServiceOptions extends ServiceOptions, GenerateOptions, Embed
 /** The Qingyu platform's Python AI service (proto/qingyu/ai/ai_service.proto) over Connect or gRPC-Web. */
 export function aiService(options: AiServiceOptions): Provider {
   const service = createService(options);
-  const { client, authorization } = service;
+  const { unary, authorization } = service;
   return {
     name: options.name,
     contextTokens: options.contextTokens,
@@ -20,7 +21,7 @@ export function aiService(options: AiServiceOptions): Provider {
       embed: embedOffer(options, embedder(service, options.name)),
     },
     async probe(signal) {
-      const { status } = await client.healthCheck({}, { signal, headers: authorization });
+      const { status } = await unary(AIService.method.healthCheck, {}, { signal, headers: authorization });
       return status === "healthy" || status === "degraded" ? status : "unhealthy";
     },
   };

@@ -1,10 +1,9 @@
-import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
-import { AIService } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import type { DescMethod } from "@bufbuild/protobuf";
 import type { Call } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import { callHeaders, type Fetch } from "../wire/send.ts";
 import { connectFailure } from "./failure.ts";
-import { connectTransport } from "./transport.ts";
+import { type CallOptions, createTransport, type Transport } from "./transport.ts";
 
 export interface ServiceOptions {
   readonly baseUrl: string;
@@ -14,13 +13,10 @@ export interface ServiceOptions {
   readonly fetch: Fetch;
 }
 
-type Method = keyof typeof AIService.method;
-
 /** An AI service as its operations see it. */
-export interface Service {
-  readonly client: Client<typeof AIService>;
+export interface Service extends Transport {
   /** Runs a call, translates its failure, and remembers where the service lacks the method. */
-  ask<T>(method: Method, run: () => Promise<T>): Promise<T>;
+  ask<T>(method: DescMethod, run: () => Promise<T>): Promise<T>;
   callOptions(call: Call, user: string | undefined): CallOptions;
   /** The header that every call has. */
   readonly authorization: Readonly<Record<string, string>>;
@@ -30,10 +26,10 @@ export interface Service {
 const unimplementedForMs = 60_000;
 
 export function createService({ baseUrl, protocol, token, fetch }: ServiceOptions): Service {
-  const unimplementedUntilMs = new Map<Method, number>();
+  const unimplementedUntilMs = new Map<DescMethod, number>();
   const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   return {
-    client: createClient(AIService, connectTransport(protocol, baseUrl, fetch)),
+    ...createTransport(protocol, baseUrl, fetch),
     async ask(method, run) {
       if (Date.now() < (unimplementedUntilMs.get(method) ?? 0)) throw UpstreamFailure.peer("unimplemented");
       try {

@@ -1,5 +1,5 @@
 import type { EmbeddingRequest } from "../../embedding.ts";
-import type { EmbedResponse } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import { AIService, type EmbedResponse } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import type { Embedder } from "../embeddings.ts";
 import type { Service } from "./client.ts";
@@ -10,15 +10,17 @@ import type { Service } from "./client.ts";
  */
 const batchLimits = { maxInputs: 128, maxUnits: 100_000 };
 
+const method = AIService.method.embedText;
+
 /** The service's embeddings: of texts, in the model's own dimension. It does not say what they cost, nor which model it was. */
-export function embedder({ client, ask, callOptions }: Service, provider: string): Embedder {
+export function embedder({ unary, ask, callOptions }: Service, provider: string): Embedder {
   return {
     provider,
     unsupported,
     limitsFor: () => batchLimits,
     async askFor({ model, inputs, user }, call) {
       const texts = inputs.filter((input) => typeof input === "string");
-      const { embeddings } = await ask("embedText", () => client.embedText({ texts, model }, callOptions(call, user)));
+      const { embeddings } = await ask(method, () => unary(method, { texts, model }, callOptions(call, user)));
       return { vectors: embeddings.map(vectorFrom) };
     },
   };

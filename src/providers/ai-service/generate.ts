@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
+  AIService,
   type GenerateContentChunk,
   GenerateContentRequestSchema,
   type TokenUsage,
@@ -20,8 +21,8 @@ import type { Call, GenerationAnswer, Offer } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import { type ModelRules, modelFor } from "../model.ts";
 import { renderPrompt, textOf } from "../prompt.ts";
+import { chunkReader, type EventDecoder } from "../wire/chunks.ts";
 import type { Service } from "./client.ts";
-import { connectFailure } from "./failure.ts";
 
 export interface GenerateOptions extends ModelRules {
   readonly name: string;
@@ -30,12 +31,13 @@ export interface GenerateOptions extends ModelRules {
 
 /** The service's offer to generate: text only, and no parameter that the contract lacks. */
 export function generateOffer(
-  { client, ask, callOptions }: Service,
+  { unary, stream, ask, callOptions }: Service,
   options: GenerateOptions,
 ): Offer<GenerationRequest, GenerationAnswer> {
   async function whole(request: GenerationRequest, call: Call): Promise<Answer<Generation>> {
     const asked = wireRequest(request, options);
-    const response = await ask("generateContent", () => client.generateContent(asked, callOptions(call, request.user)));
+    const method = AIService.method.generateContent;
+    const response = await ask(method, () => unary(method, asked, callOptions(call, request.user)));
     return {
       ...answerHead(options, asked, response.model),
       choices: [{ content: response.content, finishReason: finishReasonFrom(response.finishReason) }],
@@ -44,15 +46,16 @@ export function generateOffer(
     };
   }
 
-  /** The answer as it comes. The first message is awaited, since only it tells whether the service has the method. */
+  /** The answer as it comes. The first messages are awaited, since only they tell whether the service has the method. */
   async function streamed(request: GenerationRequest, call: Call): Promise<Answer<Generation>> {
     const asked = wireRequest(request, options);
-    const [messages, first] = await ask("streamGenerateContent", async () => {
-      const iterator = client.streamGenerateContent(asked, callOptions(call, request.user))[Symbol.asyncIterator]();
-      return [iterator, await iterator.next()] as const;
+    const method = AIService.method.streamGenerateContent;
+    const [first, read] = await ask(method, async () => {
+      const messages = await stream(method, asked, callOptions(call, request.user));
+      const reader = chunkReader(messages, chunkDecoder());
+      return [await reader(), reader] as const;
     });
-    const model = first.done ? undefined : first.value.model;
-    return { ...answerHead(options, asked, model), read: chunkReader(first, messages) };
+    return { ...answerHead(options, asked, first?.[0]?.model), read: startingWith(first, read) };
   }
 
   return {
@@ -108,41 +111,42 @@ function answerHead(options: GenerateOptions, asked: { options?: { model: string
   };
 }
 
-/** A stream as it comes. It ends normally only at the protocol's own end of stream, which Connect checks. */
-function chunkReader(
-  first: IteratorResult<GenerateContentChunk>,
-  messages: AsyncIterator<GenerateContentChunk>,
-): GenerationStream["read"] {
-  let known: typeof first | undefined = first;
+/** A stream's messages. The answer is complete only at the protocol's own end of stream. */
+function chunkDecoder(): EventDecoder<GenerateContentChunk> {
   let finishReason: FinishReason | undefined;
   let knowledge: KnowledgeState | undefined;
-  let isOver = false;
-  return async () => {
-    if (isOver) return undefined;
-    const next = known ?? (await messages.next().catch(throwFailure));
-    known = undefined;
-    if (next.done) {
-      isOver = true;
-      return [{ choice: 0, delta: "", finishReason: finishReason ?? "stop", knowledge }];
-    }
-    const message = next.value;
-    // Held back until the end of the stream has proved that it is true.
-    if (message.finishReason !== "") finishReason = finishReasonFrom(message.finishReason);
-    knowledge ??= knowledgeFrom(message.knowledge);
-    return [
-      {
+  return {
+    isComplete: () => false,
+    take(message, batch) {
+      // Held back until the end of the stream has proved that it is true.
+      if (message.finishReason !== "") finishReason = finishReasonFrom(message.finishReason);
+      knowledge ??= knowledgeFrom(message.knowledge);
+      batch.push({
         choice: 0,
         delta: message.delta,
         model: message.model.slice(0, 200) || undefined,
         usage: usageFrom(message.usage, 0),
         isSignOfLife: isSignOfLife(message),
-      },
-    ];
+      });
+      return false;
+    },
+    end(batch) {
+      batch.push({ choice: 0, delta: "", finishReason: finishReason ?? "stop", knowledge });
+    },
   };
 }
 
-function throwFailure(error: unknown): never {
-  throw connectFailure(error);
+/** A stream's `read` whose first batch has come already. */
+function startingWith(
+  first: Awaited<ReturnType<GenerationStream["read"]>>,
+  read: GenerationStream["read"],
+): GenerationStream["read"] {
+  let next: Promise<typeof first> | undefined = Promise.resolve(first);
+  return () => {
+    const taken = next ?? read();
+    next = undefined;
+    return taken;
+  };
 }
 
 /** The contract's way to say that the model is thinking. */

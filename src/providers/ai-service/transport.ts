@@ -1,119 +1,112 @@
-import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { appendHeaders, type Transport } from "@connectrpc/connect";
-import type { CommonTransportOptions, UniversalClientFn } from "@connectrpc/connect/protocol";
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { appendHeaders } from "@connectrpc/connect";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import {
   contentTypeUnaryProto,
-  createTransport as createConnectTransport,
   errorFromJsonBytes,
-  headerProtocolVersion,
-  headerTimeout,
-  protocolVersion,
   trailerDemux,
   validateResponse,
 } from "@connectrpc/connect/protocol-connect";
-import { createTransport as createGrpcWebTransport } from "@connectrpc/connect/protocol-grpc-web";
 import { mediaType } from "../../body.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
+import type { EventReader } from "../wire/events.ts";
 import { readErrorText } from "../wire/failure.ts";
-import { type Fetch, maxAnswerBytes, readAnswerBytes, send, streamedBytes } from "../wire/send.ts";
+import { type Fetch, readAnswerBytes, type SentInit, send } from "../wire/send.ts";
+import { connectStreams, type Framing, grpcWebFrames } from "./framing.ts";
+import { messageIn, messageReader, onlyMessage } from "./messages.ts";
 
-/**
- * A binary transport to a service that speaks Connect or gRPC-Web. Connect's universal transports check a frame's announced
- * length before they allocate for it, which connect-web's do not.
- */
-export function connectTransport(protocol: "connect" | "grpc-web", baseUrl: string, fetch: Fetch): Transport {
-  const options: CommonTransportOptions = {
-    baseUrl,
-    httpClient: fetchClient(fetch),
-    useBinaryFormat: true,
-    readMaxBytes: maxAnswerBytes,
-    writeMaxBytes: maxAnswerBytes,
-    interceptors: [],
-    // Workers' `fetch` takes compression off whole bodies; none is asked for inside frames.
-    acceptCompression: [],
-    sendCompression: null,
-    compressMinBytes: 0,
-  };
-  if (protocol === "grpc-web") return createGrpcWebTransport(options);
-  return { unary: unaryOver(baseUrl, fetch), stream: createConnectTransport(options).stream };
+export interface CallOptions {
+  readonly signal: AbortSignal;
+  /** What the service is told of the time that it has. Who asks keeps to it by the signal. */
+  readonly timeoutMs?: number;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /**
- * Unary calls of the Connect protocol (https://connectrpc.com/docs/protocol#unary-request), as connect-web makes them, for
- * less CPU time: without interceptors, and without a timer of its own, since the attempt that asks has one.
+ * Calls a service's methods in binary. Throws `UpstreamFailure`, or the `ConnectError` that an answer's status, headers or
+ * error tell of.
  */
-function unaryOver(baseUrl: string, fetch: Fetch): Transport["unary"] {
-  return async (method, signal, timeoutMs, header, input) => {
+export interface Transport {
+  unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    input: MessageInitShape<I>,
+    options: CallOptions,
+  ): Promise<MessageShape<O>>;
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    input: MessageInitShape<I>,
+    options: CallOptions,
+  ): Promise<EventReader<MessageShape<O>>>;
+}
+
+/**
+ * A transport over `fetch`, of the parts that Connect's package makes its own transports of: those wait a dozen times for
+ * each message of a stream, have their own timers, and give messages one by one.
+ */
+export function createTransport(protocol: "connect" | "grpc-web", baseUrl: string, fetch: Fetch): Transport {
+  async function post(method: DescMethod, contentType: string, init: Omit<SentInit, "method">): Promise<Response> {
     const response = await send(fetch, `${baseUrl}/${method.parent.typeName}/${method.name}`, {
+      ...init,
       method: "POST",
-      headers: {
-        ...recordOf(header),
-        "content-type": contentTypeUnaryProto,
-        [headerProtocolVersion]: protocolVersion,
-        ...(timeoutMs !== undefined && { [headerTimeout]: String(timeoutMs) }),
-      },
-      body: toBinary(method.input, create(method.input, input)),
+      headers: { ...init.headers, "content-type": contentType },
+    });
+    requireType(response, contentType);
+    return response;
+  }
+
+  async function framed<I extends DescMessage, O extends DescMessage>(
+    framing: Framing,
+    method: DescMethod & { readonly input: I; readonly output: O },
+    input: MessageInitShape<I>,
+    { signal, timeoutMs, headers }: CallOptions,
+  ): Promise<EventReader<MessageShape<O>>> {
+    const response = await post(method, framing.contentType, {
+      headers: { ...headers, ...framing.requestHeaders(timeoutMs) },
+      body: encodeEnvelope(0, toBinary(method.input, create(method.input, input))),
       signal,
     });
-    requireType(response, contentTypeUnaryProto);
-    const { isUnaryError, unaryError } = validateResponse(method.methodKind, true, response.status, response.headers);
-    if (isUnaryError) {
-      const body = new TextEncoder().encode(await readErrorText(response));
-      throw errorFromJsonBytes(body, appendHeaders(...trailerDemux(response.headers)), unaryError);
-    }
-    return {
-      stream: false,
-      service: method.parent,
-      method,
-      message: messageIn(await readAnswerBytes(response), method.output),
-      // Made for who asks for them.
-      get header() {
-        return trailerDemux(response.headers)[0];
-      },
-      get trailer() {
-        return trailerDemux(response.headers)[1];
-      },
-    };
-  };
-}
-
-function recordOf(header: HeadersInit = {}): Readonly<Record<string, string>> {
-  return Symbol.iterator in header ? Object.fromEntries(new Headers(header)) : header;
-}
-
-function messageIn<Desc extends DescMessage>(bytes: Uint8Array, type: Desc): MessageShape<Desc> {
-  try {
-    return fromBinary(type, bytes);
-  } catch (cause) {
-    throw UpstreamFailure.wire("malformed", { cause });
+    return messageReader(response, method.output, framing);
   }
+
+  if (protocol === "grpc-web") {
+    return {
+      unary: async (...asked) => await onlyMessage(await framed(grpcWebFrames, ...asked)),
+      stream: (...asked) => framed(grpcWebFrames, ...asked),
+    };
+  }
+  return {
+    /** https://connectrpc.com/docs/protocol#unary-request */
+    async unary(method, input, { signal, timeoutMs, headers }) {
+      const response = await post(method, contentTypeUnaryProto, {
+        headers: { ...headers, ...connectStreams.requestHeaders(timeoutMs) },
+        body: toBinary(method.input, create(method.input, input)),
+        signal,
+      });
+      const { isUnaryError, unaryError } = validateResponse(method.methodKind, true, response.status, response.headers);
+      if (isUnaryError) {
+        const body = new TextEncoder().encode(await readErrorText(response));
+        throw errorFromJsonBytes(body, appendHeaders(...trailerDemux(response.headers)), unaryError);
+      }
+      return messageIn(await readAnswerBytes(response), method.output);
+    },
+    stream: (...asked) => framed(connectStreams, ...asked),
+  };
 }
 
 /** An answer of 200 must be of the type that was sent. Connect itself judges the other statuses, but knows no 501. */
-function requireType(response: Response, asked: string | null): void {
+function requireType(response: Response, asked: string): void {
   if (response.status === 501) throw UpstreamFailure.peer("unimplemented");
   const type = mediaType(response.headers);
   if (response.status === 200 && type !== asked && type !== "application/grpc-web") {
     throw UpstreamFailure.wire("malformed");
   }
-}
-
-function fetchClient(fetch: Fetch): UniversalClientFn {
-  return async ({ url, method, header, body, signal }) => {
-    const response = await send(fetch, url, { method, headers: header, body: await onlyMessage(body), signal });
-    requireType(response, header.get("content-type"));
-    return {
-      status: response.status,
-      header: response.headers,
-      body: streamedBytes(response),
-      trailer: new Headers(),
-    };
-  };
-}
-
-/** A request's body in one piece, so that it is sent with its length. Every RPC of the contract sends one message. */
-async function onlyMessage(body: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array<ArrayBuffer>> {
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  if (body) for await (const piece of body) pieces.push(new Uint8Array(piece));
-  return pieces[0] && pieces.length === 1 ? pieces[0] : new Uint8Array(await new Blob(pieces).arrayBuffer());
 }

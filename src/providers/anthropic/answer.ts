@@ -56,7 +56,7 @@ const messageDeltaSchema = z.object({ delta: stopSchema, usage: countsSchema });
  * asks. One that cannot be understood may have held text, so it is a failure. Only `message_stop` proves that the message is
  * complete.
  */
-export function messageEvents(): EventDecoder {
+export function messageEvents(): EventDecoder<string> {
   let stopReason: string | null | undefined;
   let counts: Counts = {};
   const say = (delta: string, batch: GenerationChunk[]) => {

@@ -18,7 +18,7 @@ export interface ChunkOptions {
  * proves complete: unlike Anthropic's API, this one is spoken by many servers and proxies, some of which put notes of their
  * own between its events (docs/reliability.md).
  */
-export function completionEvents({ choices, sent }: ChunkOptions): EventDecoder {
+export function completionEvents({ choices, sent }: ChunkOptions): EventDecoder<string> {
   const finished = new Set<number>();
   const isComplete = () => finished.size === choices;
   let hasUsage = false;

@@ -2,29 +2,29 @@ import type { GenerationChunk, GenerationStream } from "../../generation.ts";
 import type { EventReader } from "./events.ts";
 
 /** What a provider's events say of an answer. */
-export interface EventDecoder {
+export interface EventDecoder<Event> {
   /** Puts what an event holds into a batch. Whether it is the last one. Throws `UpstreamFailure`. */
-  take(data: string, batch: GenerationChunk[]): boolean;
+  take(event: Event, batch: GenerationChunk[]): boolean;
   /** Whether the answer is complete already, so that nothing that goes wrong after it matters. */
   isComplete(): boolean;
-  /** The body has ended. Throws `UpstreamFailure` where the answer is not complete. */
-  end(): void;
+  /** The body has ended: puts what is left into a batch. Throws `UpstreamFailure` where the answer is not complete. */
+  end(batch: GenerationChunk[]): void;
 }
 
 /** How long a complete answer is waited for to say more, such as its usage. */
 const restLimitMs = 1_000;
 
 /** A stream's `read` from its events: all chunks of one read of the body. Those that come before a failure are handed out first. */
-export function chunkReader(events: EventReader, decoder: EventDecoder): GenerationStream["read"] {
+export function chunkReader<Event>(events: EventReader<Event>, decoder: EventDecoder<Event>): GenerationStream["read"] {
   let isOver = false;
   let failure: { readonly cause: unknown } | undefined;
 
-  function take(found: readonly string[] | undefined, batch: GenerationChunk[]): boolean {
+  function take(found: Iterable<Event> | undefined, batch: GenerationChunk[]): boolean {
     if (!found) {
-      decoder.end();
+      decoder.end(batch);
       return true;
     }
-    for (const data of found) if (decoder.take(data, batch)) return true;
+    for (const event of found) if (decoder.take(event, batch)) return true;
     return false;
   }
 

@@ -8,20 +8,24 @@ import { maxAnswerBytes, maxStreamBytes, wireFault } from "./send.ts";
 const maxRestBytes = 64 * 1024;
 const restLimitMs = 1_000;
 
-/** The data of a response's server-sent events, a read of the body at a time. */
-export interface EventReader {
+/** The events of a response, or its messages, a read of the body at a time. */
+export interface EventReader<Event> {
   /**
-   * The events that have come since the last time, perhaps none; undefined where the body has ended, or where nothing came
-   * for `patienceMs`. An event that was not finished by the end is dropped, as the HTML standard says. Throws
-   * `UpstreamFailure` (wire): `truncated`, `malformed`, or `oversized` where one event has more than `maxAnswerBytes` or the
-   * stream more than four times that.
+   * The events that have come since the last time, perhaps none, to be taken before the next time; undefined where the body
+   * has ended, or where nothing came for `patienceMs`. Reading and taking throw `UpstreamFailure`.
    */
-  read(patienceMs?: number): Promise<readonly string[] | undefined>;
-  /** For who has seen enough: what follows is read behind the answer's back, so that the connection can be used again. */
+  read(patienceMs?: number): Promise<Iterable<Event> | undefined>;
+  /** For who has seen enough. */
   leave(): void;
 }
 
-export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitUntil">): EventReader {
+/**
+ * The data of server-sent events. One that was not finished by the end is dropped, as the HTML standard says. Throws
+ * `UpstreamFailure` (wire): `truncated`, `malformed`, or `oversized` where one event has more than `maxAnswerBytes` or the
+ * stream more than four times that. What follows a leave is read behind the answer's back, so that the connection can be
+ * used again.
+ */
+export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitUntil">): EventReader<string> {
   let events: string[] = [];
   const parser = createParser({
     maxBufferSize: maxAnswerBytes,

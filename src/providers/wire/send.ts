@@ -1,4 +1,4 @@
-import { type BodyFault, bytePieces, readBytes, readText } from "../../body.ts";
+import { type BodyFault, readBytes, readText } from "../../body.ts";
 import type { Call } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 
@@ -43,11 +43,6 @@ export function readAnswer(response: Response, maxBytes = maxAnswerBytes): Promi
 /** A response's body as bytes. Throws `UpstreamFailure` (wire) `oversized` or `truncated`. */
 export function readAnswerBytes(response: Response): Promise<Uint8Array> {
   return readBytes(response, maxAnswerBytes, wireFault);
-}
-
-/** The bytes of a streamed answer. Throws `UpstreamFailure` (wire) `oversized` or `truncated`. */
-export function streamedBytes(response: Response): AsyncGenerator<Uint8Array> {
-  return bytePieces(response.body, maxStreamBytes, wireFault);
 }
 
 /** What a body that cannot be read means. */

@@ -1,0 +1,77 @@
+import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import { compressedFlag } from "@connectrpc/connect/protocol";
+import { bodyReader } from "../../body.ts";
+import { UpstreamFailure } from "../../upstream-failure.ts";
+import type { EventReader } from "../wire/events.ts";
+import { maxAnswerBytes, maxStreamBytes, wireFault } from "../wire/send.ts";
+import { connectFailure } from "./failure.ts";
+import { frameSplitter } from "./frames.ts";
+import type { Framing } from "./framing.ts";
+
+/** Trailers, or an error with its details. */
+const maxEndBytes = 64 * 1024;
+
+/**
+ * The messages of an answer in frames, a read of the body at a time; undefined at the protocol's own end and the body's.
+ * Throws `UpstreamFailure`: what the service says, or wire `truncated`, `malformed` (also for what follows the end, and for
+ * compression, which nobody asked for), or `oversized`.
+ */
+export function messageReader<Desc extends DescMessage>(
+  response: Response,
+  type: Desc,
+  { readHeaders, readEnd, endFlag }: Framing,
+): EventReader<MessageShape<Desc>> {
+  let hasEnd = readHeaders(response);
+  const frames = frameSplitter((flags) => ((flags & endFlag) === 0 ? maxAnswerBytes : maxEndBytes));
+
+  function* messagesIn(bytes: Uint8Array): Generator<MessageShape<Desc>> {
+    for (const { flags, data } of frames.split(bytes)) {
+      if (hasEnd || (flags & compressedFlag) !== 0) throw UpstreamFailure.wire("malformed");
+      if ((flags & endFlag) === 0) {
+        yield messageIn(data, type);
+        continue;
+      }
+      hasEnd = true;
+      try {
+        readEnd(data, response.headers);
+      } catch (error) {
+        throw connectFailure(error);
+      }
+    }
+  }
+
+  return bodyReader(response.body, {
+    maxBytes: maxStreamBytes,
+    fault: wireFault,
+    convert(bytes) {
+      if (bytes) return messagesIn(bytes);
+      if (!hasEnd || frames.isInside()) throw UpstreamFailure.wire("truncated");
+      return undefined;
+    },
+  });
+}
+
+/** The only message of an answer in frames. Throws as `messageReader` does. */
+export async function onlyMessage<Message>(messages: EventReader<Message>): Promise<Message> {
+  let only: Message | undefined;
+  try {
+    for (let found = await messages.read(); found; found = await messages.read()) {
+      for (const message of found) {
+        if (only) throw UpstreamFailure.wire("malformed");
+        only = message;
+      }
+    }
+  } finally {
+    messages.leave();
+  }
+  if (!only) throw UpstreamFailure.wire("malformed");
+  return only;
+}
+
+export function messageIn<Desc extends DescMessage>(bytes: Uint8Array, type: Desc): MessageShape<Desc> {
+  try {
+    return fromBinary(type, bytes);
+  } catch (cause) {
+    throw UpstreamFailure.wire("malformed", { cause });
+  }
+}
