@@ -14,7 +14,7 @@ export interface AnswerReading {
   readonly model: string;
   /** Throws `UpstreamFailure` where the JSON is no complete answer. */
   readonly whole: (value: JsonValue) => Pick<Generation, "choices" | "usage"> & { readonly model?: string };
-  readonly events: () => EventDecoder;
+  readonly events: () => EventDecoder<string>;
 }
 
 /** A good response as a generation, whole or streamed as its type says. Throws `UpstreamFailure` wire `malformed` where that is neither, or a stream that nobody asked for. */
