@@ -1,11 +1,14 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { pack, unpack } from "../src/cache/storage/packing.ts";
 import { sha256Hex } from "./support/app-on-fake-network.ts";
 import { aiServiceEmbedder, embeddingApp, listOf, openAiEmbedder, vectorsFor } from "./support/embedders.ts";
 import { at } from "./support/json.ts";
 
 const path = "/v1/embeddings";
 const xCache = (answer: { headers: Headers }) => answer.headers.get("x-cache");
+
+const keysOf = async () => new Set((await env.CACHE.list({ prefix: "embed:" })).keys.map(({ name }) => name));
 
 /** A back end that gives other vectors each time. */
 function counting() {
@@ -40,6 +43,18 @@ describe("an answer with vectors", () => {
     );
     expect(Math.max(...sizes)).toBeLessThan(1024 * 6);
     expect(Math.max(...sizes)).toBeGreaterThan(1024 * 3);
+  });
+
+  it.each(["@@@@", "AAAA"])("is asked for anew where the store holds %s for a vector", async (stored) => {
+    const input = `damaged ${stored}`;
+    const before = await keysOf();
+    await embeddingApp([counting()]).post(path, { model: "m", input });
+    const key = [...(await keysOf())].find((name) => !before.has(name)) ?? "";
+    const bytes = new Uint8Array((await env.CACHE.get(key, "arrayBuffer")) ?? []);
+    const text = (await unpack(bytes, 10_000)) ?? "";
+    await env.CACHE.put(key, await pack(text.replace(/"vectors":\["[^"]*"/, `"vectors":["${stored}"`)));
+    const again = await embeddingApp([counting()]).post(path, { model: "m", input });
+    expect([text.includes('"vectors":["'), again.status, xCache(again)]).toEqual([true, 200, "MISS"]);
   });
 
   const base = { model: "m", input: ["键"] };

@@ -11,6 +11,7 @@ import {
   vectorsFor,
 } from "./support/embedders.ts";
 import { at } from "./support/json.ts";
+import { embeddingList } from "./upstreams/openai-answers.ts";
 
 const attempts = (answer: { headers: Headers }) => answer.headers.get("x-qingyu-attempts");
 const texts = (count: number) => Array.from({ length: count }, (_, index) => `text ${index}`);
@@ -102,11 +103,13 @@ describe("a request to the AI service", () => {
 });
 
 describe("many inputs", () => {
-  /** Gives each text the number in it, and is in no hurry with the first call. */
+  /** Gives each text the number in it; of the ten calls for 600 texts it answers the first one last. */
   const numbering = (name: string) => {
     let calls = 0;
-    return openAiEmbedder(name, ["m"], async ({ input }) => {
-      if (++calls === 1) for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    const last = Promise.withResolvers<void>();
+    return openAiEmbedder(name, ["m"], async ({ input, dimensions }) => {
+      if (++calls === 10 || dimensions !== undefined) last.resolve();
+      if (calls === 1) await last.promise;
       return listOf(input.map((text) => [Number(String(text).split(" ")[1]), 1]));
     });
   };
@@ -254,6 +257,10 @@ describe("an answer of OpenAI's type", () => {
 
   it.each([
     ["of another dimension than was asked for", () => listOf([[1, 2, 3]])],
+    [
+      "of another type",
+      () => new Response(JSON.stringify(embeddingList([[1, 2]])), { headers: { "content-type": "text/plain" } }),
+    ],
     ["that is no JSON", () => new Response("<html>", { headers: { "content-type": "text/html" } })],
     ["that is cut off", () => new Response('{"data":[', { headers: { "content-type": "application/json" } })],
   ])("%s leads to the next provider", async (_, answer) => {

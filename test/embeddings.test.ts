@@ -7,8 +7,8 @@ import { AIService, EmbedRequestSchema } from "../src/gen/qingyu/ai/ai_service_p
 import { aiServiceEmbedder, embeddingApp, listOf, openAiEmbedder, vectorsFor } from "./support/embedders.ts";
 import { at } from "./support/json.ts";
 
-/** None of them has a short binary form; the last two differ in their last bit only. */
-const awkward = [0.1, -0.012345678, 16_777_215, 1e-45, 3.4028234e38, -0.3, 0.33333334, 0.33333337];
+/** None of them has a short binary form; one needs nine digits; the last two differ in their last bit only. */
+const awkward = [0.1, 0.0100800395, 16_777_215, 1e-45, 3.4028234e38, -0.3, 0.33333334, 0.33333337];
 const float32 = Float32Array.from(awkward);
 
 describe("POST /v1/embeddings", () => {

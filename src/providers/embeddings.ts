@@ -106,21 +106,12 @@ function split(inputs: readonly EmbeddingInput[], { maxInputs, maxUnits }: Batch
   return [...batches, batch];
 }
 
-/** What `ask` gives for each, a few at once; after a failure no more are begun, and the attempt's end aborts the others. */
+/** What `ask` gives for each, a few at once. Where one fails, the attempt's end aborts the others. */
 async function allOf<Item, Result>(items: readonly Item[], ask: (item: Item) => Promise<Result>): Promise<Result[]> {
   const results: Result[] = [];
   const left = items.entries();
-  let hasFailed = false;
   const work = async () => {
-    for (const [at, item] of left) {
-      if (hasFailed) return;
-      try {
-        results[at] = await ask(item);
-      } catch (error) {
-        hasFailed = true;
-        throw error;
-      }
-    }
+    for (const [at, item] of left) results[at] = await ask(item);
   };
   await Promise.all(Array.from({ length: callsAtOnce }, work));
   return results;

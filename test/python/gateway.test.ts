@@ -54,6 +54,28 @@ async function startGateway(protocol: Way["protocol"], more: Record<string, stri
   return `http://127.0.0.1:${worker.port}`;
 }
 
+async function embed(url: string, input: readonly string[]) {
+  const answer = await fetch(`${url}/v1/embeddings`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "cache-control": "no-store" },
+    body: JSON.stringify({ input }),
+    signal: AbortSignal.timeout(15_000),
+  });
+  const { data, model, error }: EmbeddingsAnswer = await answer.json();
+  return {
+    status: answer.status,
+    attempts: answer.headers.get("x-qingyu-attempts"),
+    vectors: data?.map(({ embedding }) => embedding) ?? [],
+    said: model ?? error?.code,
+  };
+}
+
+interface EmbeddingsAnswer {
+  readonly data?: readonly { readonly embedding: readonly number[] }[];
+  readonly model?: string;
+  readonly error?: { readonly code: string };
+}
+
 async function ask(url: string, { stream = false, prompt = "", headers = {}, user = {}, options = {} } = {}) {
   const answer = await fetch(`${url}/api/v1/ai/generate`, {
     method: "POST",
@@ -70,6 +92,36 @@ async function ask(url: string, { stream = false, prompt = "", headers = {}, use
     text,
   };
 }
+
+describe.each(protocols)("vectors over %s", (protocol) => {
+  it("come from the service, in the order of any number of texts", async () => {
+    const gateway = await startGateway(protocol);
+    const texts = Array.from({ length: 300 }, (_, index) => `第${index}章 夜雨`);
+    const all = await embed(gateway, texts);
+    expect(all).toMatchObject({ status: 200, attempts: "ai-service:ok", said: "BAAI/bge-large-zh-v1.5" });
+    for (const at of [0, 127, 128, 299]) {
+      const [alone] = (await embed(gateway, texts.slice(at, at + 1))).vectors;
+      expect(alone).toHaveLength(1024);
+      expect(all.vectors[at]).toEqual(alone);
+    }
+  });
+
+  it("are none where the service has another model", async () => {
+    const token = { PYTHON_AI_TOKEN: "a-token-of-some-length-for-production" };
+    const strict = { ENVIRONMENT: "production", EMBEDDING_PROVIDER: "embedded", DEFAULT_LLM_PROVIDER: "embedded" };
+    const other = await startService({ ...token, ...strict });
+    onTestFinished(() => other.close());
+    const gateway = await startGateway(protocol, { PYTHON_AI_SERVICE_URL: other.url, ...token });
+    const answer = await embed(gateway, ["夜雨"]);
+    expect(answer).toMatchObject({ status: 404, attempts: "ai-service:model_not_found", said: "model_not_found" });
+    const named = await startGateway(protocol, {
+      PYTHON_AI_SERVICE_URL: other.url,
+      ...token,
+      QINGYU_AI_EMBEDDING_MODEL: "embedded",
+    });
+    expect(await embed(named, ["夜雨"])).toMatchObject({ status: 200, said: "embedded" });
+  });
+});
 
 describe.each(ways)("over $protocol, stream $stream", ({ protocol, stream }) => {
   it("an answer of the service's language model reaches the caller", async () => {

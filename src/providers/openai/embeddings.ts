@@ -53,13 +53,12 @@ function requestBody({ model, inputs, dimensions, user, extra }: BatchRequest): 
 /** An answer's vectors in the order of the inputs. Throws `UpstreamFailure` wire `malformed`. */
 function batchFrom(value: JsonValue, count: number): Batch {
   if (!isJsonObject(value) || !isJsonList(value.data) || value.data.length !== count) throw malformed();
-  const vectors = new Map<number, Float32Array>();
-  for (const item of value.data) {
+  const items = value.data.map((item) => {
     if (!isJsonObject(item)) throw malformed();
-    const { index, embedding } = item;
-    if (typeof index !== "number" || vectors.has(index)) throw malformed();
-    vectors.set(index, vectorFrom(embedding));
-  }
+    return [item.index, vectorFrom(item.embedding)] as const;
+  });
+  // There are as many items as inputs, so an index that stands twice leaves a hole.
+  const vectors = new Map(items);
   const inOrder = Array.from({ length: count }, (_, index) => {
     const vector = vectors.get(index);
     if (!vector) throw malformed();
