@@ -169,6 +169,14 @@ describe("POST /v1/chat/completions", () => {
   });
 
   it.each([
+    [{ max_tokens: 0 }, "The field 'max_tokens' must be more than 0."],
+    [{ temperature: -1 }, "The field 'temperature' must be at least 0."],
+    [{ temperature: 3 }, "The field 'temperature' must be at most 2."],
+  ])("says of %j what is allowed", async (fields, message) => {
+    expect((await testApp().post(path, { messages, ...fields })).json()).toMatchObject({ error: { message } });
+  });
+
+  it.each([
     ["text/plain", "content-type"],
     ["application/x-www-form-urlencoded", "content-type"],
   ])("refuses the media type %s", async (type, param) => {

@@ -47,7 +47,7 @@ function expectation(issue: z.core.$ZodIssue): string {
     case "invalid_type":
       return `must be ${article(issue.expected === "int" ? "whole number" : issue.expected)}`;
     case "too_small":
-      return `must be at least ${issue.minimum}${unit(issue.origin)}`;
+      return `must be ${issue.inclusive === false ? "more than" : "at least"} ${issue.minimum}${unit(issue.origin)}`;
     case "too_big":
       return `must be at most ${issue.maximum}${unit(issue.origin)}`;
     case "invalid_value":
