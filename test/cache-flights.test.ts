@@ -37,6 +37,28 @@ describe("identical requests in flight", () => {
     expect(await ai.seen()).toHaveLength(1);
   });
 
+  it("make one upstream call also where the store is slow to say of a late one that it has nothing", async () => {
+    const { network, seen } = fakeOpenAi();
+    const held = Promise.withResolvers<void>();
+    let reads = 0;
+    const kv = new Proxy(env.CACHE, {
+      get: (all, name) =>
+        name !== "get"
+          ? Reflect.get(all, name).bind(all)
+          : async (key: string) => {
+              if (key.startsWith("generate:") && ++reads === 2) await held.promise;
+              return null;
+            },
+    });
+    const app = testApp({ network, kv, settings: { ...onlyOpenAi, QINGYU_CACHE_READ_TIMEOUT_MS: "10000" } });
+    const body = { messages: [{ role: "user", content: "once" }] };
+    const [first, late] = [app.post("/v1/chat/completions", body), app.post("/v1/chat/completions", body)];
+    expect((await first).headers.get("x-cache")).toBe("MISS");
+    held.resolve();
+    expect((await late).headers.get("x-cache")).toBe("HIT");
+    expect(seen).toHaveLength(1);
+  });
+
   it.each([true, false])("say so in their headers and their log: leader streams %s", async (stream) => {
     const { ask } = scene("slow:100");
     const [leader, joined] = await Promise.all([ask({ stream }), ask()]);

@@ -68,14 +68,17 @@ export function createEntries(options: EntriesOptions): EntriesOf {
         const owner = ownerOf(tenant, digest);
         const key = await storeKeyOf(owner);
         if (key === undefined) return undefined;
-        const remembered = memory.get(key);
         // The operation is part of the key, so it is an answer of its kind.
-        if (remembered) return remembered as Whole;
+        const remembered = () => memory.get(key) as Whole | undefined;
+        const known = remembered();
+        if (known) return known;
         const sealed = await store.get(key, limitMs - Date.now());
         const bytes = sealed ? await encryption.open(sealed, tenant, key) : undefined;
         const entry = bytes && (await decodeAnswer(storage, owner, bytes));
-        if (entry) memory.put(key, entry.answer, entry.textUnits * bytesPerUnit);
-        return entry?.answer;
+        // While the store was asked, another request's answer may have come.
+        if (!entry) return remembered();
+        memory.put(key, entry.answer, entry.textUnits * bytesPerUnit);
+        return entry.answer;
       },
       keep(digest: string, answer: Whole, { tenant, requestId, waitUntil }: Call) {
         if (!storage.isStorable(answer)) return false;
