@@ -101,6 +101,15 @@ describe("the same idempotency key", () => {
     expect(values.filter((value) => value?.includes("六"))).toEqual([]);
   });
 
+  it("reaches them also where it is long and compresses badly", async () => {
+    const text = Array.from({ length: 20_000 }, () => crypto.randomUUID()).join("");
+    const network = new Hono().post("/v1/chat/completions", (c) => c.json(completion(text)));
+    const headers = under(newKey());
+    await testApp({ network }).post(path, body("长"), headers);
+    const elsewhere = await testApp({ network: new Hono() }).post(path, body("长"), headers);
+    expect([elsewhere.status, replayed(elsewhere), contentOf(elsewhere) === text]).toEqual([200, "true", true]);
+  });
+
   it.each([
     ["the caller forbids it", { "cache-control": "no-store" }, {}],
     ["the settings forbid it", {}, { QINGYU_CACHE_ENABLED: "false" }],

@@ -87,7 +87,10 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
 
     async function put({ tenant, name, fingerprint }: KeyClaim, text: string, into: Store): Promise<void> {
       const key = storeKey(name);
-      const bytes = Uint8Array.of(...new TextEncoder().encode(fingerprint), ...(await encodeEntry(text)));
+      const entry = await encodeEntry(text);
+      const bytes = new Uint8Array(fingerprintBytes + entry.length);
+      new TextEncoder().encodeInto(fingerprint, bytes);
+      bytes.set(entry, fingerprintBytes);
       await into.put(key, await encryption.seal(bytes, tenant, key), keptForSeconds);
     }
 
