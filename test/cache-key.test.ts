@@ -160,6 +160,22 @@ describe("keys", () => {
     );
   });
 
+  it("are digested once for the same spelling, unless nothing may be remembered", async () => {
+    let digests = 0;
+    const key = keyOf(operation, async (value) => {
+      digests++;
+      return await sha256(value);
+    });
+    const ask = async (content: string, noStore: boolean) =>
+      await key("t", { messages: [{ role: "user", content }] }, { noStore });
+    const forbidden = [await ask("again", true), await ask("again", true)];
+    expect(digests).toBe(2);
+    const allowed = [await ask("again", false), await ask("again", false)];
+    expect(digests).toBe(3);
+    expect(new Set([...forbidden, ...allowed]).size).toBe(1);
+    expect(await ask("another", false)).not.toBe(allowed[0]);
+  });
+
   let all: string[];
   beforeAll(async () => {
     const ofTenant = async (tenant: string) =>

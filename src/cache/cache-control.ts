@@ -15,8 +15,16 @@ export interface Directives {
   readonly staleWhileRevalidate?: number;
 }
 
+const nothingAsked: Directives = {
+  noStore: false,
+  noCache: false,
+  onlyIfCached: false,
+  maxAge: Number.POSITIVE_INFINITY,
+};
+
 /** Names without case, the first of each counts; values also in quotes. What is unknown is ignored, what is no number is 0. */
-export function directivesFrom(cacheControl = ""): Directives {
+export function directivesFrom(cacheControl: string | undefined): Directives {
+  if (cacheControl === undefined) return nothingAsked;
   const values = new Map<string, string | undefined>();
   for (const directive of cacheControl.split(",")) {
     const [name = "", value] = directive.split("=", 2).map((part) => part.trim());

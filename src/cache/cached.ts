@@ -112,7 +112,7 @@ export function cached<Request, Whole extends WholeAnswer>(
 
   return async (request, call, flight) => {
     const asked = directivesFrom(call.cacheControl);
-    const visit: Visit<Request> = { request, call, asked, digest: await digestOf(call.tenant, request) };
+    const visit: Visit<Request> = { request, call, asked, digest: await digestOf(call.tenant, request, asked) };
     const mayRead = !(asked.noStore || asked.noCache);
     call.record.cache = mayRead ? { status: "miss", forwarded: "miss" } : { status: "bypass", forwarded: "bypass" };
 

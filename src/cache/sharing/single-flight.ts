@@ -24,19 +24,29 @@ export interface Flights {
   tagOf(key: string): string | undefined;
 }
 
+/** Looking through all flights with each new one would cost the more the busier the isolate is. */
+const betweenSweepsMs = 1_000;
+
 export function createFlights(): Flights {
   const underWay = new Map<string, Running<WholeAnswer>>();
+  let nextSweepMs = 0;
 
   const find = (key: string) => {
     const flight = underWay.get(key);
     return flight && flight.endsMs() > Date.now() ? flight : undefined;
   };
 
+  /** The runtime can end a leader without a word; what it left behind goes with its time. */
+  function sweep(): void {
+    const nowMs = Date.now();
+    if (nowMs < nextSweepMs) return;
+    nextSweepMs = nowMs + betweenSweepsMs;
+    for (const [name, flight] of underWay) if (flight.endsMs() <= nowMs) underWay.delete(name);
+  }
+
   function launch<Request, Whole extends WholeAnswer>(options: ShareOptions<Request, Whole>): Running<Whole> {
     const { key } = options;
-    // The runtime can end a leader without a word; what it left behind goes with its time.
-    const nowMs = Date.now();
-    for (const [name, flight] of underWay) if (flight.endsMs() <= nowMs) underWay.delete(name);
+    sweep();
     const flight = start(options, () => {
       if (underWay.get(key) === flight) underWay.delete(key);
     });

@@ -14,13 +14,18 @@ export function kvStore(kv: KVNamespace): Store {
   return {
     async get(key, limitMs) {
       if (limitMs <= 0) return undefined;
-      const { promise: late, resolve } = Promise.withResolvers<undefined>();
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>();
       const timer = setTimeout(resolve, limitMs);
-      // KV cannot be told to stop, so a late read is left behind.
-      const read = new Promise<unknown>((settle) => settle(kv.get(key, "arrayBuffer"))).catch(() => undefined);
-      const value = await Promise.race([read, late]);
-      clearTimeout(timer);
-      return value instanceof ArrayBuffer ? new Uint8Array(value) : value === null ? null : undefined;
+      try {
+        // KV cannot be told to stop, so a late read is left behind.
+        kv.get(key, "arrayBuffer").then(resolve, reject);
+        const value = await promise;
+        return value instanceof ArrayBuffer ? new Uint8Array(value) : value === null ? null : undefined;
+      } catch {
+        return undefined;
+      } finally {
+        clearTimeout(timer);
+      }
     },
     async put(key, value, ttlSeconds) {
       await kv.put(key, value, { expirationTtl: Math.max(minTtlSeconds, ttlSeconds) });
