@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createConnectRouter, createContextValues } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { Hono } from "hono";
 import type { Config } from "../../config/config.ts";
 import type { EmbeddingRequest, Embeddings } from "../../embedding.ts";
@@ -15,7 +16,7 @@ import { connectErrorResponse } from "./error.ts";
 import { fromGenerateContentRequest, generateContentMessages, toGenerateContentResponse } from "./messages.ts";
 import { universalRequest } from "./request.ts";
 import { streamedResponse, wholeResponse } from "./response.ts";
-import { type RpcWalk, rpcWalkKey, serverStreaming, unary } from "./rpc.ts";
+import { noteRefusal, type RpcWalk, rpcWalkKey, serverStreaming, unary } from "./rpc.ts";
 
 const fieldNames = { prompt: "prompt", maxTokens: "options.max_tokens", model: "options.model" };
 
@@ -39,6 +40,7 @@ export function connectRoutes(
     grpc: false,
     acceptCompression: [],
     readMaxBytes: config.limits.bodyBytes,
+    requestGate: noteRefusal,
   }).service(AIService, {
     generateContent: unary(fromGenerateContentRequest, toGenerateContentResponse, generation),
     streamGenerateContent: serverStreaming(fromGenerateContentRequest, generateContentMessages, generation),
@@ -53,14 +55,15 @@ export function connectRoutes(
 
   const routes = new Hono<Walk>();
   routes.post("/:method", async (c) => {
+    const record = c.get("record");
     const handler = handlersByPath.get(c.req.path);
     if (!handler) {
+      record.error = codeToString(Code.Unimplemented);
       return connectErrorResponse(c.req.raw, new ConnectError("The method does not exist.", Code.Unimplemented));
     }
     const walk: RpcWalk = { c };
     const contextValues = createContextValues().set(rpcWalkKey, walk);
     const answer = await handler({ ...universalRequest(c.req.raw), contextValues });
-    const record = c.get("record");
     if (handler.method.methodKind === "unary") return await wholeResponse(answer, record);
     const { batchMs } = config.stream;
     return streamedResponse(answer, { record, onLeave: () => walk.leave?.(), batchMs });

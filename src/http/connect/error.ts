@@ -47,11 +47,10 @@ export const connectSurface: Surface = {
 /** An answer to a call that failed before it reached its handler, in the protocol that the request speaks. */
 export function connectErrorResponse(request: Request, error: ConnectError): Response {
   const type = request.headers.get("content-type") ?? "";
-  const headers = new Headers(error.metadata);
   if (type.startsWith("application/grpc-web")) {
-    headers.set("content-type", type);
-    return new Response(null, { headers: setTrailerStatus(headers, error) });
+    return new Response(null, { headers: setTrailerStatus(new Headers({ "content-type": type }), error) });
   }
+  const headers = new Headers(error.metadata);
   if (type.startsWith("application/connect+")) {
     headers.set("content-type", type);
     const end = createEndStreamSerialization(undefined).serialize({ error, metadata: new Headers() });

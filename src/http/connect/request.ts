@@ -1,4 +1,5 @@
-import { createAsyncIterable, type UniversalServerRequest } from "@connectrpc/connect/protocol";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { announcedLength } from "../../body.ts";
 
 /** A request as Connect's handlers take it. */
@@ -7,12 +8,13 @@ export function universalRequest(request: Request): UniversalServerRequest {
   return { httpVersion: "", method, url, header: headers, body: bodyOf(request), signal };
 }
 
-function bodyOf(request: Request): AsyncIterable<Uint8Array> {
-  if (!request.body) return createAsyncIterable([]);
-  // A body that says how long it is has been found short enough, and is cheaper read at once.
-  return announcedLength(request.headers) >= 0 ? readAtOnce(request) : request.body;
-}
-
-async function* readAtOnce(request: Request): AsyncGenerator<Uint8Array> {
-  yield new Uint8Array(await request.arrayBuffer());
+async function* bodyOf(request: Request): AsyncGenerator<Uint8Array> {
+  if (!request.body) return;
+  try {
+    // A body that says how long it is has been found short enough, and is cheaper read at once.
+    if (announcedLength(request.headers) >= 0) yield new Uint8Array(await request.arrayBuffer());
+    else yield* request.body;
+  } catch (cause) {
+    throw new ConnectError("The request's body ended too early.", Code.Canceled, undefined, undefined, cause);
+  }
 }

@@ -1,4 +1,5 @@
-import { type ConnectError, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { ConnectError, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { Context } from "hono";
 import { callerError } from "../../errors.ts";
 import type { GenerationChunk, GenerationStream } from "../../generation.ts";
@@ -15,6 +16,20 @@ export interface RpcWalk {
 }
 
 export const rpcWalkKey = createContextKey<RpcWalk | undefined>(undefined);
+
+/**
+ * Writes down why Connect itself refuses a call whose handler it never asks: a body that is too large, compressed or no
+ * message. Of a stream, and over gRPC-Web, the status says nothing of it.
+ */
+export function noteRefusal(context: HandlerContext): void {
+  const { signal } = context;
+  const record = walkOf(context).c.get("record");
+  signal.addEventListener("abort", () => {
+    const reason: unknown = signal.reason;
+    // What has been asked tells of its own end.
+    if (record.operation === undefined && reason instanceof ConnectError) record.error ??= codeToString(reason.code);
+  });
+}
 
 type Named = { readonly model?: string };
 
