@@ -12,6 +12,7 @@ import type {
 import { isJsonList, isJsonObject } from "./json.ts";
 import type { Answer, Collector, StreamHead, WholeAnswer } from "./operation.ts";
 
+/** Whether an answer comes piece by piece. */
 export function isStream<Whole extends WholeAnswer>(answer: Answer<Whole>): answer is GenerationStream {
   return "read" in answer;
 }

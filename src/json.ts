@@ -39,6 +39,7 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
+/** Whether it is an object and not a list. */
 export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !isJsonList(value);
 }

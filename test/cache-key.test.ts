@@ -3,8 +3,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type * as z from "zod/mini";
 import { digestWith, keyOf } from "../src/cache/storage/key.ts";
 import type { GenerationRequest } from "../src/generation.ts";
-import { chatCompletionRequest, fromChatCompletionRequest } from "../src/http/openai/request.ts";
-import { fromGenerateRequest, generateRequest } from "../src/http/qingyu/request.ts";
+import { chatCompletionRequest, fromChatCompletionRequest } from "../src/http/openai/chat-completions-request.ts";
+import { fromGenerateRequest, generateRequest } from "../src/http/qingyu/generate-request.ts";
 import { generateOperation } from "../src/operations/generate.ts";
 
 const defaults = { model: "gpt-default", maxTokens: 2000, temperature: 0.7 };

@@ -62,6 +62,7 @@ export interface Lifetimes {
  */
 export type Use = "fresh" | "stale" | "revalidate" | "old" | "refused";
 
+/** What an entry of this age is good for, as the caller asks and the settings allow. */
 export function useOf(ageSeconds: number, asked: Directives, { ttlSeconds, staleSeconds }: Lifetimes): Use {
   const staleness = ageSeconds - ttlSeconds;
   if (ageSeconds > asked.maxAge) return staleness < 0 ? "refused" : "old";

@@ -5,14 +5,17 @@ export interface Parser<T> {
   readonly parse: (text: string) => T | undefined;
 }
 
+/** A text of a form. */
 export function text(expected: string, form: RegExp = /./s): Parser<string> {
   return { expected, parse: (value) => (form.test(value) ? value : undefined) };
 }
 
+/** A text of so many bytes, whatever they are. */
 export function secret(expected: string, minBytes: number): Parser<string> {
   return { expected, parse: (value) => (new TextEncoder().encode(value).length >= minBytes ? value : undefined) };
 }
 
+/** A whole number of a unit, within these bounds. */
 export function whole(unit: string, min: number, max: number): Parser<number> {
   return {
     expected: `a whole number of ${unit} from ${min} to ${max}`,
@@ -20,6 +23,7 @@ export function whole(unit: string, min: number, max: number): Parser<number> {
   };
 }
 
+/** A number within these bounds. */
 export function decimal(min: number, max: number): Parser<number> {
   return {
     expected: `a number from ${min} to ${max}`,
@@ -31,6 +35,7 @@ function within(value: number, min: number, max: number): number | undefined {
   return value >= min && value <= max ? value : undefined;
 }
 
+/** A boolean; 1 and 0 as well. */
 export function yesOrNo(): Parser<boolean> {
   return {
     expected: "true or false",
@@ -38,6 +43,7 @@ export function yesOrNo(): Parser<boolean> {
   };
 }
 
+/** One of these words. */
 export function oneOf<T extends string>(...words: readonly T[]): Parser<T> {
   return { expected: words.join(" or "), parse: (value) => words.find((word) => word === value) };
 }

@@ -32,6 +32,11 @@ export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   deadline_exceeded: { status: 504, type: "api_error", qingyuCode: 5002, retry: false },
 };
 
+/** An error's body with the status and the headers that belong to it. */
+export function errorJson(error: GatewayError, body: object): Response {
+  return Response.json(body, { status: envelopes[error.kind].status, headers: retryHeaders(error) });
+}
+
 /** OpenAI's error body (https://platform.openai.com/docs/guides/error-codes) with the request's id. */
 export function openAiError(error: GatewayError, requestId: string) {
   const { type } = envelopes[error.kind];

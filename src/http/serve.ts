@@ -2,11 +2,10 @@ import type { Handler } from "hono";
 import type * as z from "zod/mini";
 import type { Config } from "../config/config.ts";
 import type { Upstream } from "../upstream.ts";
-import { answerHeaders } from "./answer-headers.ts";
 import { type Asked, startCall, type Walk } from "./call.ts";
 import { type Encoder, eventStreamResponse } from "./event-stream.ts";
 import { readJson } from "./json-body.ts";
-import { jsonPieces } from "./json-pieces.ts";
+import { jsonPieces, jsonResponse } from "./json-response.ts";
 
 /** How one method of a surface is read and written. */
 export type Codec<Body extends z.ZodMiniType, Request, Answer, AskedFor extends Asked<Request>> = Decoding<
@@ -55,13 +54,6 @@ export function serve<
       const encoder = codec.encoder(record.requestId, asked);
       return await eventStreamResponse(c, started, { encoder, ...config.stream });
     }
-    const text = JSON.stringify(await codec.whole(await started.answer, record.requestId));
-    const bytes = utf8.encode(text);
-    record.responseBytes = bytes.byteLength;
-    return new Response(bytes, {
-      headers: { "content-type": "application/json", ...answerHeaders(record, Date.now()) },
-    });
+    return jsonResponse(JSON.stringify(await codec.whole(await started.answer, record.requestId)), record);
   };
 }
-
-const utf8 = new TextEncoder();

@@ -10,12 +10,12 @@ import {
   requestBody,
   response,
 } from "../docs/description.ts";
-import { answer, embeddingModel, embeddings, messages, model, prompt } from "../docs/scene.ts";
+import { answer, embeddingModel, embeddings, messages, model, prompt } from "../docs/examples.ts";
 import { type JsonSchema, jsonSchema, ref } from "../docs/schemas.ts";
 import { embedContents, toEmbedResponse } from "./embed.ts";
-import { connectSurface } from "./error.ts";
-import { contents, toGenerateContentResponse } from "./messages.ts";
+import { contents, toGenerateContentResponse } from "./generate.ts";
 import { type CheckedMessage, type Comments, messageSchemas } from "./schema.ts";
+import { connectSurface } from "./surface.ts";
 
 interface Rpc {
   readonly method: DescMethod;
@@ -29,7 +29,7 @@ interface Rpc {
 }
 
 const { generateContent, streamGenerateContent, embedText, healthCheck } = AIService.method;
-const scene = { projectId: "qingyu", chapterId: "12" };
+const project = { projectId: "qingyu", chapterId: "12" };
 const options = { model, maxTokens: 200, temperature: 0.8 };
 
 /** What is served of the contract; one line is enough for a method. */
@@ -38,7 +38,7 @@ const rpcs: readonly Rpc[] = [
     method: generateContent,
     summary: "Continue a prompt or a conversation",
     check: jsonSchema(contents),
-    requests: { conversation: { ...scene, messages, options }, prompt: { ...scene, prompt } },
+    requests: { conversation: { ...project, messages, options }, prompt: { ...project, prompt } },
     answer: toJson(GenerateContentResponseSchema, await toGenerateContentResponse(answer())),
   },
   { method: streamGenerateContent, summary: "The same, piece by piece" },

@@ -16,6 +16,7 @@ export function fromEmbedRequest(message: EmbedRequest): EmbeddingRequest {
   return { inputs: texts, model: model || undefined };
 }
 
+/** The vectors as the contract has them, which has no place for model and usage. */
 export function toEmbedResponse({ vectors }: Embeddings): EmbedResponse {
   return create(EmbedResponseSchema, {
     embeddings: vectors.map((vector) => ({ vector: Array.from(vector), dimension: vector.length })),

@@ -32,19 +32,23 @@ export interface Route {
 /** Bodies by media type. */
 type Content = Readonly<Record<string, object>>;
 
+/** JSON of a schema under the document's `components`. */
 export function json(schemaName: string, example?: unknown): Content {
   return { "application/json": { schema: ref(schemaName), example } };
 }
 
+/** Server-sent events; JSON Schema has no words for them. */
 export function eventStream(description: string, example: string): Content {
   return { "text/event-stream": { schema: { type: "string", description }, example } };
 }
 
+/** A body that must be there, with examples by name. */
 export function requestBody(schema: JsonSchema, examples: Readonly<Record<string, unknown>>) {
   const values = Object.entries(examples).map(([name, value]) => [name, { value }]);
   return { required: true, content: { "application/json": { schema, examples: Object.fromEntries(values) } } };
 }
 
+/** A response with these headers, by name. */
 export function response(description: string, content: Content, headers: readonly string[] = ["x-request-id"]) {
   return { description, headers: headerRefs(headers), content };
 }

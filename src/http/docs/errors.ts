@@ -1,7 +1,7 @@
 import { type ErrorKind, GatewayError } from "../../errors.ts";
 import type { Surface } from "../surface.ts";
+import { requestId } from "./examples.ts";
 import { headerRefs } from "./headers.ts";
-import { requestId } from "./scene.ts";
 import { ref } from "./schemas.ts";
 
 /** A typical error of each kind that a described route can end in. */

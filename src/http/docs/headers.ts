@@ -66,6 +66,7 @@ export const requestHeaderRefs = Object.keys(requestHeaders).map((name) => ({
   $ref: `#/components/parameters/${name}`,
 }));
 
+/** References to headers under the document's `components`. */
 export function headerRefs(names: readonly string[]) {
   return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 }

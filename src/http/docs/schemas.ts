@@ -20,6 +20,7 @@ export function jsonSchema(schema: z.ZodMiniType): JsonSchema {
   return json;
 }
 
+/** The same of several, by name. */
 export function jsonSchemas(schemas: Readonly<Record<string, z.ZodMiniType>>): Record<string, JsonSchema> {
   return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, jsonSchema(schema)]));
 }

@@ -8,14 +8,14 @@ import {
   requestBody,
   streaming,
 } from "../docs/description.ts";
-import { answer, embeddingModel, embeddings, eventsOf, messages, model, prompt, requestId } from "../docs/scene.ts";
+import { answer, embeddingModel, embeddings, eventsOf, messages, model, prompt, requestId } from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import { ChatCompletion, ChatCompletionChunk, EmbeddingList, Model, ModelList, OpenAiError } from "./answers.ts";
+import { chatCompletion, chatCompletionEncoder } from "./chat-completions.ts";
+import { chatCompletionRequest, fromChatCompletionRequest } from "./chat-completions-request.ts";
 import { embeddingList } from "./embeddings.ts";
 import { embeddingsRequest, maxInputs } from "./embeddings-request.ts";
-import { chatCompletion, chatCompletionEncoder } from "./encode.ts";
 import { modelObject } from "./models.ts";
-import { chatCompletionRequest, fromChatCompletionRequest } from "./request.ts";
 import { openAiSurface } from "./surface.ts";
 
 const chat = { model: model, messages, max_tokens: 200, temperature: 0.8 };
@@ -35,6 +35,7 @@ const describedEmbeddingsRequest = z.extend(embeddingsRequest, {
     .check(z.describe("A text or several; tokens only where a provider of OpenAI's type has the model.")),
 });
 
+/** The surface in OpenAI's form, from its schemas and its own encoders. */
 export async function openAiDescription(): Promise<Description> {
   return {
     tag: "OpenAI",

@@ -4,7 +4,7 @@ import { GatewayError } from "../../errors.ts";
 import type { JsonValue } from "../../generation.ts";
 import { isJsonList } from "../../json.ts";
 import type { Asked } from "../call.ts";
-import { carried, modelName, user } from "./request.ts";
+import { carried, modelName, user } from "./chat-completions-request.ts";
 
 /** OpenAI's own limit. */
 export const maxInputs = 2048;

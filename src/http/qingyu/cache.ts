@@ -7,10 +7,10 @@ import { qingyuSuccess } from "../envelopes.ts";
 import { requireValid } from "../invalid.ts";
 import { readJson } from "../json-body.ts";
 import { allowOnly } from "../method-not-allowed.ts";
+import { chatCompletionRequest, fromChatCompletionRequest } from "../openai/chat-completions-request.ts";
 import { embeddingsRequest, fromEmbeddingsRequest } from "../openai/embeddings-request.ts";
-import { chatCompletionRequest, fromChatCompletionRequest } from "../openai/request.ts";
 import type { Purged } from "./answers.ts";
-import { fromGenerateRequest, generateRequest } from "./request.ts";
+import { fromGenerateRequest, generateRequest } from "./generate-request.ts";
 
 /** The routes by which a tenant has its cached answers forgotten. */
 export function cacheRoutes(config: Config, purge: Purge): Hono<Walk> {
@@ -31,6 +31,7 @@ export function cacheRoutes(config: Config, purge: Purge): Hono<Walk> {
   return routes;
 }
 
+/** Says what was forgotten. */
 export function purged(what: Purged["data"]["purged"], requestId: string): Purged {
   return qingyuSuccess({ purged: what }, requestId);
 }

@@ -8,7 +8,7 @@ import {
   requestBody,
   streaming,
 } from "../docs/description.ts";
-import { answer, eventsOf, model, prompt, requestId } from "../docs/scene.ts";
+import { answer, eventsOf, model, prompt, requestId } from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import {
   GenerateAnswer,
@@ -19,13 +19,14 @@ import {
   QingyuError,
 } from "./answers.ts";
 import { purged } from "./cache.ts";
-import { generateAnswer, generateEncoder } from "./encode.ts";
-import { generateRequest } from "./request.ts";
+import { generateAnswer, generateEncoder } from "./generate.ts";
+import { generateRequest } from "./generate-request.ts";
 import { qingyuSurface } from "./surface.ts";
 
 const options = { model, maxTokens: 200, temperature: 0.8 };
 const request = { projectId: "qingyu", chapterId: "12", prompt, options };
 
+/** The platform's surface, from its schemas and its own encoders. */
 export async function qingyuDescription(): Promise<Description> {
   return {
     tag: "Qingyu",

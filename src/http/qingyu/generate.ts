@@ -1,10 +1,13 @@
-import type { GenerationRequest } from "../../generation.ts";
+import { streamOf, wholeOf } from "../../collect.ts";
+import type { FinishReason, GenerationRequest, Usage } from "../../generation.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
 import type { Asked } from "../call.ts";
+import { envelopes, qingyuSuccess } from "../envelopes.ts";
+import { type Encoder, sseEvent } from "../event-stream.ts";
 import { requireWithinLimits } from "../limits.ts";
 import type { Codec } from "../serve.ts";
-import { generateAnswer, generateEncoder } from "./encode.ts";
-import { fromGenerateRequest, generateRequest } from "./request.ts";
+import type { GenerateAnswer, GenerateDoneEvent, GenerateErrorEvent, GenerateMessageEvent } from "./answers.ts";
+import { fromGenerateRequest, generateRequest } from "./generate-request.ts";
 
 const fieldNames = { prompt: "prompt", maxTokens: "options.maxTokens", model: "options.model" };
 
@@ -22,4 +25,57 @@ export const generate: Codec<typeof generateRequest, GenerationRequest, Generati
 
 function acceptsEvents(accept: string): boolean {
   return accept.split(",").some((range) => range.split(";", 1)[0]?.trim().toLowerCase() === "text/event-stream");
+}
+
+/** A generation as data in the platform's envelope. */
+export async function generateAnswer(answer: GenerationAnswer, requestId: string): Promise<GenerateAnswer> {
+  const { choices, model, usage, createdAtMs, provider } = await wholeOf(answer);
+  const [{ content, finishReason }] = choices;
+  const data = {
+    content,
+    model,
+    tokensUsed: usage?.totalTokens ?? null,
+    finishReason,
+    generatedAt: new Date(createdAtMs).toISOString(),
+    usage: usageOf(usage),
+    provider,
+  };
+  return qingyuSuccess(data, requestId);
+}
+
+/** Null where the provider did not report it, never zeros. */
+function usageOf(usage: Usage | undefined): GenerateAnswer["data"]["usage"] {
+  return usage?.split ? { ...usage.split, totalTokens: usage.totalTokens } : null;
+}
+
+/** Events `message`, then `done` or `error`. */
+export function generateEncoder(requestId: string): Encoder<GenerationAnswer> {
+  let provider = "";
+  let model = "";
+  // Every complete answer has one.
+  let finishReason: FinishReason = "stop";
+  let usage: Usage | undefined;
+  return {
+    begin(answer) {
+      ({ provider, model } = answer);
+      return streamOf(answer);
+    },
+    chunk(chunk) {
+      finishReason = chunk.finishReason ?? finishReason;
+      model = chunk.model ?? model;
+      usage = chunk.usage ?? usage;
+      return chunk.delta === ""
+        ? ""
+        : sseEvent(JSON.stringify({ delta: chunk.delta } satisfies GenerateMessageEvent), "message");
+    },
+    end() {
+      const tokensUsed = usage?.totalTokens ?? null;
+      const done: GenerateDoneEvent = { model, finishReason, tokensUsed, usage: usageOf(usage), provider, requestId };
+      return sseEvent(JSON.stringify(done), "done");
+    },
+    error({ kind, message }) {
+      const failed: GenerateErrorEvent = { code: envelopes[kind].qingyuCode, message, requestId };
+      return sseEvent(JSON.stringify(failed), "error");
+    },
+  };
 }

@@ -1,12 +1,8 @@
-import { envelopes, qingyuError, retryHeaders } from "../envelopes.ts";
+import { errorJson, qingyuError } from "../envelopes.ts";
 import type { Surface } from "../surface.ts";
 
 /** The Qingyu platform's own API: camelCase JSON in the platform's envelope. */
 export const qingyuSurface: Surface = {
   prefix: "/api/",
-  errorResponse: (error, { requestId }) =>
-    Response.json(qingyuError(error, requestId, Date.now()), {
-      status: envelopes[error.kind].status,
-      headers: retryHeaders(error),
-    }),
+  errorResponse: (error, { requestId }) => errorJson(error, qingyuError(error, requestId, Date.now())),
 };

@@ -7,6 +7,13 @@ const pieceLength = 64 * 1024;
 
 const utf8 = new TextEncoder();
 
+/** JSON that is sent as one body. */
+export function jsonResponse(text: string, record: RequestRecord): Response {
+  const bytes = utf8.encode(text);
+  record.responseBytes = bytes.byteLength;
+  return new Response(bytes, { headers: headersOf(record) });
+}
+
 /** JSON of any length: sent as one body where it is short, else a piece at a time, so that no more than that is in memory. */
 export function jsonPieces(texts: Iterator<string>, record: RequestRecord): Response {
   const next = (): IteratorResult<string, string> => {
@@ -19,12 +26,7 @@ export function jsonPieces(texts: Iterator<string>, record: RequestRecord): Resp
     return { done: false, value: text };
   };
   const first = next();
-  const headers = { "content-type": "application/json", ...answerHeaders(record, Date.now()) };
-  if (first.done) {
-    const bytes = utf8.encode(first.value);
-    record.responseBytes = bytes.byteLength;
-    return new Response(bytes, { headers });
-  }
+  if (first.done) return jsonResponse(first.value, record);
   let head: typeof first | undefined = first;
   const body = streamedBody({
     pieces: {
@@ -39,5 +41,9 @@ export function jsonPieces(texts: Iterator<string>, record: RequestRecord): Resp
     onLeave: () => {},
     batchMs: 0,
   });
-  return new Response(body, { headers });
+  return new Response(body, { headers: headersOf(record) });
+}
+
+function headersOf(record: RequestRecord): HeadersInit {
+  return { "content-type": "application/json", ...answerHeaders(record, Date.now()) };
 }

@@ -89,6 +89,7 @@ function shortest(float32: number): number {
   return Number(float32.toPrecision(7));
 }
 
+/** A generation as the contract has it: of several choices the first. */
 export async function toGenerateContentResponse(answer: GenerationAnswer): Promise<GenerateContentResponse> {
   const generation = await wholeOf(answer);
   const [{ content, finishReason }] = generation.choices;

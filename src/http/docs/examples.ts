@@ -16,6 +16,7 @@ export const messages = [
 
 const usage = { totalTokens: 60, split: { promptTokens: 42, completionTokens: 18 } };
 
+/** The answer, to be read once. */
 export function answer(): GenerationStream {
   const chunks: readonly GenerationChunk[] = [
     { choice: 0, delta: "抬头望见" },

@@ -12,11 +12,11 @@ import type { Health } from "../health/health.ts";
 import { requireEmbeddingLimits, requireWithinLimits } from "../limits.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { fromEmbedRequest, toEmbedResponse } from "./embed.ts";
-import { connectErrorResponse } from "./error.ts";
-import { fromGenerateContentRequest, generateContentMessages, toGenerateContentResponse } from "./messages.ts";
+import { fromGenerateContentRequest, generateContentMessages, toGenerateContentResponse } from "./generate.ts";
 import { universalRequest } from "./request.ts";
 import { streamedResponse, wholeResponse } from "./response.ts";
 import { noteRefusal, type RpcWalk, rpcWalkKey, serverStreaming, unary } from "./rpc.ts";
+import { connectErrorResponse } from "./surface.ts";
 
 const fieldNames = { prompt: "prompt", maxTokens: "options.max_tokens", model: "options.model" };
 
