@@ -1,12 +1,16 @@
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
+import { GenerateContentRequestSchema } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { fakeOpenAi, onlyOpenAi, testApp } from "./support/app-on-fake-network.ts";
 import { keepingLog } from "./support/log.ts";
 import { requestTo, surfaces } from "./support/surfaces.ts";
 import { provider, upstream } from "./support/upstream.ts";
 import { gateway } from "./support/worker-on-sockets.ts";
+import { completionChunk, event } from "./upstreams/openai-answers.ts";
 
 const forms = surfaces.flatMap((surface) => [
   { surface, stream: false },
@@ -59,13 +63,11 @@ describe("what is written down of an answer", () => {
 });
 
 /** An event that says what it has cost so far, as vLLM's `continuous_usage_stats` do. */
-const event = `data: ${JSON.stringify({
-  model: "gpt-upstream",
-  choices: [{ index: 0, delta: { content: "青" }, finish_reason: null }],
-  usage: { prompt_tokens: 11, completion_tokens: 1, total_tokens: 12 },
-})}\n\n`;
+const costly = event(
+  completionChunk({ content: "青" }, null, { usage: { prompt_tokens: 11, completion_tokens: 1, total_tokens: 12 } }),
+);
 
-const bytes = new TextEncoder().encode(event);
+const bytes = new TextEncoder().encode(costly);
 const upstreams: Readonly<Record<string, UnderlyingSource<Uint8Array>>> = {
   "a stream that is silent": { start: (controller) => controller.enqueue(bytes) },
   "a stream that is read more slowly than it comes": { pull: (controller) => controller.enqueue(bytes) },
@@ -119,7 +121,7 @@ describe("a caller who leaves", () => {
 describe("a stream that goes wrong after its first token", () => {
   it.each(surfaces)("is written down with who began it and why it failed: %s", async (surface) => {
     const network = new Hono().post("/v1/chat/completions", (c) =>
-      c.body(event, 200, { "content-type": "text/event-stream" }),
+      c.body(costly, 200, { "content-type": "text/event-stream" }),
     );
     const { path, init } = requestTo(surface, true, "breaks");
     const { log } = await testApp({ network }).send(path, init);
@@ -153,6 +155,34 @@ describe("a caller who leaves before the first token", () => {
         attempts: [expect.objectContaining({ provider: "only", outcome: "canceled" })],
         error: "cancelled",
       }),
+    ]);
+  });
+});
+
+describe("an answer that a surface cannot write", () => {
+  it("is written down, and no longer asked for", async () => {
+    // More tokens than the contract's int32 holds.
+    const usage = { prompt_tokens: 3e9, completion_tokens: 1, total_tokens: 3e9 + 1 };
+    const first = new TextEncoder().encode(event(completionChunk({ content: "青" }, null, { usage })));
+    let isAborted = false;
+    const network = new Hono().post("/v1/chat/completions", ({ req }) => {
+      req.raw.signal.addEventListener("abort", () => {
+        isAborted = true;
+      });
+      const endless = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(first) });
+      return new Response(endless, { headers: { "content-type": "text/event-stream" } });
+    });
+    const asked = toBinary(GenerateContentRequestSchema, create(GenerateContentRequestSchema, { prompt: "too much" }));
+    const app = testApp({ network, settings: { ...onlyOpenAi, QINGYU_CACHE_ENABLED: "false" } });
+    const { text, log } = await app.send("/qingyu.ai.AIService/StreamGenerateContent", {
+      method: "POST",
+      headers: { "content-type": "application/connect+proto" },
+      body: encodeEnvelope(0, asked),
+    });
+    expect(text).toContain('"error":{"code":"internal"');
+    expect(isAborted).toBe(true);
+    expect(log.map((line) => JSON.parse(line))).toEqual([
+      expect.objectContaining({ operation: "generate", provider: "openai", stream: true, status: 200 }),
     ]);
   });
 });

@@ -82,6 +82,9 @@ export function serverStreaming<Input, Request extends Named, Answer, Output>(
     } catch (error) {
       setAnswerHeaders(walk.c, context);
       throw connectErrorOf(error, walk.c);
+    } finally {
+      // Connect reads no further where it cannot write a message.
+      walk.leave?.();
     }
   };
 }
