@@ -8,7 +8,7 @@ const thinkingFactor = 4;
 
 export interface Begun {
   readonly stream: GenerationStream;
-  /** What has come with the first token, it first. */
+  /** What has come until its first token and with it. */
   readonly batch: readonly GenerationChunk[];
 }
 
@@ -31,12 +31,15 @@ export async function begin(
 ): Promise<Begun> {
   const lastMs = Math.min(latestMs, startedMs + thinkingFactor * firstTokenMs);
   let model = stream.model;
+  const held: GenerationChunk[] = [];
   for (;;) {
     const batch = await stream.read();
     if (!batch) throw UpstreamFailure.wire("empty");
     const at = batch.findIndex((chunk) => hasToken(chunk) || chunk.finishReason === "content_filter");
     for (const chunk of at < 0 ? batch : batch.slice(0, at + 1)) model = chunk.model ?? model;
-    if (at >= 0) return { stream: { ...stream, model }, batch: at === 0 ? batch : batch.slice(at) };
+    if (at >= 0) return { stream: { ...stream, model }, batch: held.length > 0 ? [...held, ...batch] : batch };
+    // It may be the end of a choice that has no text, or a gap.
+    for (const chunk of batch) if (!isSignOfLife(chunk)) held.push(chunk);
     if (batch.some(isSignOfLife)) limit.moveTo(Math.min(lastMs, Date.now() + firstTokenMs));
   }
 }
