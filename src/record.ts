@@ -49,6 +49,8 @@ export interface RequestRecord {
   operation?: string;
   tenant?: string;
   model?: string;
+  /** Whether the answer is wanted piece by piece. */
+  stream?: boolean;
   provider?: string;
   cache?: CacheRecord;
   /** Answered from an earlier request with the same idempotency key. */
@@ -59,7 +61,6 @@ export interface RequestRecord {
   error?: string;
   /** Names and messages of our own errors behind a failure (500s), for the log. */
   cause?: string;
-  requestBytes?: number;
   responseBytes?: number;
   /** Until the first token of a stream was there. */
   firstTokenMs?: number;

@@ -50,6 +50,21 @@ describe("what is written down of an answer", () => {
     expect(seen).toHaveLength(1);
   });
 
+  it("does not take a large answer for a stream", async () => {
+    const input = Array.from({ length: 2000 }, (_, index) => `text ${index}`);
+    const app = testApp({ network: fakeOpenAi().network });
+    const { log, text } = await app.post("/v1/embeddings", { model: "text-embedding-3-small", input });
+    expect(text.length).toBeGreaterThan(64 * 1024);
+    expect(JSON.parse(log.at(-1) ?? "")).toMatchObject({ operation: "embed", status: 200, stream: false });
+  });
+
+  it.each(surfaces)("says that a stream was wanted, also where none came: %s", async (surface) => {
+    const network = new Hono().post("/v1/chat/completions", (c) => c.json({}, 500));
+    const { path, init } = requestTo(surface, true, "fails at once");
+    const { log } = await testApp({ network }).send(path, init);
+    expect(JSON.parse(log.at(-1) ?? "")).toMatchObject({ error: "upstream_unavailable", stream: true });
+  });
+
   it.each(surfaces)("names the model that was asked for where nobody answered: %s", async (surface) => {
     const network = new Hono().post("/v1/chat/completions", (c) => c.json({}, 500));
     const { path, init } = requestTo(surface, false, "fails");

@@ -48,6 +48,7 @@ export function startCall<Request extends { readonly model?: string }, Answer>(
 ): StartedCall<Answer> {
   const record = c.get("record");
   record.model = request.model;
+  record.stream = stream;
   check(request, config);
   const { signal } = c.req.raw;
   const reading = stream ? new AbortController() : undefined;

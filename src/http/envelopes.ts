@@ -1,7 +1,7 @@
 import type { ErrorKind, GatewayError } from "../errors.ts";
 
 interface Envelope {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 499 | 500 | 502 | 503 | 504;
+  readonly status: 400 | 401 | 404 | 405 | 409 | 413 | 415 | 429 | 499 | 500 | 502 | 503 | 504;
   /** OpenAI's `error.type`. */
   readonly type: string;
   /** The Qingyu platform's `code`. */
@@ -14,14 +14,12 @@ interface Envelope {
 export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   invalid_request: { status: 400, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   unauthenticated: { status: 401, type: "authentication_error", qingyuCode: 1002, retry: false },
-  permission_denied: { status: 403, type: "permission_error", qingyuCode: 1003, retry: false },
   not_found: { status: 404, type: "invalid_request_error", qingyuCode: 1004, retry: false },
   method_not_allowed: { status: 405, type: "invalid_request_error", qingyuCode: 1004, retry: false },
   conflict: { status: 409, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   payload_too_large: { status: 413, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   unsupported_media_type: { status: 415, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   rate_limited: { status: 429, type: "rate_limit_error", qingyuCode: 4290 },
-  quota_exceeded: { status: 429, type: "insufficient_quota", qingyuCode: 3010, retry: false },
   cancelled: { status: 499, type: "api_error", qingyuCode: 5000, retry: false },
   internal: { status: 500, type: "api_error", qingyuCode: 5000 },
   upstream_bad_response: { status: 502, type: "api_error", qingyuCode: 5004 },
@@ -66,7 +64,6 @@ export function qingyuError(error: GatewayError, requestId: string, nowMs: numbe
 /** For kinds that always name a time to come back, where no provider named one. */
 const defaultRetryAfterMs: Partial<Readonly<Record<ErrorKind, number>>> = {
   rate_limited: 1_000,
-  quota_exceeded: 60_000,
   upstream_unavailable: 1_000,
   config_error: 60_000,
 };

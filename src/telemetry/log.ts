@@ -5,7 +5,7 @@ import { isFromCache, type RequestRecord } from "../record.ts";
  * Never prompts, answers, keys or upstream texts; `RequestRecord` has no place for them.
  */
 export function logLine(record: RequestRecord, status: number, nowMs: number): string {
-  const { attempts, cache, usage, startedAtMs, ended: _, written, ...rest } = record;
+  const { attempts, cache, usage, startedAtMs, stream = false, ended: _, written: __, ...rest } = record;
   return JSON.stringify({
     message: "request",
     level: status >= 500 ? "error" : "info",
@@ -19,7 +19,7 @@ export function logLine(record: RequestRecord, status: number, nowMs: number): s
       // Not billed again.
       cached: record.replayed === true || (cache !== undefined && (isFromCache(cache) || cache.status === "coalesced")),
     },
-    stream: written !== undefined,
+    stream,
     durationMs: nowMs - startedAtMs,
   });
 }
