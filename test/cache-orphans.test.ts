@@ -65,3 +65,28 @@ it("whoever shares the call of one who left asks anew when the runtime may have 
   expect(asked).toEqual(["leader", "joined"]);
   expect(await joined).toEqual({ answer, isJoined: false });
 });
+
+it("whoever asks anew joins no call for something else that has begun under the same key meanwhile", async () => {
+  const flights = createFlights();
+  const answerOf = (content: string): Generation => ({
+    provider: "p",
+    model: "m",
+    createdAtMs: 0,
+    choices: [{ content, finishReason: "stop" }],
+  });
+  const ask = (tag: string, forMs: number, upstream: () => Promise<Generation>) =>
+    flights.share({
+      key: "key",
+      tag,
+      operation,
+      call: callUntil(Date.now() + forMs, new AbortController().signal),
+      upstream,
+    });
+  // When the first one's time is over, and before the other one who waits for it is woken.
+  const other = () => new Promise<Generation>((resolve) => setTimeout(() => resolve(answerOf("other")), 1_000));
+  setTimeout(() => void ask("other", 60_000, other), 11_000);
+  void ask("same", 10_000, () => new Promise(() => {})).catch(() => {});
+  const joined = ask("same", 60_000, async () => answerOf("same"));
+  await vi.advanceTimersByTimeAsync(12_000);
+  expect(await joined).toEqual({ answer: answerOf("same"), isJoined: false });
+});

@@ -57,9 +57,11 @@ export function createFlights(): Flights {
   return {
     tagOf: (key) => find(key)?.tag,
     async share<Request, Whole extends WholeAnswer>(options: ShareOptions<Request, Whole>) {
+      const { key, tag = key } = options;
       for (;;) {
+        const found = find(key);
         // Under one key and tag all flights are of one operation.
-        const known = find(options.key) as Running<Whole> | undefined;
+        const known = found?.tag === tag ? (found as Running<Whole>) : undefined;
         const isJoined = known !== undefined;
         const outcome = await (known ?? launch(options)).join(options.call, !isJoined);
         if ("answer" in outcome) return { answer: outcome.answer, isJoined };
