@@ -27,6 +27,7 @@ export interface Flights {
 /** Looking through all flights with each new one would cost the more the busier the isolate is. */
 const betweenSweepsMs = 1_000;
 
+/** No calls yet; those of an isolate find each other by their keys. */
 export function createFlights(): Flights {
   const underWay = new Map<string, Running<WholeAnswer>>();
   let nextSweepMs = 0;

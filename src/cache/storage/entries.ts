@@ -41,6 +41,7 @@ const rememberedForMs = 60_000;
 const betweenWritesMs = 1_000;
 const maxRecentWrites = 10_000;
 
+/** Entries in memory and store. */
 export function createEntries(options: EntriesOptions): EntriesOf {
   const { store, encryption, epochs, memoryBytes, keptSeconds, readTimeoutMs } = options;
   const memory = createMemory<WholeAnswer>({ maxSize: memoryBytes, ttlMs: rememberedForMs });

@@ -24,6 +24,7 @@ export interface EpochOptions {
 const knownForMs = 30_000;
 const maxTenants = 10_000;
 
+/** Epochs in the store, remembered for a while. */
 export function createEpochs({ store, digest, keptSeconds }: EpochOptions): Epochs {
   const known = createMemory<number>({ maxSize: maxTenants, ttlMs: knownForMs });
   const storeKeyOf = async (tenant: string) => `epoch:v1:${await digest(["epoch", tenant])}`;

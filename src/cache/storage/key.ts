@@ -20,6 +20,7 @@ const maxKnownUnits = 1024 * 1024;
 /** As long as their answers. */
 const knownForMs = 60_000;
 
+/** The keys of an operation's answers. */
 export function keyOf<Request, Whole extends WholeAnswer>(
   operation: Operation<Request, Whole>,
   digest: Digest,
@@ -41,6 +42,7 @@ export function keyOf<Request, Whole extends WholeAnswer>(
 /** 43 characters for a value: SHA-256, or HMAC-SHA-256 where a secret is given, over its canonical JSON (RFC 8785), in base64url. */
 export type Digest = (value: unknown) => Promise<string>;
 
+/** A digest, with a secret or without. */
 export function digestWith(secret: string | undefined): Digest {
   const digest = secret === undefined ? sha256 : hmacSha256(secret);
   const encoder = new TextEncoder();

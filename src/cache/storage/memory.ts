@@ -12,6 +12,7 @@ export interface MemoryOptions {
   readonly ttlMs: number;
 }
 
+/** An empty memory. */
 export function createMemory<T>({ maxSize, ttlMs }: MemoryOptions): Memory<T> {
   // In the order in which they were put, so the oldest is the first.
   const kept = new Map<string, { readonly value: T; readonly size: number; readonly endsMs: number }>();

@@ -25,6 +25,7 @@ export interface Service extends Transport {
 /** How long a method that the service said it lacks is not asked for again. */
 const unimplementedForMs = 60_000;
 
+/** An AI service at an address. */
 export function createService({ baseUrl, protocol, token, fetch }: ServiceOptions): Service {
   const unimplementedUntilMs = new Map<DescMethod, number>();
   const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };

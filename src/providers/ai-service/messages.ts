@@ -68,6 +68,7 @@ export async function onlyMessage<Message>(messages: EventReader<Message>): Prom
   return only;
 }
 
+/** A message in binary. Throws `UpstreamFailure` wire `malformed`. */
 export function messageIn<Desc extends DescMessage>(bytes: Uint8Array, type: Desc): MessageShape<Desc> {
   try {
     return fromBinary(type, bytes);

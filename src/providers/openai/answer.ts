@@ -88,8 +88,7 @@ function contentOf({ content }: JsonObject): string | undefined {
   return typeof content === "string" ? content : undefined;
 }
 
-/** Names are for showing; a provider that sends a book instead is cut short. */
-/** The model as an answer names it, where it does. */
+/** The model as an answer names it, where it does. Names are for showing; of a provider that sends a book instead, the beginning. */
 export function modelFrom(name: JsonValue | undefined): string | undefined {
   return typeof name === "string" && name !== "" ? name.slice(0, 200) : undefined;
 }
