@@ -47,6 +47,8 @@ export type GenerationAnswer = Answer<Generation>;
 export interface Offer<Request, Response> {
   /** The first parameter of the request that this provider cannot carry, by its wire name; `model` before all others. */
   unsupported(request: Request): string | undefined;
+  /** Whether it would answer by another model than was asked for; absent where that makes no difference. */
+  substitutes?(request: Request): boolean;
   readonly ask: Upstream<Request, Response>;
   /** It may turn out to know no streams (`unimplemented`), and is then asked for the whole answer instead. */
   readonly mayLackStreams?: true;

@@ -394,6 +394,12 @@ describe("where any model will do (ai.any_embedding_model)", () => {
     expect(JSON.parse(answer.log.at(-1) ?? "")).toMatchObject({ model: "b-1", provider: "two" });
   });
 
+  it("a provider that has the model is asked before those in front of it that do not", async () => {
+    const { embed, asked } = embeddingApp([own(), openAiEmbedder("one", ["a"])], any);
+    const answer = await embed({ model: "a", input: "x" });
+    expect([answer.headers.get("x-qingyu-attempts"), asked()]).toEqual(["one:ok", ["one"]]);
+  });
+
   it("a provider that only knows patterns has none of its own", async () => {
     const { embed } = embeddingApp([openAiEmbedder("one", ["b-*"])], any);
     expect(errorIn(await embed({ model: "a", input: "x" }))).toEqual([404, "model_not_found"]);

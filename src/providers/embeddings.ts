@@ -61,6 +61,10 @@ export function embedOffer(
   };
   return {
     unsupported: (request) => (namesFor(request).taken === undefined ? "model" : unsupported(request)),
+    substitutes(request) {
+      const { asked, taken } = namesFor(request);
+      return taken !== asked;
+    },
     async ask(request, call) {
       const { asked, taken } = namesFor(request);
       if (taken === undefined) throw UpstreamFailure.peer("model_not_found");

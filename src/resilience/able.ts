@@ -13,15 +13,19 @@ export interface Member<Request, Response> {
 }
 
 /**
- * The members that can carry a request. Throws a `GatewayError` where there is nobody: 404 `model_not_found` where none
- * has the model, else 400 `unsupported_parameter`, or `context_length_exceeded` where it is only too long for all of them.
+ * The members that can carry a request, last those that would answer by another model. Throws a `GatewayError` where there
+ * is nobody: 404 `model_not_found` where none has the model, else 400 `unsupported_parameter`, or
+ * `context_length_exceeded` where it is only too long for all of them.
  */
 export function ableTo<Request, Response, Whole extends WholeAnswer>(
   members: readonly Member<Request, Response>[],
   operation: Operation<Request, Whole>,
   request: Request,
 ): Member<Request, Response>[] {
-  const able = members.filter(({ offer }) => offer.unsupported(request) === undefined);
+  const rank = ({ offer }: Member<Request, Response>) => (offer.substitutes?.(request) ? 1 : 0);
+  const able = members
+    .filter(({ offer }) => offer.unsupported(request) === undefined)
+    .sort((one, other) => rank(one) - rank(other));
   if (able.length === 0) {
     const [param] = members.map(({ offer }) => offer.unsupported(request)).filter((name) => name !== "model");
     if (param === undefined) throw modelNotFound("model");
