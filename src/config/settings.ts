@@ -191,7 +191,7 @@ export const settings = {
   ),
   "stream.batch_ms": setting(
     whole("milliseconds", 0, 1000),
-    "After a stream's first token, tokens wait until so long after the last write, so that they leave together; 0 is not at all.",
+    "After a stream's first token, tokens wait until so long after the last write, so that they leave together; 0: 1 ms, in a burst up to 16.",
     { default: "0" },
   ),
   "stream.atomic_tenants": setting(
