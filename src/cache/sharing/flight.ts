@@ -4,6 +4,7 @@ import type { GenerationStream } from "../../generation.ts";
 import type { Answer, Operation, StreamHead, WholeAnswer } from "../../operation.ts";
 import type { Call } from "../../upstream.ts";
 import { createReplay, type ReplayReader } from "./replay.ts";
+import { brokenOff, createWait } from "./wait.ts";
 
 /*
  * On Workers whatever one request has begun can end with it, without a word to the others: its I/O belongs to it alone, and
@@ -132,38 +133,21 @@ export function start<Request, Whole extends WholeAnswer>(
     changed();
   }
 
-  /** Who waits for a flight, with a timer of its own; the leader's time is kept by its own call. */
+  /** Counts a caller in until it leaves. */
   function enter(call: Call, isLeader: boolean) {
     const isLive = call.stream && call.delivery === "live";
-    let wake = () => {};
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let armedMs = Number.POSITIVE_INFINITY;
-    /** Sets the timer where there is none yet, or where the flight ends sooner now: its leader has left. */
-    const arm = () => {
-      const limitMs = Math.min(call.deadlineMs, endsMs);
-      if (isLeader || limitMs >= armedMs) return;
-      if (timer !== undefined) clearTimeout(timer);
-      armedMs = limitMs;
-      timer = setTimeout(
-        () => {
-          armedMs = Number.POSITIVE_INFINITY;
-          wake();
-        },
-        Math.max(0, limitMs - Date.now()),
-      );
-    };
     const reader = isLive ? replay.reader() : undefined;
+    const wait = createWait({ call, isLeader, waiting, endsMs: () => endsMs, hasEnded: () => state.hasEnded });
     let hasLeft = false;
     const exit = () => {
       if (hasLeft) return;
       hasLeft = true;
-      if (timer !== undefined) clearTimeout(timer);
+      wait.stop();
       call.signal.removeEventListener("abort", exit);
       reader?.close();
       if (!isLive) patient--;
       leave(isLeader);
-      // Its own wait, if it is in one, ends in its own context.
-      wake();
+      wait.wake();
     };
     callers++;
     if (!isLive) {
@@ -172,24 +156,7 @@ export function start<Request, Whole extends WholeAnswer>(
     }
     call.signal.addEventListener("abort", exit);
     if (call.signal.aborted) exit();
-    return {
-      reader,
-      exit,
-      /** Waits for something new. What comes back is a failure that ends the wait. */
-      async news(): Promise<Error | undefined> {
-        if (call.signal.aborted) throw callerLeft();
-        arm();
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-          waiting.add(resolve);
-        });
-        if (call.signal.aborted) throw callerLeft();
-        if (isLeader || state.hasEnded) return undefined;
-        const nowMs = Date.now();
-        if (nowMs >= call.deadlineMs) throw timeUp();
-        return nowMs >= endsMs ? brokenOff() : undefined;
-      },
-    };
+    return { reader, exit, news: wait.news };
   }
 
   type Waiter = ReturnType<typeof enter>;
@@ -266,10 +233,3 @@ export function start<Request, Whole extends WholeAnswer>(
   leader.waitUntil(ran);
   return running;
 }
-
-const callerLeft = () => new GatewayError("cancelled", "The caller left.");
-
-const timeUp = () =>
-  new GatewayError("deadline_exceeded", "The answer was not there in time.", { code: "upstream_timeout" });
-
-const brokenOff = () => new GatewayError("upstream_bad_response", "The AI provider's answer ended too early.");
