@@ -70,7 +70,7 @@ export function streamedBody<Piece extends string | Uint8Array>(
         return;
       }
       // A caller that does not read would only collect them.
-      if ((controller.desiredSize ?? 0) > 0) send(controller, bytes);
+      if ((controller.desiredSize ?? -1) >= 0) send(controller, bytes);
       else lastSentMs = Date.now();
       beatTimer = setTimeout(beat, afterMs);
     };
@@ -109,7 +109,7 @@ export function streamedBody<Piece extends string | Uint8Array>(
     return isOver;
   }
 
-  return new ReadableStream<Uint8Array>({
+  const source: UnderlyingSource<Uint8Array> = {
     start(controller) {
       if (!heartbeat) return;
       if (heartbeat.isDue) send(controller, heartbeat.bytes);
@@ -137,5 +137,7 @@ export function streamedBody<Piece extends string | Uint8Array>(
       onLeave();
       end();
     },
-  });
+  };
+  // Nothing is read ahead for the caller, so that what comes meanwhile leaves together.
+  return new ReadableStream(source, { highWaterMark: 0 });
 }
