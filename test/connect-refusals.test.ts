@@ -44,6 +44,12 @@ describe("a call that Connect refuses before anybody is asked", () => {
     expect(log.map((line) => JSON.parse(line))).toEqual([expect.objectContaining({ error, attempts: [] })]);
   });
 
+  it("is written down where its type is none of the method's", async () => {
+    const { path, init } = call("application/json", "{}");
+    const { status, log } = await testApp().send(path, { ...init, headers: { "content-type": "text/plain" } });
+    expect([status, JSON.parse(log.at(-1) ?? "").error]).toEqual([415, "unsupported_media_type"]);
+  });
+
   it.each(types)("is no failure of ours where its body breaks off: %s", async (type) => {
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => controller.error(new Error("the connection broke")),
@@ -52,7 +58,7 @@ describe("a call that Connect refuses before anybody is asked", () => {
     const { status, log } = await testApp().send(path, { ...init, body });
     expect(status).toBe(type === "application/json" ? 499 : 200);
     expect(log.map((line) => JSON.parse(line))).toEqual([
-      expect.objectContaining({ level: "info", error: "canceled" }),
+      expect.objectContaining({ level: "info", error: "cancelled" }),
     ]);
   });
 });

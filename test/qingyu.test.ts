@@ -118,4 +118,12 @@ describe("POST /api/v1/ai/generate", () => {
     const answer = await testApp().post(path, { projectId: "p", prompt: "x", foo: 1, bar: 2 });
     expect(answer.json()).toMatchObject({ message: "Unknown fields: foo, bar." });
   });
+
+  it("names the first of many that are wrong", async () => {
+    const unknown = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`field${index}`, 1]));
+    const answer = await testApp().post(path, { projectId: "p", prompt: "x", ...unknown });
+    expect(answer.json()).toMatchObject({
+      message: expect.stringMatching(/^Unknown fields: field0, .*, field9, \.\.\.\.$/),
+    });
+  });
 });

@@ -1,6 +1,9 @@
 import type * as z from "zod/mini";
 import { GatewayError } from "../errors.ts";
 
+/** An error is to be read by people, however much was wrong. */
+const maxNames = 10;
+
 /** The value as `schema` describes it. Throws `invalid_request` that names the first field at fault. */
 export function requireValid<S extends z.ZodMiniType>(schema: S, value: unknown): z.infer<S> {
   const parsed = schema.safeParse(value, { reportInput: true });
@@ -15,7 +18,8 @@ function invalid(issues: readonly z.core.$ZodIssue[]): GatewayError {
   const field = fieldName(issue.path);
   if (issue.code === "unrecognized_keys") {
     const names = issue.keys.map((key) => fieldName([...issue.path, key]));
-    const message = `Unknown ${names.length === 1 ? "field" : "fields"}: ${names.join(", ")}.`;
+    const shown = names.length > maxNames ? [...names.slice(0, maxNames), "..."] : names;
+    const message = `Unknown ${names.length === 1 ? "field" : "fields"}: ${shown.join(", ")}.`;
     return new GatewayError("invalid_request", message, { code: "unknown_field", param: names[0] });
   }
   const missing = (issue.code === "invalid_type" || issue.code === "custom") && issue.input === undefined;

@@ -64,6 +64,7 @@ export function connectRoutes(
     const walk: RpcWalk = { c };
     const contextValues = createContextValues().set(rpcWalkKey, walk);
     const answer = await handler({ ...universalRequest(c.req.raw), contextValues });
+    if (answer.status === 415) record.error = "unsupported_media_type";
     if (handler.method.methodKind === "unary") return await wholeResponse(answer, record);
     const { batchMs } = config.stream;
     return streamedResponse(answer, { record, onLeave: () => walk.leave?.(), batchMs });

@@ -1,4 +1,4 @@
-import { ConnectError, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { Code, ConnectError, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { Context } from "hono";
 import { callerError } from "../../errors.ts";
@@ -27,7 +27,8 @@ export function noteRefusal(context: HandlerContext): void {
   signal.addEventListener("abort", () => {
     const reason: unknown = signal.reason;
     // What has been asked tells of its own end.
-    if (record.operation === undefined && reason instanceof ConnectError) record.error ??= codeToString(reason.code);
+    if (record.operation !== undefined || !(reason instanceof ConnectError)) return;
+    record.error ??= reason.code === Code.Canceled ? "cancelled" : codeToString(reason.code);
   });
 }
 
