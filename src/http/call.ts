@@ -1,8 +1,9 @@
 import type { Context } from "hono";
 import type { Config } from "../config/config.ts";
-import { GatewayError } from "../errors.ts";
+import type { GatewayError } from "../errors.ts";
 import type { RequestRecord } from "../record.ts";
 import type { Call, Delivery, TraceContext, Upstream } from "../upstream.ts";
+import { invalidValue } from "./invalid.ts";
 
 /** What the middleware hand on to the routes. */
 export interface Walk {
@@ -94,8 +95,5 @@ function idempotencyKey(c: Context<Walk>): string | undefined {
 }
 
 function invalidHeader(name: string, expected: string): GatewayError {
-  return new GatewayError("invalid_request", `The header '${name}' must be ${expected}.`, {
-    code: "invalid_value",
-    param: name,
-  });
+  return invalidValue(name, `The header '${name}' must be ${expected}.`);
 }

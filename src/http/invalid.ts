@@ -11,6 +11,16 @@ export function requireValid<S extends z.ZodMiniType>(schema: S, value: unknown)
   return parsed.data;
 }
 
+/** 400 `missing_field`. */
+export function missingField(param: string): GatewayError {
+  return new GatewayError("invalid_request", `The field '${param}' is missing.`, { code: "missing_field", param });
+}
+
+/** 400 `invalid_value`: what is wrong with a field or a header, which the message names too. */
+export function invalidValue(param: string | undefined, message: string): GatewayError {
+  return new GatewayError("invalid_request", message, { code: "invalid_value", param });
+}
+
 /** The first issue as an error, in our words: zod's may quote the value. */
 function invalid(issues: readonly z.core.$ZodIssue[]): GatewayError {
   const [issue] = issues;
@@ -23,17 +33,9 @@ function invalid(issues: readonly z.core.$ZodIssue[]): GatewayError {
     return new GatewayError("invalid_request", message, { code: "unknown_field", param: names[0] });
   }
   const missing = (issue.code === "invalid_type" || issue.code === "custom") && issue.input === undefined;
-  if (missing) {
-    return new GatewayError("invalid_request", `The field '${field}' is missing.`, {
-      code: "missing_field",
-      param: field,
-    });
-  }
+  if (missing) return missingField(field);
   const subject = field === "" ? "The body" : `The field '${field}'`;
-  return new GatewayError("invalid_request", `${subject} ${expectation(issue)}.`, {
-    code: "invalid_value",
-    param: field || undefined,
-  });
+  return invalidValue(field || undefined, `${subject} ${expectation(issue)}.`);
 }
 
 /** `messages[0].content`, cut short where a caller's own names made it long. */

@@ -3,6 +3,7 @@ import type { EmbeddingInput, EmbeddingRequest } from "../embedding.ts";
 import { GatewayError, modelNotFound } from "../errors.ts";
 import type { GenerationRequest, Message } from "../generation.ts";
 import { matchesPattern } from "../model-pattern.ts";
+import { invalidValue } from "./invalid.ts";
 
 /** How a surface names the fields that the limits are about. */
 export interface FieldNames {
@@ -17,10 +18,9 @@ type Limiting = Pick<Config, "limits" | "ai">;
 /** Holds a request to the configured limits, the same on every surface. Throws a `GatewayError` that names the field. */
 export function requireWithinLimits(request: GenerationRequest, { limits, ai }: Limiting, names: FieldNames): void {
   if (request.maxTokens !== undefined && request.maxTokens > limits.maxTokens) {
-    throw new GatewayError(
-      "invalid_request",
+    throw invalidValue(
+      names.maxTokens,
       `The field '${names.maxTokens}' must be at most ${limits.maxTokens} (limits.max_tokens).`,
-      { code: "invalid_value", param: names.maxTokens },
     );
   }
   requireShort(() => texts(request.messages), limits.promptChars, names.prompt);

@@ -58,12 +58,12 @@ export function fromGenerateContentRequest(message: GenerateContentRequest): Gen
     options: {
       model: options?.model ?? "",
       max_tokens: options?.maxTokens ?? 0,
-      temperature: shortest(options?.temperature ?? 0),
+      temperature: decimalOf(options?.temperature ?? 0),
       stop: options?.stop ?? [],
-      top_p: options?.topP && shortest(options.topP),
+      top_p: options?.topP && decimalOf(options.topP),
       seed: options?.seed === undefined ? undefined : Number(options.seed),
-      presence_penalty: options?.presencePenalty && shortest(options.presencePenalty),
-      frequency_penalty: options?.frequencyPenalty && shortest(options.frequencyPenalty),
+      presence_penalty: options?.presencePenalty && decimalOf(options.presencePenalty),
+      frequency_penalty: options?.frequencyPenalty && decimalOf(options.frequencyPenalty),
       response_format: options?.responseFormat,
     },
   });
@@ -85,7 +85,7 @@ export function fromGenerateContentRequest(message: GenerateContentRequest): Gen
 }
 
 /** A `float` as the decimal that its sender wrote: 0.7, not 0.699999988079071, so that all surfaces ask and cache alike. */
-function shortest(float32: number): number {
+function decimalOf(float32: number): number {
   return Number(float32.toPrecision(7));
 }
 

@@ -37,7 +37,7 @@ export const embeddings: Embeddings = {
 };
 
 /** The answer as a surface's events. */
-export async function eventsOf(encoder: Encoder<GenerationAnswer>): Promise<string> {
+export async function eventsWritten(encoder: Encoder<GenerationAnswer>): Promise<string> {
   const chunks = (await encoder.begin(answer()).read()) ?? [];
   return chunks.map(encoder.chunk).join("") + encoder.end();
 }

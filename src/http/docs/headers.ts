@@ -28,7 +28,7 @@ const requestHeaders: Readonly<Record<string, readonly [description: string, sch
 
 type ResponseHeaders = Readonly<Record<string, readonly [description: string, example: unknown, schema: JsonSchema]>>;
 
-const answerHeaders: ResponseHeaders = {
+const headersOfAnswers: ResponseHeaders = {
   "x-request-id": ["The request's id; quote it when you report a problem.", "chapter-12-draft-3", text],
   "x-qingyu-provider": ["Who answered, also where the answer was cached.", "openai", text],
   "x-qingyu-attempts": ["Who was asked, in order, and how it went.", "ai-service:unavailable, openai:ok", text],
@@ -44,7 +44,7 @@ const answerHeaders: ResponseHeaders = {
   "cache-control": ["Nobody else may keep the answer.", "private, no-store", text],
 };
 
-const errorHeaders: ResponseHeaders = {
+const headersOfErrors: ResponseHeaders = {
   "retry-after": ["When asking again can help, in seconds.", 1, count],
   "retry-after-ms": ["The same in milliseconds.", 1000, count],
   "x-should-retry": ["`false` where asking again cannot help.", false, flag],
@@ -54,14 +54,14 @@ const errorHeaders: ResponseHeaders = {
 /** OpenAPI's `components.parameters` and `components.headers`. */
 export const headerComponents = {
   parameters: mapped(requestHeaders, ([description, schema], name) => ({ name, in: "header", description, schema })),
-  headers: mapped({ ...answerHeaders, ...errorHeaders }, ([description, example, schema]) => ({
+  headers: mapped({ ...headersOfAnswers, ...headersOfErrors }, ([description, example, schema]) => ({
     description,
     schema,
     example,
   })),
 };
 
-export const answerHeaderNames = Object.keys(answerHeaders);
+export const answerHeaderNames = Object.keys(headersOfAnswers);
 export const requestHeaderRefs = Object.keys(requestHeaders).map((name) => ({
   $ref: `#/components/parameters/${name}`,
 }));

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
-import { GatewayError } from "../../errors.ts";
 import type { GenerationRequest, JsonObject, JsonValue, Message } from "../../generation.ts";
 import type { Asked } from "../call.ts";
+import { invalidValue, missingField } from "../invalid.ts";
 
 export const modelName = z.string().check(z.minLength(1), z.maxLength(256));
 const tokens = z.int().check(z.positive());
@@ -69,10 +69,7 @@ export function fromChatCompletionRequest(body: ChatCompletionRequest): ChatComp
     ...rest
   } = body;
   if (max_tokens && max_completion_tokens && max_tokens !== max_completion_tokens) {
-    throw new GatewayError("invalid_request", "'max_tokens' and 'max_completion_tokens' differ; send one of them.", {
-      code: "invalid_value",
-      param: "max_tokens",
-    });
+    throw invalidValue("max_tokens", "'max_tokens' and 'max_completion_tokens' differ; send one of them.");
   }
   const isPlainFormat = response_format?.type === "text" || response_format?.type === "json_object";
   return {
@@ -97,8 +94,7 @@ export function fromChatCompletionRequest(body: ChatCompletionRequest): ChatComp
 
 function fromMessage({ role, content, name, ...rest }: z.infer<typeof message>, index: number): Message {
   if ((content ?? null) === null && role !== "assistant") {
-    const param = `messages[${index}].content`;
-    throw new GatewayError("invalid_request", `The field '${param}' is missing.`, { code: "missing_field", param });
+    throw missingField(`messages[${index}].content`);
   }
   const [only, ...others] = Array.isArray(content) ? content : [];
   const isOneText = only?.type === "text" && typeof only.text === "string" && others.length === 0;

@@ -8,7 +8,16 @@ import {
   requestBody,
   streaming,
 } from "../docs/description.ts";
-import { answer, embeddingModel, embeddings, eventsOf, messages, model, prompt, requestId } from "../docs/examples.ts";
+import {
+  answer,
+  embeddingModel,
+  embeddings,
+  eventsWritten,
+  messages,
+  model,
+  prompt,
+  requestId,
+} from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import { ChatCompletion, ChatCompletionChunk, EmbeddingList, Model, ModelList, OpenAiError } from "./answers.ts";
 import { chatCompletion, chatCompletionEncoder } from "./chat-completions.ts";
@@ -65,7 +74,7 @@ export async function openAiDescription(): Promise<Description> {
           ...json("ChatCompletion", await chatCompletion(answer(), requestId)),
           ...eventStream(
             "The data of each event is a `ChatCompletionChunk`, of the last `[DONE]`.",
-            await eventsOf(encoder),
+            await eventsWritten(encoder),
           ),
         },
       },

@@ -1,9 +1,10 @@
 import * as z from "zod/mini";
 import type { EmbeddingInput, EmbeddingRequest } from "../../embedding.ts";
-import { GatewayError } from "../../errors.ts";
+import type { GatewayError } from "../../errors.ts";
 import type { JsonValue } from "../../generation.ts";
 import { isJsonList } from "../../json.ts";
 import type { Asked } from "../call.ts";
+import { invalidValue } from "../invalid.ts";
 import { carried, modelName, user } from "./chat-completions-request.ts";
 
 /** OpenAI's own limit. */
@@ -64,5 +65,5 @@ function inputFrom(value: JsonValue, param: string): EmbeddingInput {
 }
 
 function invalid(param: string, must: string): GatewayError {
-  return new GatewayError("invalid_request", `The field '${param}' ${must}.`, { code: "invalid_value", param });
+  return invalidValue(param, `The field '${param}' ${must}.`);
 }

@@ -8,7 +8,7 @@ import {
   requestBody,
   streaming,
 } from "../docs/description.ts";
-import { answer, eventsOf, model, prompt, requestId } from "../docs/examples.ts";
+import { answer, eventsWritten, model, prompt, requestId } from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import {
   GenerateAnswer,
@@ -55,7 +55,7 @@ export async function qingyuDescription(): Promise<Description> {
           ...json("GenerateAnswer", await generateAnswer(answer(), requestId)),
           ...eventStream(
             "Events `message` (`GenerateMessageEvent`), then `done` (`GenerateDoneEvent`) or `error` (`GenerateErrorEvent`).",
-            await eventsOf(generateEncoder(requestId)),
+            await eventsWritten(generateEncoder(requestId)),
           ),
         },
       },

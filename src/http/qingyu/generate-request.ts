@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
-import { GatewayError } from "../../errors.ts";
 import type { GenerationRequest } from "../../generation.ts";
+import { invalidValue, missingField } from "../invalid.ts";
 
 const id = z.string().check(z.minLength(1), z.maxLength(128));
 const text = z.string().check(z.minLength(1));
@@ -41,17 +41,9 @@ export const generateRequest = z.strictObject({
 export function fromGenerateRequest(body: z.infer<typeof generateRequest>): GenerationRequest {
   const { projectId, chapterId, prompt, messages, options: { stream: _, ...options } = {} } = body;
   if (prompt !== undefined && messages !== undefined) {
-    throw new GatewayError("invalid_request", "Send 'prompt' or 'messages', not both.", {
-      code: "invalid_value",
-      param: "prompt",
-    });
+    throw invalidValue("prompt", "Send 'prompt' or 'messages', not both.");
   }
   const conversation = messages ?? (prompt === undefined ? undefined : [{ role: "user" as const, content: prompt }]);
-  if (!conversation) {
-    throw new GatewayError("invalid_request", "The field 'prompt' is missing.", {
-      code: "missing_field",
-      param: "prompt",
-    });
-  }
+  if (!conversation) throw missingField("prompt");
   return { projectId, chapterId, messages: conversation, ...options };
 }
