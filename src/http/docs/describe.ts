@@ -4,7 +4,15 @@ export const docsDescription: Description = {
   tag: "Operations",
   schemas: {},
   routes: {
-    "GET /openapi.json": open("openapi", "This document", { "application/json": { schema: { type: "object" } } }),
-    "GET /docs": open("docs", "This document for people", { "text/html": { schema: { type: "string" } } }),
+    "GET /openapi.json": open({
+      operationId: "openapi",
+      summary: "This document",
+      answer: { "application/json": { schema: { type: "object" } } },
+    }),
+    "GET /docs": open({
+      operationId: "docs",
+      summary: "This document for people",
+      answer: { "text/html": { schema: { type: "string" } } },
+    }),
   },
 };

@@ -54,9 +54,13 @@ export function response(description: string, content: Content, headers: readonl
 }
 
 /** A route that everybody may ask, and what it says where it cannot serve. */
-export function open(operationId: string, summary: string, answer: Content, unavailable?: Content): Route {
+export function open({ unavailable, ...route }: OpenRoute): Route {
   const others = unavailable && { 503: response("Unavailable.", unavailable) };
-  return { operationId, summary, security: [], answer, errors: [], others };
+  return { ...route, security: [], errors: [], others };
+}
+
+interface OpenRoute extends Pick<Route, "operationId" | "summary" | "answer"> {
+  readonly unavailable?: Content;
 }
 
 /** What can become of any request, and of one with a body. */

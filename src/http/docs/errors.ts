@@ -1,4 +1,4 @@
-import { type ErrorKind, GatewayError } from "../../errors.ts";
+import { GatewayError } from "../../errors.ts";
 import type { Surface } from "../surface.ts";
 import { requestId } from "./examples.ts";
 import { headerRefs } from "./headers.ts";
@@ -6,26 +6,38 @@ import { ref } from "./schemas.ts";
 
 /** A typical error of each kind that a described route can end in. */
 const typicalErrors = {
-  invalid_request: error("invalid_request", "A field is missing, unknown or out of range.", "invalid_value", "stop[0]"),
-  unauthenticated: error("unauthenticated", "The API key is missing or not known.", "invalid_api_key"),
-  not_found: error("not_found", "The model does not exist or is not offered here.", "model_not_found", "model"),
-  conflict: error("conflict", "The idempotency key stands for another request.", "idempotency_key_reused"),
-  payload_too_large: error("payload_too_large", "The body or the prompt is larger than allowed."),
-  unsupported_media_type: error("unsupported_media_type", "The body is not plain JSON.", undefined, "content-type"),
-  rate_limited: error("rate_limited", "The AI provider is at its limit."),
-  internal: error("internal", "The gateway failed.", "internal_error"),
-  upstream_bad_response: error("upstream_bad_response", "The AI provider's answer could not be used."),
-  upstream_auth: error("upstream_auth", "The AI provider refused the gateway's own credential."),
-  upstream_unavailable: error("upstream_unavailable", "No AI provider could be reached."),
-  cache_unavailable: error("upstream_unavailable", "The cache could not be purged.", "cache_unavailable"),
-  config_error: error("config_error", "The gateway is not configured; /health/ready says what is wrong."),
-  deadline_exceeded: error("deadline_exceeded", "The AI provider did not answer in time.", "upstream_timeout"),
+  invalid_request: new GatewayError("invalid_request", "A field is missing, unknown or out of range.", {
+    code: "invalid_value",
+    param: "stop[0]",
+  }),
+  unauthenticated: new GatewayError("unauthenticated", "The API key is missing or not known.", {
+    code: "invalid_api_key",
+  }),
+  not_found: new GatewayError("not_found", "The model does not exist or is not offered here.", {
+    code: "model_not_found",
+    param: "model",
+  }),
+  conflict: new GatewayError("conflict", "The idempotency key stands for another request.", {
+    code: "idempotency_key_reused",
+  }),
+  payload_too_large: new GatewayError("payload_too_large", "The body or the prompt is larger than allowed."),
+  unsupported_media_type: new GatewayError("unsupported_media_type", "The body is not plain JSON.", {
+    param: "content-type",
+  }),
+  rate_limited: new GatewayError("rate_limited", "The AI provider is at its limit."),
+  internal: new GatewayError("internal", "The gateway failed.", { code: "internal_error" }),
+  upstream_bad_response: new GatewayError("upstream_bad_response", "The AI provider's answer could not be used."),
+  upstream_auth: new GatewayError("upstream_auth", "The AI provider refused the gateway's own credential."),
+  upstream_unavailable: new GatewayError("upstream_unavailable", "No AI provider could be reached."),
+  cache_unavailable: new GatewayError("upstream_unavailable", "The cache could not be purged.", {
+    code: "cache_unavailable",
+  }),
+  config_error: new GatewayError("config_error", "The gateway is not configured; /health/ready says what is wrong."),
+  deadline_exceeded: new GatewayError("deadline_exceeded", "The AI provider did not answer in time.", {
+    code: "upstream_timeout",
+  }),
 };
 export type TypicalError = keyof typeof typicalErrors;
-
-function error(kind: ErrorKind, message: string, code?: string, param?: string): GatewayError {
-  return new GatewayError(kind, message, { code, param });
-}
 
 /** One response for each status that these errors have on a surface, with each of them as an example. */
 export async function errorResponses(surface: Surface, schemaName: string, names: readonly TypicalError[]) {

@@ -39,8 +39,18 @@ export const healthDescription: Description = {
   about: "Open to everyone.",
   schemas: jsonSchemas({ Live, Ready, Health: PlatformHealth }),
   routes: {
-    "GET /health/live": open("isLive", "Whether the worker runs", json("Live")),
-    "GET /health/ready": open("isReady", "Whether requests can be served", json("Ready", example), json("Ready")),
-    "GET /api/v1/health": open("health", "The same in the platform's shape", json("Health"), json("Health")),
+    "GET /health/live": open({ operationId: "isLive", summary: "Whether the worker runs", answer: json("Live") }),
+    "GET /health/ready": open({
+      operationId: "isReady",
+      summary: "Whether requests can be served",
+      answer: json("Ready", example),
+      unavailable: json("Ready"),
+    }),
+    "GET /api/v1/health": open({
+      operationId: "health",
+      summary: "The same in the platform's shape",
+      answer: json("Health"),
+      unavailable: json("Health"),
+    }),
   },
 };
