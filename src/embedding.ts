@@ -15,6 +15,9 @@ export interface EmbeddingRequest {
   readonly extra?: JsonObject;
 }
 
+/** How many inputs a request may have: OpenAI's own limit, the same on every surface. */
+export const maxInputsPerRequest = 2048;
+
 /** A complete answer, all of it by one model of one provider, since vectors of different models cannot be compared. */
 export interface Embeddings {
   readonly provider: string;

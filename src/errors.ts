@@ -1,22 +1,20 @@
 /** The closed set of what a caller can be told. Statuses and envelopes are in `http/envelopes.ts`. */
-const errorKinds = [
-  "invalid_request",
-  "unauthenticated",
-  "not_found",
-  "method_not_allowed",
-  "conflict",
-  "payload_too_large",
-  "unsupported_media_type",
-  "rate_limited",
-  "cancelled",
-  "internal",
-  "upstream_bad_response",
-  "upstream_auth",
-  "upstream_unavailable",
-  "config_error",
-  "deadline_exceeded",
-] as const;
-export type ErrorKind = (typeof errorKinds)[number];
+export type ErrorKind =
+  | "invalid_request"
+  | "unauthenticated"
+  | "not_found"
+  | "method_not_allowed"
+  | "conflict"
+  | "payload_too_large"
+  | "unsupported_media_type"
+  | "rate_limited"
+  | "cancelled"
+  | "internal"
+  | "upstream_bad_response"
+  | "upstream_auth"
+  | "upstream_unavailable"
+  | "config_error"
+  | "deadline_exceeded";
 
 export interface GatewayErrorOptions {
   /** Machine-readable reason, finer than the kind (`unknown_field`, `context_length_exceeded`); the kind where absent. */

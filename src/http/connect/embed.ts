@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import * as z from "zod/mini";
-import type { EmbeddingRequest, Embeddings } from "../../embedding.ts";
+import { type EmbeddingRequest, type Embeddings, maxInputsPerRequest } from "../../embedding.ts";
 import { type EmbedRequest, type EmbedResponse, EmbedResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import { requireValid } from "../invalid.ts";
 
-/** What an `EmbedRequest` must hold beyond its types; as many texts as `POST /v1/embeddings` takes. */
+/** What an `EmbedRequest` must hold beyond its types. */
 export const embedContents = z.object({
-  texts: z.array(z.string().check(z.minLength(1))).check(z.minLength(1), z.maxLength(2048)),
+  texts: z.array(z.string().check(z.minLength(1))).check(z.minLength(1), z.maxLength(maxInputsPerRequest)),
   model: z.string().check(z.maxLength(256)),
 });
 

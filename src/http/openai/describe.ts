@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { maxInputsPerRequest } from "../../embedding.ts";
 import {
   anyErrors,
   asksProvider,
@@ -23,7 +24,7 @@ import { ChatCompletion, ChatCompletionChunk, EmbeddingList, Model, ModelList, O
 import { chatCompletion, chatCompletionEncoder } from "./chat-completions.ts";
 import { chatCompletionRequest, fromChatCompletionRequest } from "./chat-completions-request.ts";
 import { embeddingList } from "./embeddings.ts";
-import { embeddingsRequest, maxInputs } from "./embeddings-request.ts";
+import { embeddingsRequest } from "./embeddings-request.ts";
 import { modelObject } from "./models.ts";
 import { openAiSurface } from "./surface.ts";
 
@@ -37,9 +38,9 @@ const describedEmbeddingsRequest = z.extend(embeddingsRequest, {
   input: z
     .union([
       text,
-      z.array(text).check(z.minLength(1), z.maxLength(maxInputs)),
+      z.array(text).check(z.minLength(1), z.maxLength(maxInputsPerRequest)),
       tokens,
-      z.array(tokens).check(z.minLength(1), z.maxLength(maxInputs)),
+      z.array(tokens).check(z.minLength(1), z.maxLength(maxInputsPerRequest)),
     ])
     .check(z.describe("A text or several; tokens only where a provider of OpenAI's type has the model.")),
 });

@@ -1,14 +1,11 @@
 import * as z from "zod/mini";
-import type { EmbeddingInput, EmbeddingRequest } from "../../embedding.ts";
+import { type EmbeddingInput, type EmbeddingRequest, maxInputsPerRequest } from "../../embedding.ts";
 import type { GatewayError } from "../../errors.ts";
 import type { JsonValue } from "../../generation.ts";
 import { isJsonList } from "../../json.ts";
 import type { Asked } from "../call.ts";
 import { invalidValue } from "../invalid.ts";
 import { carried, modelName, user } from "./chat-completions-request.ts";
-
-/** OpenAI's own limit. */
-export const maxInputs = 2048;
 
 /**
  * The body of `POST /v1/embeddings` (https://platform.openai.com/docs/api-reference/embeddings/create). Only what the gateway
@@ -50,7 +47,7 @@ function inputsFrom(input: JsonValue): EmbeddingInput[] {
   if (!isJsonList(input)) return [inputFrom(input, "input")];
   if (input.length === 0) throw invalid("input", "must not be empty");
   if (typeof input[0] === "number") return [inputFrom(input, "input")];
-  if (input.length > maxInputs) throw invalid("input", `must be at most ${maxInputs} items long`);
+  if (input.length > maxInputsPerRequest) throw invalid("input", `must be at most ${maxInputsPerRequest} items long`);
   return input.map((item, index) => inputFrom(item, `input[${index}]`));
 }
 

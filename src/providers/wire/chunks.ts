@@ -12,7 +12,7 @@ export interface EventDecoder<Event> {
 }
 
 /** How long a complete answer is waited for to say more, such as its usage. */
-const restLimitMs = 1_000;
+const moreLimitMs = 1_000;
 
 /** A stream's `read` from its events: all chunks of one read of the body. Those that come before a failure are handed out first. */
 export function chunkReader<Event>(events: EventReader<Event>, decoder: EventDecoder<Event>): GenerationStream["read"] {
@@ -34,7 +34,7 @@ export function chunkReader<Event>(events: EventReader<Event>, decoder: EventDec
       if (isOver) return undefined;
       const batch: GenerationChunk[] = [];
       try {
-        isOver = take(await events.read(decoder.isComplete() ? restLimitMs : undefined), batch);
+        isOver = take(await events.read(decoder.isComplete() ? moreLimitMs : undefined), batch);
       } catch (cause) {
         isOver = decoder.isComplete();
         if (!isOver) failure = { cause };

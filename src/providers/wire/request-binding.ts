@@ -12,8 +12,7 @@ export function boundToRequest(fetch: Fetch): Fetch {
     const response = await fetch(url, init);
     const answeredId = response.headers.get("x-request-id");
     if (answeredId === null || !response.ok) return response;
-    const { headers } = init;
-    const sentId = headers instanceof Headers ? headers.get("x-request-id") : headers["x-request-id"];
+    const sentId = init.headers["x-request-id"];
     if (answeredId === sentId) echoes = true;
     else if (echoes && sentId) {
       await response.body?.cancel();

@@ -6,7 +6,7 @@ import { UpstreamFailure } from "../../upstream-failure.ts";
 export type Fetch = (url: string, init: SentInit) => Promise<Response>;
 
 export interface SentInit extends RequestInit {
-  readonly headers: Headers | Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** No answer of a model comes near this; a larger one is refused before it is held in memory. */
