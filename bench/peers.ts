@@ -2,7 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { cpuMicroseconds, type Worker } from "./workerd.ts";
+import { cpuMicroseconds, peakBytes, type Worker } from "./workerd.ts";
 
 const folder = join(import.meta.dirname, "peers");
 const portkey = join(folder, "node_modules/@portkey-ai/gateway/build/start-server.js");
@@ -26,6 +26,7 @@ export async function startPortkey(): Promise<Worker> {
     ports: [port],
     startMs: performance.now() - startedMs,
     cpuMicroseconds: () => cpuMicroseconds(peer.pid ?? 0),
+    peakBytes: () => peakBytes(peer.pid ?? 0),
     async stop() {
       process.off("exit", kill);
       const exited = once(peer, "exit");

@@ -16,6 +16,8 @@ export interface Worker {
   readonly startMs: number;
   /** CPU time that the process has used so far, in microseconds. */
   readonly cpuMicroseconds: () => number;
+  /** The most memory that the process has had so far, in bytes. */
+  readonly peakBytes: () => number;
   readonly stop: () => Promise<void>;
 }
 
@@ -31,6 +33,8 @@ export interface WorkerOptions {
   readonly inspect?: boolean;
   /** What the worker logs; unless somebody listens it goes to /dev/null. */
   readonly onLog?: (text: string) => void;
+  /** Such as `--max-heap-size=128`, the memory of an isolate, to which workerd by itself holds nobody. */
+  readonly v8Flags?: readonly string[];
 }
 
 const { default: workerdPath } = createRequire(import.meta.url)("workerd");
@@ -45,11 +49,12 @@ export async function startWorker({
   isolates = 1,
   inspect,
   onLog,
+  v8Flags = [],
 }: WorkerOptions): Promise<Worker> {
   const folder = mkdtempSync(join(tmpdir(), "qingyu-bench-"));
   cpSync(script, join(folder, "main.js"));
   cpSync(join(import.meta.dirname, "workers/kv-store.js"), join(folder, "kv.js"));
-  writeFileSync(join(folder, "config.capnp"), configFor(bindings, isolates, hasObjects(script)));
+  writeFileSync(join(folder, "config.capnp"), configFor(bindings, isolates, hasObjects(script), v8Flags));
 
   const startedMs = performance.now();
   const inspector = inspect ? ["--inspector-addr=127.0.0.1:0"] : [];
@@ -71,6 +76,7 @@ export async function startWorker({
     ...ports,
     startMs,
     cpuMicroseconds: () => cpuMicroseconds(workerd.pid ?? 0),
+    peakBytes: () => peakBytes(workerd.pid ?? 0),
     async stop() {
       process.off("exit", kill);
       const exited = once(workerd, "exit");
@@ -113,7 +119,12 @@ function hasObjects(script: string): boolean {
   return readFileSync(script, "utf8").includes("COORDINATOR");
 }
 
-function configFor(bindings: Readonly<Record<string, string>>, isolates: number, hasObjects: boolean): string {
+function configFor(
+  bindings: Readonly<Record<string, string>>,
+  isolates: number,
+  hasObjects: boolean,
+  v8Flags: readonly string[],
+): string {
   const { date, flags } = compatibility();
   const compatible = `compatibilityDate = "${date}", compatibilityFlags = ${JSON.stringify(flags)}`;
   const texts = Object.entries(bindings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
@@ -140,8 +151,18 @@ const config :Workerd.Config = (
     (name = "internet", network = (allow = ["local"])),
   ],
   sockets = [${sockets.join(", ")}],
+  v8Flags = ${JSON.stringify(v8Flags)},
 );
 `;
+}
+
+/** The high-water mark of a process' resident memory (Linux); 0 where it has ended. */
+export function peakBytes(pid: number): number {
+  try {
+    return 1024 * Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
 }
 
 /** What all threads of a process have used (Linux: the first number of a thread's schedstat, in nanoseconds). */
