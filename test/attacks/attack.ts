@@ -18,7 +18,7 @@ export interface Attack {
 }
 
 /** The gateway as an attacker sees it. */
-export interface Target {
+interface Target {
   readonly port: number;
   readonly key: string;
   /** Asks once and reads the whole answer; undefined where none came. */
@@ -29,7 +29,7 @@ export interface Target {
   readonly connect: () => Socket;
 }
 
-export interface Sent {
+interface Sent {
   readonly method?: string;
   /** Chat completions unless told otherwise. */
   readonly path?: string;
@@ -37,7 +37,7 @@ export interface Sent {
   readonly body?: string | Uint8Array;
 }
 
-export interface Received {
+interface Received {
   readonly status: number;
   readonly body: Buffer;
 }
