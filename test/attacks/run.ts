@@ -4,13 +4,11 @@
  */
 import { buildBundle } from "../../bench/bundle.ts";
 import { type Damage, damageOf } from "./attack.ts";
-import { incoming } from "./incoming.ts";
-import { providers } from "./providers.ts";
+import { attacks } from "./attacks.ts";
 
 /** How long an innocent caller may wait in 99 of 100 cases. */
 const innocentP99Ms = 250;
 
-const attacks = [...incoming, ...providers];
 const words = process.argv.slice(2);
 const chosen = attacks.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
 const { path } = buildBundle({ minify: true });

@@ -1,6 +1,9 @@
 /** `npm run test:load`: the gateway in workerd under load, with back ends that go wrong; says which promise was broken. */
 import { buildBundle } from "../../bench/bundle.ts";
+import type { Attack } from "../attacks/attack.ts";
+import { attacks } from "../attacks/attacks.ts";
 import type { Outcome } from "./outcome.ts";
+import { attacked } from "./phases/attacked.ts";
 import { bothDown } from "./phases/both-down.ts";
 import { leaving } from "./phases/leaving.ts";
 import { mixed } from "./phases/mixed.ts";
@@ -11,6 +14,7 @@ const times = { beforeMs: 5_000, outageMs: 30_000, afterMs: 20_000, everyMs: 25 
 const phases: readonly ["openai" | "ai-service", (setting: Setting) => Promise<Outcome>][] = [
   ["openai", (setting) => mixed(setting, "mixed faults, OpenAI first", 10_000)],
   ["ai-service", (setting) => mixed(setting, "mixed faults, AI service first", 10_000)],
+  ["openai", (setting) => attacked(setting, attacks.filter(isForAny))],
   ["openai", (setting) => outage(setting, times)],
   ["openai", (setting) => bothDown(setting, 2_000, 100)],
   ["openai", (setting) => leaving(setting, { callers: 500, upstreams: "endless", how: "close", limitMs: 1_000 })],
@@ -18,6 +22,11 @@ const phases: readonly ["openai" | "ai-service", (setting: Setting) => Promise<O
   // workerd notices this only with the next byte, so the idle limit is what ends the call (docs/reliability.md).
   ["openai", (setting) => leaving(setting, { callers: 500, upstreams: "mute", how: "close", limitMs: idleMs + 500 })],
 ];
+
+/** Some need settings or providers of their own. */
+function isForAny({ provider = "openai", settings }: Attack): boolean {
+  return provider === "openai" && settings === undefined;
+}
 
 const { path } = buildBundle({ minify: true });
 const outcomes: Outcome[] = [];

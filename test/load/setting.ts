@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
 import { startWorker } from "../../bench/workerd.ts";
+import { heapMb } from "../attacks/attack.ts";
 import { keepLog, type Log, requestLines } from "./log.ts";
 import type { Outcome } from "./outcome.ts";
 import { showsSecret, upstreamKey } from "./secrets.ts";
@@ -82,6 +83,7 @@ export async function startSetting(script: string, { primary, isolates, settings
     },
     readyPath: "/health/live",
     onLog: log.add,
+    v8Flags: [`--max-heap-size=${heapMb}`],
   });
   return {
     port: worker.port,

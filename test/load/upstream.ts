@@ -6,6 +6,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { Socket } from "node:net";
 import { fromBinary } from "@bufbuild/protobuf";
 import { GenerateContentRequestSchema } from "../../src/gen/qingyu/ai/ai_service_pb.ts";
+import { scenarioIn } from "../attacks/scenario.ts";
 import type { Dialect } from "../upstreams/dialect.ts";
 import { dialectOf } from "../upstreams/dialects.ts";
 import { play } from "../upstreams/scenarios.ts";
@@ -71,7 +72,7 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const isFault = mode === "mixed" && roll() < faultShare;
   const choices: readonly string[] = isFault ? faultsFor(dialect) : scenarios[mode === "mixed" ? "up" : mode];
   const requestId = String(request.headers["x-request-id"]);
-  await play(roll.pick(choices), {
+  await play(scenarioIn(body) ?? roll.pick(choices), {
     wire,
     dialect,
     path,
@@ -108,8 +109,8 @@ function answering(dialect: Dialect, question: Question): Dialect {
 function questionIn(provider: string, headers: IncomingHttpHeaders, body: Buffer): Question {
   const contentType = headers["content-type"] ?? "";
   if (contentType === "application/json") {
-    const asked: { user: string; messages: { content: string }[] } = JSON.parse(body.toString());
-    return { provider, tenant: asked.user, prompt: asked.messages[0]?.content ?? "" };
+    const asked: { user: string; messages?: { content: string }[] } = JSON.parse(body.toString());
+    return { provider, tenant: asked.user, prompt: asked.messages?.[0]?.content ?? "" };
   }
   const message = contentType.includes("connect+") ? body.subarray(5) : body;
   const { prompt } = fromBinary(GenerateContentRequestSchema, message);

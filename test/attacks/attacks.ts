@@ -1,0 +1,6 @@
+import type { Attack } from "./attack.ts";
+import { incoming } from "./incoming.ts";
+import { providers } from "./providers.ts";
+
+/** All that callers and providers are known to have tried. */
+export const attacks: readonly Attack[] = [...incoming, ...providers];
