@@ -1,6 +1,7 @@
-import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { compressedFlag } from "@connectrpc/connect/protocol";
 import { bodyReader } from "../../body.ts";
+import { decodeMessage, UndecodableMessage } from "../../protobuf.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import type { EventReader } from "../wire/events.ts";
 import { maxAnswerBytes, maxStreamBytes, wireFault } from "../wire/send.ts";
@@ -68,11 +69,11 @@ export async function onlyMessage<Message>(messages: EventReader<Message>): Prom
   return only;
 }
 
-/** A message in binary. Throws `UpstreamFailure` wire `malformed`. */
+/** A message in binary. Throws `UpstreamFailure` wire `malformed`, and `oversized` for too many fields. */
 export function messageIn<Desc extends DescMessage>(bytes: Uint8Array, type: Desc): MessageShape<Desc> {
   try {
-    return fromBinary(type, bytes);
+    return decodeMessage(type, bytes);
   } catch (cause) {
-    throw UpstreamFailure.wire("malformed", { cause });
+    throw UpstreamFailure.wire(cause instanceof UndecodableMessage ? cause.reason : "malformed", { cause });
   }
 }
