@@ -1,3 +1,4 @@
+import { appended, type Draft, jsonOf } from "./draft.ts";
 import type {
   Choice,
   FinishReason,
@@ -5,7 +6,6 @@ import type {
   GenerationChunk,
   GenerationStream,
   JsonObject,
-  JsonValue,
   KnowledgeState,
   Usage,
 } from "./generation.ts";
@@ -66,12 +66,18 @@ export async function wholeOf(answer: Answer<Generation>): Promise<Generation> {
   return isStream(answer) ? await collect(answer, startCollecting(answer)) : answer;
 }
 
+/** A choice as far as it has come. Nothing of the chunks is changed, since others read them too. */
 interface ChoiceDraft {
   content: string;
+  /** What follows the content. */
+  pieces: string[];
   finishReason?: FinishReason;
-  extra?: JsonObject;
-  logprobs?: JsonValue;
+  extra?: Draft;
+  logprobs?: Draft;
 }
+
+/** Joined so many at a time: a text that grows piece by piece takes many times the memory of its characters. */
+const piecesAtOnce = 256;
 
 /** Puts a stream's chunks together to a generation, which is complete when each choice has its finish reason. */
 export function startCollecting(stream: StreamHead): Collector<Generation> {
@@ -80,17 +86,22 @@ export function startCollecting(stream: StreamHead): Collector<Generation> {
   let usage: Usage | undefined;
   let knowledge: KnowledgeState | undefined;
   let hasGap: true | undefined;
+
+  function draftOf(choice: number): ChoiceDraft {
+    const known = drafts[choice];
+    if (known) return known;
+    const draft: ChoiceDraft = { content: "", pieces: [] };
+    drafts[choice] = draft;
+    return draft;
+  }
+
   return {
     add(chunk) {
       hasGap = chunk.hasGap ?? hasGap;
-      let draft = drafts[chunk.choice];
-      if (!draft) {
-        draft = { content: "" };
-        drafts[chunk.choice] = draft;
-      }
-      draft.content += chunk.delta;
-      if (chunk.extra) draft.extra = mergeObjects(draft.extra ?? {}, chunk.extra);
-      if (chunk.logprobs !== undefined) draft.logprobs = merge(draft.logprobs ?? null, chunk.logprobs);
+      const draft = draftOf(chunk.choice);
+      if (draft.pieces.push(chunk.delta) === piecesAtOnce) joinPieces(draft);
+      if (chunk.extra) draft.extra = appended(draft.extra, chunk.extra);
+      if (chunk.logprobs !== undefined) draft.logprobs = appended(draft.logprobs, chunk.logprobs);
       draft.finishReason = chunk.finishReason ?? draft.finishReason;
       model = chunk.model ?? model;
       usage = chunk.usage ?? usage;
@@ -100,8 +111,14 @@ export function startCollecting(stream: StreamHead): Collector<Generation> {
       const choices: Choice[] = [];
       for (const draft of drafts) {
         if (!draft?.finishReason) throw new Error("a stream ended normally without a finish reason");
-        const { content, finishReason, extra, logprobs } = draft;
-        choices.push({ content, finishReason, extra: extra && asMessage(extra), logprobs });
+        joinPieces(draft);
+        const extra = draft.extra && jsonOf(draft.extra);
+        choices.push({
+          content: draft.content,
+          finishReason: draft.finishReason,
+          extra: isJsonObject(extra) ? asMessage(extra) : undefined,
+          logprobs: draft.logprobs === undefined ? undefined : jsonOf(draft.logprobs),
+        });
       }
       const [first, ...rest] = choices;
       if (!first) throw new Error("a stream ended normally without a choice");
@@ -111,34 +128,9 @@ export function startCollecting(stream: StreamHead): Collector<Generation> {
   };
 }
 
-/** Members that name a thing arrive whole and may be repeated; every other string of a delta continues the one before. */
-const wholeStrings = new Set(["id", "type", "name", "role"]);
-
-/** Appends one delta to what came before: OpenAI's streaming rule for everything that is not plain content. */
-function merge(before: JsonValue, delta: JsonValue, key = ""): JsonValue {
-  if (typeof before === "string" && typeof delta === "string") return wholeStrings.has(key) ? delta : before + delta;
-  if (isJsonList(before) && isJsonList(delta)) return mergeLists(before, delta);
-  if (isJsonObject(before) && isJsonObject(delta)) return mergeObjects(before, delta);
-  return delta === null ? before : delta;
-}
-
-function mergeObjects(before: JsonObject, delta: JsonObject): JsonObject {
-  const entries = Object.entries(delta).map(
-    ([name, value]) => [name, merge(before[name] ?? null, value, name)] as const,
-  );
-  return { ...before, ...Object.fromEntries(entries) };
-}
-
-/** List members with an `index` continue the member of that index; others are appended. */
-function mergeLists(before: readonly JsonValue[], delta: readonly JsonValue[]): JsonValue[] {
-  const merged = [...before];
-  for (const item of delta) {
-    const at = isJsonObject(item) ? merged.findIndex((old) => isJsonObject(old) && old.index === item.index) : -1;
-    const old = merged[at];
-    if (isJsonObject(item) && item.index !== undefined && old !== undefined) merged[at] = merge(old, item);
-    else merged.push(item);
-  }
-  return merged;
+function joinPieces(draft: ChoiceDraft): void {
+  draft.content += draft.pieces.join("");
+  draft.pieces = [];
 }
 
 /** Tool calls are numbered in deltas and bare in messages. */
