@@ -10,7 +10,9 @@ import type {
   Usage,
 } from "./generation.ts";
 import { isJsonList, isJsonObject } from "./json.ts";
+import { chunkUnits } from "./memory-units.ts";
 import type { Answer, Collector, StreamHead, WholeAnswer } from "./operation.ts";
+import { UpstreamFailure } from "./upstream-failure.ts";
 
 /** Whether an answer comes piece by piece. */
 export function isStream<Whole extends WholeAnswer>(answer: Answer<Whole>): answer is GenerationStream {
@@ -53,15 +55,26 @@ function chunksOf({ choices, model, usage, knowledge }: Generation): GenerationC
   ]);
 }
 
-/** A stream's whole answer, when it has come. Throws what the stream throws, and what the collector does. */
+/** No answer of a model comes near this, in UTF-16 units of memory. */
+const maxWholeUnits = 8 * 1024 * 1024;
+
+/**
+ * A stream's whole answer, when it has come. Throws what the stream throws and what the collector does, and
+ * `UpstreamFailure` wire `oversized` where it is too much to be held in memory.
+ */
 export async function collect<Whole>(stream: GenerationStream, collector: Collector<Whole>): Promise<Whole> {
+  let units = 0;
   for (let batch = await stream.read(); batch; batch = await stream.read()) {
-    for (const chunk of batch) collector.add(chunk);
+    for (const chunk of batch) {
+      units += chunkUnits(chunk);
+      collector.add(chunk);
+    }
+    if (units > maxWholeUnits) throw UpstreamFailure.wire("oversized");
   }
   return collector.finish();
 }
 
-/** A generation as a whole, whichever way it came. Throws what the stream throws. */
+/** A generation as a whole, whichever way it came. Throws what `collect` throws. */
 export async function wholeOf(answer: Answer<Generation>): Promise<Generation> {
   return isStream(answer) ? await collect(answer, startCollecting(answer)) : answer;
 }

@@ -2,17 +2,20 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createReplay, type ReplayReader } from "../src/cache/sharing/replay.ts";
 import type { GenerationChunk } from "../src/generation.ts";
+import { chunkUnits } from "../src/memory-units.ts";
 
-/** What chunks say, with the text of each choice put together between other things. */
+/** What chunks say: each choice's text put together between other things. */
 function meaning(chunks: readonly GenerationChunk[]): unknown[] {
-  const said: [choice: number, text: string, rest: unknown][] = [];
+  const said: unknown[] = [];
+  let texts: string[] = [];
   for (const { choice, delta, ...rest } of chunks) {
-    const isText = Object.keys(rest).length === 0;
-    const last = said.at(-1);
-    if (isText && last && last[0] === choice && last[2] === undefined) last[1] += delta;
-    else said.push([choice, delta, isText ? undefined : rest]);
+    if (Object.keys(rest).length === 0) texts[choice] = (texts[choice] ?? "") + delta;
+    else {
+      said.push(texts, [choice, delta, rest]);
+      texts = [];
+    }
   }
-  return said;
+  return [...said, texts];
 }
 
 const chunk = fc.oneof(
@@ -33,7 +36,7 @@ describe("a replay", () => {
   it("gives each reader all of it in order, whoever else reads, joins or leaves meanwhile", () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 10, maxLength: 30, size: "max" }), (steps) => {
-        const replay = createReplay();
+        const replay = createReplay(Number.POSITIVE_INFINITY);
         const pushed: GenerationChunk[] = [];
         const readers: { reader: ReplayReader; got: GenerationChunk[] }[] = [];
         const join = () => readers.push({ reader: replay.reader(), got: [] });
@@ -42,7 +45,7 @@ describe("a replay", () => {
           got.push(...reader.read());
           expect(reader.hasUnread()).toBe(false);
           expect(replay.unreadUnits()).toBe(0);
-          expect(unread).toBeLessThanOrEqual(pushed.reduce((units, { delta }) => units + delta.length + 1, 0));
+          expect(unread).toBeLessThanOrEqual(pushed.reduce((units, each) => units + chunkUnits(each), 0));
         };
         join();
         for (const each of steps) {
@@ -69,15 +72,41 @@ describe("a replay", () => {
     );
   });
 
-  it("keeps few chunks of what everybody has read, however many there were", () => {
-    const replay = createReplay();
-    const first = replay.reader();
+  it("keeps few chunks, however many there were and whoever has read them", () => {
+    const replay = createReplay(Number.POSITIVE_INFINITY);
+    const [first, never] = [replay.reader(), replay.reader()];
     for (let index = 0; index < 10_000; index++) {
-      replay.push([{ choice: 0, delta: "字" }]);
-      first.read();
+      replay.push([{ choice: index % 2, delta: "字" }]);
+      if (index < 5_000) first.read();
     }
-    const got = replay.reader().read();
-    expect(got.length).toBeLessThan(800);
-    expect(got.map(({ delta }) => delta).join("")).toBe("字".repeat(10_000));
+    for (const reader of [first, never, replay.reader()]) {
+      const got = reader.read();
+      expect(got.length).toBeLessThan(800);
+      expect(got.map(({ delta }) => delta).join("")).toBe("字".repeat(reader === first ? 5_000 : 10_000));
+    }
+  });
+
+  it("keeps for its readers only what they have not read, once nobody begins any more", () => {
+    const replay = createReplay(1_000);
+    const [quick, slow] = [replay.reader(), replay.reader()];
+    replay.push([{ choice: 0, delta: "beginning" }]);
+    quick.read();
+    replay.forgetBeginning();
+    expect(slow.read().map(({ delta }) => delta)).toEqual(["beginning"]);
+    // What nobody can read any more is gone.
+    expect(replay.reader().hasUnread()).toBe(false);
+  });
+
+  it("leaves a reader behind that does not read", () => {
+    const replay = createReplay(1_000);
+    const [quick, slow] = [replay.reader(), replay.reader()];
+    replay.forgetBeginning();
+    const pushed: string[] = [];
+    for (let index = 0; !slow.isLeftBehind() && index < 100; index++) {
+      replay.push([{ choice: 0, delta: "x".repeat(100) }]);
+      pushed.push(...quick.read().map(({ delta }) => delta));
+      expect(quick.isLeftBehind()).toBe(false);
+    }
+    expect(pushed.join("").length).toBe(1_100);
   });
 });

@@ -1,8 +1,9 @@
-import { collect, isStream } from "../../collect.ts";
+import { isStream } from "../../collect.ts";
 import { GatewayError } from "../../errors.ts";
 import type { GenerationStream } from "../../generation.ts";
-import type { Answer, Operation, StreamHead, WholeAnswer } from "../../operation.ts";
+import type { Answer, Collector, Operation, StreamHead, WholeAnswer } from "../../operation.ts";
 import type { Call } from "../../upstream.ts";
+import { maxEntryBytes } from "../storage/codec.ts";
 import { createReplay, type ReplayReader } from "./replay.ts";
 import { brokenOff, createWait } from "./wait.ts";
 
@@ -19,10 +20,12 @@ const orphanedForMs = 30_000;
 const graceMs = 1_000;
 /** How far a stream is read ahead of its fastest reader, in UTF-16 units. */
 const readAheadUnits = 64 * 1024;
+/** More of a stream could not be stored: it is held no longer for who might come, but only for who reads it. */
+const maxHeldUnits = maxEntryBytes;
 
 /** What a call in flight offers those who work for it. */
 export interface Flight<Whole> {
-  /** Tells of the whole answer where it came as a stream; undefined where that failed. */
+  /** Tells of the whole answer where it came as a stream; undefined where that failed or was too long to be held. */
   onWhole(listener: (whole: Whole | undefined) => void): void;
 }
 
@@ -57,6 +60,8 @@ interface State<Whole> {
   /** Of an answer that comes as a stream. */
   head?: StreamHead;
   whole?: Whole;
+  /** There is more of a stream than is held, so nobody gets the whole. */
+  isTooLong: boolean;
   hasEnded: boolean;
   error?: Error;
 }
@@ -66,8 +71,8 @@ export function start<Request, Whole extends WholeAnswer>(
   { key, tag = key, operation, call: leader, upstream }: ShareOptions<Request, Whole>,
   onOver: () => void,
 ): Running<Whole> {
-  const state: State<Whole> = { hasEnded: false };
-  const replay = createReplay();
+  const state: State<Whole> = { isTooLong: false, hasEnded: false };
+  const replay = createReplay(maxHeldUnits);
   const listeners: ((whole: Whole | undefined) => void)[] = [];
   const waiting = new Set<() => void>();
   const changed = () => {
@@ -100,25 +105,30 @@ export function start<Request, Whole extends WholeAnswer>(
     changed();
   }
 
-  /** Reads a stream to its end for everybody. */
-  async function follow(stream: GenerationStream): Promise<Whole> {
-    if (!operation.collector) throw new Error(`an answer to ${operation.name} came as a stream`);
+  /** Reads a stream to its end for everybody. Gives the whole answer, unless there is too much of it. */
+  async function follow(stream: GenerationStream): Promise<Whole | undefined> {
+    let collector: Collector<Whole> | undefined = operation.collector?.(stream);
+    if (!collector) throw new Error(`an answer to ${operation.name} came as a stream`);
     state.head = stream;
     changed();
-    const read = async () => {
+    for (;;) {
       // No further ahead, so that nothing piles up that nobody reads.
       while (replay.unreadUnits() > readAheadUnits && callers > 0 && patient === 0) {
         wanted = Promise.withResolvers();
         await wanted.promise;
       }
       const batch = await stream.read();
-      if (batch) {
-        replay.push(batch);
-        changed();
+      if (!batch) return collector?.finish();
+      replay.push(batch);
+      for (const chunk of batch) collector?.add(chunk);
+      if (collector && replay.units() > maxHeldUnits) {
+        collector = undefined;
+        state.isTooLong = true;
+        replay.forgetBeginning();
+        onOver();
       }
-      return batch;
-    };
-    return await collect({ ...stream, read }, operation.collector(stream));
+      changed();
+    }
   }
 
   function leave(isLeader: boolean): void {
@@ -166,6 +176,7 @@ export function start<Request, Whole extends WholeAnswer>(
     return async () => {
       try {
         for (;;) {
+          if (reader.isLeftBehind()) throw leftBehind();
           if (reader.hasUnread()) {
             wanted?.resolve();
             return reader.read();
@@ -197,6 +208,7 @@ export function start<Request, Whole extends WholeAnswer>(
     const { reader } = waiter;
     for (;;) {
       if (reader && state.head) return { answer: { ...state.head, read: readFor(reader, waiter) } };
+      if (state.isTooLong) return { failure: tooLong() };
       if (state.hasEnded) break;
       const failure = await waiter.news();
       if (failure) return { failure };
@@ -233,3 +245,7 @@ export function start<Request, Whole extends WholeAnswer>(
   leader.waitUntil(ran);
   return running;
 }
+
+const tooLong = () => new GatewayError("upstream_bad_response", "The AI provider's answer is too large.");
+
+const leftBehind = () => new GatewayError("cancelled", "The answer was read too slowly.", { code: "read_too_slowly" });

@@ -13,7 +13,7 @@ export interface Owner {
 }
 
 /** A longer answer, as JSON, is not kept. */
-const maxEntryBytes = 4 * 1024 * 1024;
+export const maxEntryBytes = 4 * 1024 * 1024;
 
 const entrySchema = z.object({
   version: z.literal(schemaVersion),
