@@ -9,7 +9,7 @@ import { type Verdict, verdicts } from "../src/resilience/failures.ts";
 import { type PeerReason, peerReasons, type WireReason, wireReasons } from "../src/upstream-failure.ts";
 import { table } from "./markdown.ts";
 
-const statusesWithMeaning = [401, 402, 403, 404, 405, 408, 409, 410, 429, 501, 502, 503, 504];
+const statusesWithMeaning = [401, 402, 403, 404, 405, 408, 409, 410, 429, 501, 502, 503, 504, 508];
 /** For those that stand for a whole class. */
 const otherStatuses: ReadonlyMap<string, PeerReason> = new Map([
   ["3xx", "redirected"],

@@ -10,13 +10,14 @@ import { corsOptions } from "./http/cors.ts";
 import { docsRoutes } from "./http/docs/routes.ts";
 import { errorHandler } from "./http/error-response.ts";
 import { healthFrom, healthRoutes, unconfiguredHealthRoutes } from "./http/health/health.ts";
+import { noteHops, refuseLoops } from "./http/hops.ts";
 import { requireLength } from "./http/json-body.ts";
 import { observe } from "./http/observe.ts";
 import { openAiRoutes } from "./http/openai/routes.ts";
 import { openAiSurface } from "./http/openai/surface.ts";
 import { qingyuRoutes } from "./http/qingyu/routes.ts";
 import { qingyuSurface } from "./http/qingyu/surface.ts";
-import type { Gateway } from "./upstream.ts";
+import type { Gateway, Hops } from "./upstream.ts";
 
 /** What the app answers from: its settings and, where they are right, the gateway built from them. */
 export type AppDependencies =
@@ -38,9 +39,11 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   }
 
   const { config } = settings;
-  const health = async () => healthFrom(await gateway.readiness());
+  const health = async (hops: Hops) => healthFrom(await gateway.readiness(hops));
+  app.use(noteHops(config));
   app.route("/", healthRoutes(settings, health));
   if (config.cors.allowedOrigins.length > 0) app.use(cors(corsOptions(config.cors.allowedOrigins)));
+  app.use(refuseLoops);
   app.use((c, next) => {
     requireLength(c.req.raw.headers, config.limits.bodyBytes);
     return next();

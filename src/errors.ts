@@ -14,6 +14,7 @@ export type ErrorKind =
   | "upstream_auth"
   | "upstream_unavailable"
   | "config_error"
+  | "loop_detected"
   | "deadline_exceeded";
 
 export interface GatewayErrorOptions {

@@ -14,6 +14,7 @@ export const peerReasons = [
   "permission_denied",
   "canceled",
   "redirected",
+  "loop_detected",
   "context_length_exceeded",
   "unsupported_parameter",
   "invalid_request",

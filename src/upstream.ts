@@ -11,10 +11,14 @@ export interface TraceContext {
   readonly traceparent: string;
 }
 
+/** The ids of the gateways that a request has walked through, this one's last. */
+export type Hops = readonly string[];
+
 /** What travels beside a request: who asked, how long it may take, and where to write down what happened. */
 export interface Call {
   readonly requestId: string;
   readonly trace: TraceContext;
+  readonly hops: Hops;
   readonly tenant: string;
   /** Whether the caller wants the answer piece by piece. An upstream may still answer whole. */
   readonly stream: boolean;
@@ -66,7 +70,7 @@ export interface Provider {
   /** How many tokens its model's context has, where the settings say so. */
   readonly contextTokens?: number;
   /** Asks the back end how it is; throws where it does not answer. Absent where a back end offers no such question. */
-  readonly probe?: (signal: AbortSignal) => Promise<HealthStatus>;
+  readonly probe?: (signal: AbortSignal, hops: Hops) => Promise<HealthStatus>;
 }
 
 export type HealthStatus = "healthy" | "degraded" | "unhealthy";
@@ -97,5 +101,5 @@ export interface Gateway {
   readonly embed: Upstream<EmbeddingRequest, Embeddings>;
   readonly purge: Purge;
   /** How the providers are now, or were a few seconds ago. */
-  readonly readiness: () => Promise<Readiness>;
+  readonly readiness: (hops: Hops) => Promise<Readiness>;
 }

@@ -17,6 +17,7 @@ function callUntil(deadlineMs: number, signal: AbortSignal): Call {
   return {
     requestId: "r",
     trace: { traceId: "0", traceparent: "0" },
+    hops: ["0"],
     tenant: "t",
     stream: false,
     delivery: "live",

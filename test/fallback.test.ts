@@ -61,6 +61,7 @@ const anyProtocol: Table = {
   "redirect:308": bad("redirected"),
   "html:502": unavailable("unavailable"),
   "html:503": unavailable("unavailable"),
+  "status:508": expected("next", 508, "loop_detected")("loop_detected"),
 };
 
 /** Any answer of OpenAI's API, and errors before its streams begin. */

@@ -34,6 +34,11 @@ const scenarios: readonly Scenario[] = [
   { settings: { ...onlyOpenAi, GATEWAY_API_KEYS: `a:${"0".repeat(64)}` } },
   { settings: { ...onlyOpenAi, QINGYU_AI_MODELS: "another" } },
   { settings: { ENVIRONMENT: "production" } },
+  {
+    headers: {
+      "x-qingyu-hops": Array.from({ length: 8 }, () => crypto.randomUUID().slice(-12).padStart(16, "0")).join(", "),
+    },
+  },
   ...[400, 401, 404, 413, 429, 500, 503].map((status) => ({ network: answering(status), headers: fresh })),
   { network: answering(200, "<html>"), headers: fresh },
   { kv: brokenKv() },

@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import type { Config } from "../config/config.ts";
 import type { GatewayError } from "../errors.ts";
 import type { RequestRecord } from "../record.ts";
-import type { Call, Delivery, TraceContext, Upstream } from "../upstream.ts";
+import type { Call, Delivery, Hops, TraceContext, Upstream } from "../upstream.ts";
 import { invalidValue } from "./invalid.ts";
 
 /** What the middleware hand on to the routes. */
@@ -11,6 +11,7 @@ export interface Walk {
   Variables: {
     record: RequestRecord;
     trace: TraceContext;
+    hops: Hops;
     /** Who is asking; set by `authenticate`. */
     tenant: string;
   };
@@ -58,6 +59,7 @@ export function startCall<Request extends { readonly model?: string }, Answer>(
   const call: Call = {
     requestId: record.requestId,
     trace: c.get("trace"),
+    hops: c.get("hops"),
     tenant,
     stream,
     delivery: deliveryOf(c, tenant, config.stream.atomicTenants),

@@ -1,7 +1,7 @@
 import type { ErrorKind, GatewayError } from "../errors.ts";
 
 interface Envelope {
-  readonly status: 400 | 401 | 404 | 405 | 409 | 413 | 415 | 429 | 499 | 500 | 502 | 503 | 504;
+  readonly status: 400 | 401 | 404 | 405 | 409 | 413 | 415 | 429 | 499 | 500 | 502 | 503 | 504 | 508;
   /** OpenAI's `error.type`. */
   readonly type: string;
   /** The Qingyu platform's `code`. */
@@ -26,6 +26,7 @@ export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   upstream_auth: { status: 502, type: "api_error", qingyuCode: 5004, retry: false },
   upstream_unavailable: { status: 503, type: "api_error", qingyuCode: 5002 },
   config_error: { status: 503, type: "api_error", qingyuCode: 5002, retry: false },
+  loop_detected: { status: 508, type: "api_error", qingyuCode: 5002, retry: false },
   // The time that the request may take is spent; an SDK that asks again at once would only double the wait.
   deadline_exceeded: { status: 504, type: "api_error", qingyuCode: 5002, retry: false },
 };

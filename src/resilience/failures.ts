@@ -8,7 +8,7 @@ export interface Verdict {
   readonly retry: boolean;
   /** Whether it says something about the provider, and so counts for its breaker, or only about this request. */
   readonly countsAgainstProvider: boolean;
-  /** Whether somebody should look at it: our credential, or an answer to somebody else. */
+  /** Whether somebody should look at it: our credential, an answer to somebody else, or a loop. */
   readonly alarm: boolean;
   readonly kind: ErrorKind;
   /** The error's code where it is finer than the kind. */
@@ -61,6 +61,10 @@ export const verdicts: {
     unauthenticated: verdict("upstream_auth", "The gateway could not authenticate with the AI provider.", { alarm }),
     permission_denied: verdict("upstream_auth", "The gateway is not permitted to use the AI provider.", { alarm }),
     redirected: verdict("upstream_bad_response", "The AI provider answered with a redirect."),
+    loop_detected: verdict("loop_detected", "The AI provider leads back to a gateway that asks it.", {
+      countsAgainstProvider,
+      alarm,
+    }),
     context_length_exceeded: verdict("invalid_request", "The request is longer than the model's context.", {
       countsAgainstProvider,
       code: "context_length_exceeded",

@@ -18,10 +18,14 @@ const codes: Readonly<Record<ErrorKind, Code>> = {
   upstream_auth: Code.Internal,
   upstream_unavailable: Code.Unavailable,
   config_error: Code.Unavailable,
+  loop_detected: Code.FailedPrecondition,
   deadline_exceeded: Code.DeadlineExceeded,
 };
 
 /** The error as Connect's own handlers encode it. */
 export function toConnectError(error: GatewayError): ConnectError {
-  return new ConnectError(error.message, codes[error.kind], retryHeaders(error));
+  const { kind, message } = error;
+  // Connect has no code for it; a gateway that asked us knows it by the word (providers/ai-service/failure.ts).
+  const words = kind === "loop_detected" ? `${kind}: ${message}` : message;
+  return new ConnectError(words, codes[kind], retryHeaders(error));
 }

@@ -4,13 +4,13 @@ import type { Config } from "../../config/config.ts";
 import type { EmbeddingRequest, Embeddings } from "../../embedding.ts";
 import { AIService, HealthCheckResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import type { GenerationRequest } from "../../generation.ts";
-import type { Gateway, GenerationAnswer } from "../../upstream.ts";
+import type { Gateway, GenerationAnswer, Hops } from "../../upstream.ts";
 import type { Destination, Walk } from "../call.ts";
 import type { Health } from "../health/health.ts";
 import { requireEmbeddingLimits, requireWithinLimits } from "../limits.ts";
 import { fromEmbedRequest, toEmbedResponse } from "./embed.ts";
 import { fromGenerateContentRequest, generateContentMessages, toGenerateContentResponse } from "./generate.ts";
-import { serverStreaming, unary } from "./rpc.ts";
+import { serverStreaming, unary, walkOf } from "./rpc.ts";
 import { rpcRoutes } from "./rpc-routes.ts";
 
 const fieldNames = { prompt: "prompt", maxTokens: "options.max_tokens", model: "options.model" };
@@ -19,7 +19,7 @@ const fieldNames = { prompt: "prompt", maxTokens: "options.max_tokens", model: "
 export function connectRoutes(
   config: Config,
   { generate, embed }: Pick<Gateway, "generate" | "embed">,
-  health: () => Promise<Health>,
+  health: (hops: Hops) => Promise<Health>,
 ): Hono<Walk> {
   const generation: Destination<GenerationRequest, GenerationAnswer> = {
     upstream: generate,
@@ -36,8 +36,8 @@ export function connectRoutes(
       generateContent: unary(fromGenerateContentRequest, toGenerateContentResponse, generation),
       streamGenerateContent: serverStreaming(fromGenerateContentRequest, generateContentMessages, generation),
       embedText: unary(fromEmbedRequest, toEmbedResponse, embedding),
-      async healthCheck() {
-        const { status, dependencies } = await health();
+      async healthCheck(_, context) {
+        const { status, dependencies } = await health(walkOf(context).c.get("hops"));
         const checks = Object.fromEntries(Object.entries(dependencies).map(([name, { status }]) => [name, status]));
         return create(HealthCheckResponseSchema, { status, checks });
       },

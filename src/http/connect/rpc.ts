@@ -90,7 +90,8 @@ export function serverStreaming<Input, Request extends Named, Answer, Output>(
   };
 }
 
-function walkOf(context: HandlerContext): RpcWalk {
+/** The walk of a request that a handler of Connect's was given. */
+export function walkOf(context: HandlerContext): RpcWalk {
   const walk = context.values.get(rpcWalkKey);
   if (!walk) throw new Error("a Connect handler ran outside of a walk");
   return walk;

@@ -64,7 +64,7 @@ interface OpenRoute extends Pick<Route, "operationId" | "summary" | "answer"> {
 }
 
 /** What can become of any request, and of one with a body. */
-export const anyErrors: readonly TypicalError[] = ["unauthenticated", "config_error"];
+export const anyErrors: readonly TypicalError[] = ["unauthenticated", "config_error", "loop_detected"];
 export const bodyErrors = [...anyErrors, "invalid_request", "payload_too_large", "unsupported_media_type"] as const;
 
 /** What the routes that ask a provider have in common. */

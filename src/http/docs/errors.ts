@@ -33,6 +33,10 @@ const typicalErrors = {
     code: "cache_unavailable",
   }),
   config_error: new GatewayError("config_error", "The gateway is not configured; /health/ready says what is wrong."),
+  loop_detected: new GatewayError(
+    "loop_detected",
+    "The request came back to this gateway: its providers lead to itself.",
+  ),
   deadline_exceeded: new GatewayError("deadline_exceeded", "The AI provider did not answer in time.", {
     code: "upstream_timeout",
   }),

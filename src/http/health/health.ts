@@ -1,6 +1,6 @@
 import { type Context, Hono } from "hono";
 import type { UnusableConfig, UsableConfig } from "../../config/config.ts";
-import type { HealthStatus, ProviderHealth, Readiness } from "../../upstream.ts";
+import type { HealthStatus, Hops, ProviderHealth, Readiness } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import type { Live, PlatformHealth, Ready } from "./describe.ts";
@@ -25,16 +25,16 @@ export function healthFrom(readiness: Readiness): Health {
 const readyWords = { healthy: "ready", degraded: "degraded", unhealthy: "unready" } as const;
 
 /** The health routes, open to everyone: names and states, never values. */
-export function healthRoutes({ config, warnings }: UsableConfig, health: () => Promise<Health>): Hono<Walk> {
+export function healthRoutes({ config, warnings }: UsableConfig, health: (hops: Hops) => Promise<Health>): Hono<Walk> {
   const auth = config.auth.apiKeys.length === 0 ? "open" : "api-key";
   return routesFor({
     async ready(c) {
-      const { status, dependencies } = await health();
+      const { status, dependencies } = await health(c.get("hops"));
       const body: Ready = { status: readyWords[status], auth, dependencies, warnings: [...warnings] };
       return c.json(body, statusOf(status));
     },
     async platform(c) {
-      const { status, dependencies } = await health();
+      const { status, dependencies } = await health(c.get("hops"));
       return c.json(platformBody(status, dependencies), statusOf(status));
     },
   });

@@ -1,6 +1,7 @@
 import { AIService } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import type { Provider } from "../../upstream.ts";
 import { type EmbeddingRules, embedOffer } from "../embeddings.ts";
+import { hopsHeader } from "../wire/send.ts";
 import { createService, type ServiceOptions } from "./client.ts";
 import { embedder } from "./embed.ts";
 import { type GenerateOptions, generateOffer } from "./generate.ts";
@@ -20,8 +21,15 @@ export function aiService(options: AiServiceOptions): Provider {
       generate: generateOffer(service, options),
       embed: embedOffer(options, embedder(service, options.name)),
     },
-    async probe(signal) {
-      const { status } = await unary(AIService.method.healthCheck, {}, { signal, headers: authorization });
+    async probe(signal, hops) {
+      const { status } = await unary(
+        AIService.method.healthCheck,
+        {},
+        {
+          signal,
+          headers: { ...authorization, ...hopsHeader(hops) },
+        },
+      );
       return status === "healthy" || status === "degraded" ? status : "unhealthy";
     },
   };

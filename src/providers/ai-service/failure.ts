@@ -19,7 +19,7 @@ export function connectFailure(error: unknown): UpstreamFailure {
   });
 }
 
-/** The word that our own AI service puts before a message whose code alone would lead elsewhere (its errors.py). */
+/** The word that our own AI service, or a gateway, puts before a message whose code alone would lead elsewhere (its errors.py). */
 function finerReason({ code, rawMessage }: ConnectError): PeerReason | undefined {
   const [word] = rawMessage.split(":", 1);
   return word === undefined ? undefined : finerReasons[code]?.get(word);
@@ -50,6 +50,8 @@ const finerReasons: Partial<Readonly<Record<Code, ReadonlyMap<string, PeerReason
     ["content_filter", "content_filter"],
     ["unsupported_parameter", "unsupported_parameter"],
   ]),
+  // A gateway in the service's place (http/connect/error.ts).
+  [Code.FailedPrecondition]: new Map([["loop_detected", "loop_detected"]]),
   [Code.ResourceExhausted]: new Map([["quota_exhausted", "quota_exhausted"]]),
   // The service's own key at the model's provider: asking again does not help, and somebody must know.
   [Code.Unavailable]: new Map([["model_credential", "permission_denied"]]),

@@ -102,9 +102,10 @@ export function createTransport(protocol: "connect" | "grpc-web", baseUrl: strin
   };
 }
 
-/** An answer of 200 must be of the type that was sent. Connect itself judges the other statuses, but knows no 501. */
+/** An answer of 200 must be of the type that was sent. Connect itself judges the other statuses, but knows neither 501 nor 508. */
 function requireType(response: Response, asked: string): void {
   if (response.status === 501) throw UpstreamFailure.peer("unimplemented");
+  if (response.status === 508) throw UpstreamFailure.peer("loop_detected");
   const type = mediaType(response.headers);
   if (response.status === 200 && type !== asked && type !== "application/grpc-web") {
     throw UpstreamFailure.wire("malformed");

@@ -46,6 +46,8 @@ export function reasonOfStatus(status: number): PeerReason {
       return "unavailable";
     case 504:
       return "deadline_exceeded";
+    case 508:
+      return "loop_detected";
   }
   return status >= 500 ? "internal" : "invalid_request";
 }

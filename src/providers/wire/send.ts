@@ -1,5 +1,5 @@
 import { type BodyFault, readBytes, readText } from "../../body.ts";
-import type { Call } from "../../upstream.ts";
+import type { Call, Hops } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 
 /** `fetch` as providers get it, so that tests and the gateway decide where it goes. */
@@ -31,8 +31,13 @@ export async function send(fetch: Fetch, url: string, init: SentInit): Promise<R
 }
 
 /** What a provider is told of the request that it is asked for. */
-export function callHeaders({ requestId, trace }: Call): Record<string, string> {
-  return { "x-request-id": requestId, traceparent: trace.traceparent };
+export function callHeaders({ requestId, trace, hops }: Call): Record<string, string> {
+  return { "x-request-id": requestId, traceparent: trace.traceparent, ...hopsHeader(hops) };
+}
+
+/** By this a gateway among the providers notices that the request has been there before. */
+export function hopsHeader(hops: Hops): Record<string, string> {
+  return { "x-qingyu-hops": hops.join(", ") };
 }
 
 /** A response's body as text. Throws `UpstreamFailure` (wire): `oversized`, `truncated`, or `malformed` where it is not UTF-8. */
