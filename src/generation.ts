@@ -5,6 +5,10 @@ export type JsonObject = { readonly [key: string]: JsonValue };
 
 type Role = "system" | "developer" | "user" | "assistant" | "tool" | "function";
 
+/** How many messages a request may have: OpenAI's own limit, the same on every surface; and how many parts one of them. */
+export const maxMessages = 2048;
+export const maxContentParts = 2048;
+
 export interface Message {
   readonly role: Role;
   /** Text, or content parts in OpenAI's form where the caller sent more than one text. Null only beside tool calls. */
@@ -20,7 +24,7 @@ export interface GenerationRequest {
   readonly chapterId?: string;
   readonly user?: string;
   readonly model?: string;
-  /** At least one. */
+  /** At least one, and no more than `maxMessages`. */
   readonly messages: readonly Message[];
   /** Upper bound of the answer in tokens. */
   readonly maxTokens?: number;

@@ -3,30 +3,74 @@ import type { JsonObject, JsonValue } from "./generation.ts";
 /** Deeper JSON than any real request or answer, and far less than what overflows a stack. */
 const maxDepth = 100;
 
-/** Parses JSON text (RFC 8259). Throws a `SyntaxError` for anything else, and for values nested deeper than 100 levels. */
-export function parseJson(text: string): JsonValue {
-  if (isTooDeep(text)) throw new SyntaxError("nested too deeply");
-  return JSON.parse(text);
+/**
+ * What a text weighs stands for what its values cost in memory and time: ten for each object, list and string (names too),
+ * one for each comma, so that a list of numbers, of which there may honestly be many, weighs little.
+ */
+const [dear, cheap] = [10, 1];
+
+/** Half a million objects and strings, or five million numbers: some 40 MB. The probabilities of 4,000 tokens weigh so much. */
+const maxAnswerWeight = 5_000_000;
+
+/** Longer numbers can be too large for a double without an exponent: the largest has 309 digits. */
+const maxPlainDigits = 308;
+
+/** JSON that is well-formed, but more than is taken (RFC 8259, section 9). The message completes "The body ...". */
+export class JsonBeyondLimits extends SyntaxError {
+  override readonly name = "JsonBeyondLimits";
 }
 
-/** Measures depth on the text, so that nothing is built from a hostile one. Strings are skipped over. */
-function isTooDeep(text: string): boolean {
+/**
+ * Parses JSON text (RFC 8259). Throws a `SyntaxError` for anything else, of which those are `JsonBeyondLimits` that are
+ * nested deeper than 100 levels, weigh more than `maxWeight`, or have a number that no double can hold.
+ */
+export function parseJson(text: string, maxWeight = maxAnswerWeight): JsonValue {
+  const mayOverflow = inspect(text, maxWeight);
+  const value: JsonValue = JSON.parse(text);
+  if (mayOverflow && !isAllFinite(value)) throw new JsonBeyondLimits("has a number that is too large");
+  return value;
+}
+
+/**
+ * Measures depth and weight on the text, so that nothing is built from a hostile one. Strings are skipped over. Says whether
+ * a number may be too large for a double.
+ */
+function inspect(text: string, maxWeight: number): boolean {
   let depth = 0;
+  let weight = 0;
+  let mayOverflow = false;
+  /** Where the value began that is no string. */
+  let start = 0;
   for (let index = 0; index < text.length; index++) {
     switch (text.charCodeAt(index)) {
       case 0x22: // "
         index = endOfString(text, index);
+        weight += dear;
+        start = index;
         break;
       case 0x5b: // [
       case 0x7b: // {
-        if (++depth > maxDepth) return true;
+        if (++depth > maxDepth) throw new JsonBeyondLimits(`is nested more than ${maxDepth} levels deep`);
+        weight += dear;
+        start = index;
         break;
       case 0x5d: // ]
       case 0x7d: // }
         depth--;
+        mayOverflow ||= index - start > maxPlainDigits;
+        break;
+      case 0x2c: // ,
+        weight += cheap;
+        mayOverflow ||= index - start > maxPlainDigits;
+        start = index;
+        break;
+      case 0x45: // E
+      case 0x65: // e
+        mayOverflow ||= isDigit(text.charCodeAt(index - 1)) && text.charCodeAt(index + 1) !== 0x2d;
     }
+    if (weight > maxWeight) throw new JsonBeyondLimits("has too many values in it");
   }
-  return false;
+  return mayOverflow || text.length - start > maxPlainDigits;
 }
 
 /** Index of the quotation mark that ends the string which begins at `start`; the text's length where none does. */
@@ -37,6 +81,17 @@ function endOfString(text: string, start: number): number {
     if (backslashes % 2 === 0) return quote;
   }
   return text.length;
+}
+
+function isDigit(charCode: number): boolean {
+  return charCode >= 0x30 && charCode <= 0x39;
+}
+
+/** Whether all numbers in it are; `JSON.parse` makes Infinity of those that are too large. */
+function isAllFinite(value: JsonValue): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return true;
+  return isJsonList(value) ? value.every(isAllFinite) : Object.values(value).every(isAllFinite);
 }
 
 /** Whether it is an object and not a list. */

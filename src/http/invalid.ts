@@ -4,9 +4,12 @@ import { GatewayError } from "../errors.ts";
 /** An error is to be read by people, however much was wrong. */
 const maxNames = 10;
 
+/** Zod makes an issue of each wrong element, some 10 us and 3 KB apiece, unless it is told to stop, as its `validate` does. */
+const firstIssueOnly: z.core.ParseContextInternal<z.core.$ZodIssue> = { reportInput: true, abortEarly: true };
+
 /** The value as `schema` describes it. Throws `invalid_request` that names the first field at fault. */
 export function requireValid<S extends z.ZodMiniType>(schema: S, value: unknown): z.infer<S> {
-  const parsed = schema.safeParse(value, { reportInput: true });
+  const parsed = schema.safeParse(value, firstIssueOnly);
   if (!parsed.success) throw invalid(parsed.error.issues);
   return parsed.data;
 }
@@ -27,8 +30,8 @@ function invalid(issues: readonly z.core.$ZodIssue[]): GatewayError {
   if (!issue) return new GatewayError("invalid_request", "The request is not valid.");
   const field = fieldName(issue.path);
   if (issue.code === "unrecognized_keys") {
-    const names = issue.keys.map((key) => fieldName([...issue.path, key]));
-    const shown = names.length > maxNames ? [...names.slice(0, maxNames), "..."] : names;
+    const names = issue.keys.slice(0, maxNames).map((key) => fieldName([...issue.path, key]));
+    const shown = issue.keys.length > maxNames ? [...names, "..."] : names;
     const message = `Unknown ${names.length === 1 ? "field" : "fields"}: ${shown.join(", ")}.`;
     return new GatewayError("invalid_request", message, { code: "unknown_field", param: names[0] });
   }

@@ -2,8 +2,14 @@ import type * as z from "zod/mini";
 import { announcedLength, type BodyFault, mediaType, readText } from "../body.ts";
 import { GatewayError } from "../errors.ts";
 import type { JsonValue } from "../generation.ts";
-import { parseJson } from "../json.ts";
+import { JsonBeyondLimits, parseJson } from "../json.ts";
 import { requireValid } from "./invalid.ts";
+
+/**
+ * What a body may weigh (`parseJson`): 50,000 objects and strings, or 500,000 tokens. 2,048 messages of three parts each
+ * weigh 430,000, a hundred tools with fifty parameters each 300,000.
+ */
+const maxWeight = 500_000;
 
 /** Reads a request's JSON body into what `schema` describes. Throws a `GatewayError` that names what is wrong. */
 export async function readJson<S extends z.ZodMiniType>(
@@ -55,9 +61,10 @@ function tooLarge(maxBytes: number): GatewayError {
 function parse(text: string): JsonValue {
   let value: JsonValue;
   try {
-    value = parseJson(text);
-  } catch {
-    throw new GatewayError("invalid_request", "The body is not valid JSON.", { code: "invalid_json" });
+    value = parseJson(text, maxWeight);
+  } catch (error) {
+    const what = error instanceof JsonBeyondLimits ? error.message : "is not valid JSON";
+    throw new GatewayError("invalid_request", `The body ${what}.`, { code: "invalid_json" });
   }
   // Half of a surrogate pair has no UTF-8, so no provider could be sent it as it is. It can only come from an escape.
   if (/\\u[dD][89a-fA-F]/.test(text) && !isWellFormed(value)) {

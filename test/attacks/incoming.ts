@@ -1,15 +1,44 @@
 import type { Attack } from "./attack.ts";
 
+const [purge, generate] = ["/api/v1/ai/cache/purge", "/api/v1/ai/generate"];
+const hello = '"model":"m","messages":[{"role":"user","content":"Hello"}]';
+
 /** What a caller sends. */
 export const incoming: readonly Attack[] = [
-  {
-    name: "1 MiB of empty messages",
-    play: ({ askAll }) => askAll(20, 2, () => ({ body: listOf("messages", "{}", 1_000_000) })),
-  },
+  attack("4 MiB of empty messages", listOf("messages", "{}", 4_000_000)),
+  attack("4 MiB of empty messages to purge", listOf("messages", "{}", 4_000_000), purge),
+  attack("4 MiB of empty messages to generate", listOf("messages", "{}", 4_000_000, '"projectId":"p"'), generate),
+  attack("as many messages as there may be, all wrong", listOf("messages", '{"role":1}', 11 * 2048)),
+  attack("4 MiB of content parts", `{"messages":[${listOf("content", "{}", 4_000_000, '"role":"user"')}]}`),
+  attack("4 MiB of stop words", listOf("stop", "1", 4_000_000, hello)),
+  attack("4 MiB of tools", listOf("tools", "[]", 4_000_000, hello)),
+  attack("4 MiB of unknown members", members(4_000_000)),
+  attack("4 MiB of unknown members to generate", members(4_000_000), generate),
+  attack("4 MiB of inputs", listOf("input", '""', 4_000_000), "/v1/embeddings"),
+  attack("4 MiB of tokens", listOf("input", "1", 4_000_000), "/v1/embeddings"),
+  attack("as many values as there may be", members(430_000, hello)),
+  attack("as many values as there may be, within one", `{${hello},"tools":[${members(430_000)}]}`),
+  attack("as many objects as there may be", listOf("tools", '{"a":{}}', 140_000, hello)),
+  attack("a number too large, 4 MiB deep in a text", `{${hello},"a":["${"1e400".repeat(800_000)}",1e400]}`),
 ];
 
-/** `{"<name>": [<item>, <item>, ...]}` of about so many bytes. */
-function listOf(name: string, item: string, bytes: number): string {
+/** Two callers send this at once, twenty times in all. */
+function attack(name: string, body: string, path?: string): Attack {
+  return {
+    name,
+    settings: { QINGYU_LIMITS_BODY_BYTES: String(4 * 1024 * 1024) },
+    play: ({ askAll }) => askAll(20, 2, () => ({ path, body })),
+  };
+}
+
+/** `{<more>, "<name>": [<item>, <item>, ...]}` of about so many bytes. */
+function listOf(name: string, item: string, bytes: number, more = '"model":"m"'): string {
   const items = Array.from({ length: Math.floor(bytes / (item.length + 1)) }, () => item);
-  return `{"model":"m","${name}":[${items.join(",")}]}`;
+  return `{${more},"${name}":[${items.join(",")}]}`;
+}
+
+/** `{<more>, "k0": 0, "k1": 1, ...}` of about so many bytes. */
+function members(bytes: number, more = '"model":"m"'): string {
+  const each = Array.from({ length: Math.floor(bytes / 16) }, (_, index) => `"k${index}":${index}`);
+  return `{${more},${each.join(",")}}`;
 }

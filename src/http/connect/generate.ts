@@ -10,7 +10,7 @@ import {
   type TokenUsage,
   TokenUsageSchema,
 } from "../../gen/qingyu/ai/ai_service_pb.ts";
-import type { GenerationRequest, Usage } from "../../generation.ts";
+import { type GenerationRequest, maxMessages, type Usage } from "../../generation.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
 import { requireValid } from "../invalid.ts";
 import type { MessageEncoder } from "./rpc.ts";
@@ -25,7 +25,7 @@ export const contents = z.object({
   user_id: shortText,
   messages: z
     .array(z.object({ role: z.enum(["system", "user", "assistant", "tool"]), content: z.string(), name: shortText }))
-    .check(z.minLength(1, "or the field 'prompt' must not be empty")),
+    .check(z.minLength(1, "or the field 'prompt' must not be empty"), z.maxLength(maxMessages)),
   options: z.object({
     model: z.string().check(z.maxLength(256)),
     max_tokens: z.int().check(z.nonnegative()),

@@ -1,5 +1,12 @@
 import * as z from "zod/mini";
-import type { GenerationRequest, JsonObject, JsonValue, Message } from "../../generation.ts";
+import {
+  type GenerationRequest,
+  type JsonObject,
+  type JsonValue,
+  type Message,
+  maxContentParts,
+  maxMessages,
+} from "../../generation.ts";
 import type { Asked } from "../call.ts";
 import { invalidValue, missingField } from "../invalid.ts";
 
@@ -14,7 +21,7 @@ const contentPart = z.looseObject({ type: z.string() });
 
 const message = z.looseObject({
   role: z.enum(["system", "developer", "user", "assistant", "tool", "function"]),
-  content: z.nullish(z.union([z.string(), z.array(contentPart).check(z.minLength(1))])),
+  content: z.nullish(z.union([z.string(), z.array(contentPart).check(z.minLength(1), z.maxLength(maxContentParts))])),
   name: z.nullish(z.string()),
 });
 
@@ -27,7 +34,9 @@ export const chatCompletionRequest = z.looseObject({
   model: z
     .nullish(modelName)
     .check(z.describe("A name that `GET /v1/models` lists or a provider knows; left out, the gateway's own choice.")),
-  messages: z.array(message).check(z.minLength(1), z.describe("The conversation, oldest message first.")),
+  messages: z
+    .array(message)
+    .check(z.minLength(1), z.maxLength(maxMessages), z.describe("The conversation, oldest message first.")),
   max_tokens: z.nullish(tokens).check(z.describe("The older name of `max_completion_tokens`.")),
   max_completion_tokens: z.nullish(tokens).check(z.describe("The most tokens that the answer may have.")),
   temperature: z.nullish(z.number().check(z.gte(0), z.lte(2))),
@@ -71,7 +80,7 @@ export function fromChatCompletionRequest(body: ChatCompletionRequest): ChatComp
   if (max_tokens && max_completion_tokens && max_tokens !== max_completion_tokens) {
     throw invalidValue("max_tokens", "'max_tokens' and 'max_completion_tokens' differ; send one of them.");
   }
-  const isPlainFormat = response_format?.type === "text" || response_format?.type === "json_object";
+  const isPlainFormat = !response_format || response_format.type === "text" || response_format.type === "json_object";
   return {
     stream: stream ?? false,
     includeUsage: stream_options?.include_usage ?? false,
@@ -87,7 +96,7 @@ export function fromChatCompletionRequest(body: ChatCompletionRequest): ChatComp
       frequencyPenalty: frequency_penalty ?? undefined,
       responseFormat: response_format?.type === "json_object" ? "json_object" : undefined,
       user: user ?? undefined,
-      extra: carried({ ...rest, ...(!isPlainFormat && { response_format }) }),
+      extra: carried(isPlainFormat ? rest : { ...rest, response_format }),
     },
   };
 }

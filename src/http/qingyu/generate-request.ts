@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import type { GenerationRequest } from "../../generation.ts";
+import { type GenerationRequest, maxMessages } from "../../generation.ts";
 import { invalidValue, missingField } from "../invalid.ts";
 
 const id = z.string().check(z.minLength(1), z.maxLength(128));
@@ -20,7 +20,11 @@ export const generateRequest = z.strictObject({
           name: z.optional(z.string().check(z.minLength(1), z.maxLength(64))),
         }),
       )
-      .check(z.minLength(1), z.describe("The conversation, oldest message first; either this or `prompt`.")),
+      .check(
+        z.minLength(1),
+        z.maxLength(maxMessages),
+        z.describe("The conversation, oldest message first; either this or `prompt`."),
+      ),
   ),
   options: z.optional(
     z.strictObject({
