@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join, parse } from "node:path";
 import { gzipSync } from "node:zlib";
 import { compatibility } from "./workerd.ts";
 
@@ -28,7 +28,7 @@ export function buildWorker(script: string, options: BundleOptions): Bundle {
   // A file of its own, so that the project's with its bindings is not found.
   const config = join(temporaryFolder(), "wrangler.json");
   writeFileSync(config, JSON.stringify({ name: "bench", compatibility_date: date, compatibility_flags: flags }));
-  return build(basename(script), [script, "--config", config], options);
+  return build(`${parse(script).name}.js`, [script, "--config", config], options);
 }
 
 function build(name: string, parameters: readonly string[], { minify }: BundleOptions): Bundle {
