@@ -30,7 +30,7 @@ class ListDraft {
 }
 
 /** Members that name a thing arrive whole and may be repeated; every other string of a delta continues the one before. */
-const wholeStrings = new Set(["id", "type", "name", "role", "index"]);
+export const wholeStrings: ReadonlySet<string> = new Set(["id", "type", "name", "role", "index"]);
 
 /**
  * Appends a delta to what came before: OpenAI's streaming rule for everything that is not plain content. `key` is the

@@ -1,5 +1,4 @@
-import type { GenerationChunk, JsonValue } from "./generation.ts";
-import { isJsonList, isJsonObject } from "./json.ts";
+import type { GenerationChunk } from "./generation.ts";
 
 /*
  * How much memory is taken, in UTF-16 units of two bytes: what a text takes for each of its characters. Measured on V8
@@ -9,17 +8,18 @@ import { isJsonList, isJsonObject } from "./json.ts";
 /** What a value of JSON takes beside its characters. */
 const own = { chunk: 50, object: 24, member: 8, list: 16, item: 4, string: 4, number: 6, other: 2 } as const;
 
-/** What a parsed value takes. */
-function unitsOf(value: JsonValue | undefined): number {
+/** What a value takes that is JSON or may be written as such. */
+export function unitsOf(value: unknown): number {
   if (typeof value === "string") return own.string + value.length;
   if (typeof value === "number") return own.number;
-  let units: number = own.other;
-  if (isJsonList(value)) {
+  if (typeof value !== "object" || value === null) return own.other;
+  let units: number;
+  if (Array.isArray(value)) {
     units = own.list;
     for (const item of value) units += own.item + unitsOf(item);
-  } else if (isJsonObject(value)) {
+  } else {
     units = own.object;
-    for (const name of Object.keys(value)) units += own.member + unitsOf(value[name]);
+    for (const member of Object.values(value)) units += own.member + unitsOf(member);
   }
   return units;
 }

@@ -1,29 +1,41 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { startCollecting } from "../src/collect.ts";
-import type { GenerationChunk, JsonObject, JsonValue } from "../src/generation.ts";
+import type { Choice, GenerationChunk, JsonObject, JsonValue } from "../src/generation.ts";
 import { isJsonList, isJsonObject } from "../src/json.ts";
+import { shortChunks } from "../src/pieces.ts";
 
 const names = fc.constantFrom("id", "arguments", "function", "content", "__proto__", "constructor");
-/** Little of everything, so that the same members and indexes meet again and again. */
-const { value, object } = fc.letrec<{ value: JsonValue; object: JsonObject; numbered: JsonObject }>((tie) => ({
-  value: fc.oneof(
-    { maxDepth: 4 },
-    fc.constantFrom<JsonValue>("", "a", "青", 0, 1, null, true),
-    tie("object"),
-    fc.array(tie("numbered"), { maxLength: 3 }),
-    fc.array(tie("value"), { maxLength: 3 }),
-  ),
-  object: fc.array(fc.tuple(names, tie("value")), { maxLength: 3 }).map((entries) => Object.fromEntries(entries)),
-  numbered: fc
-    .tuple(fc.constantFrom<JsonValue>(0, 1, null, "a"), tie("object"))
-    .map(([index, object]) => ({ index, ...object })),
-}));
 
-const chunk: fc.Arbitrary<GenerationChunk> = fc.record(
-  { choice: fc.nat(1), delta: fc.constantFrom("", "x", "🪶"), extra: object, logprobs: value },
-  { requiredKeys: ["choice", "delta"] },
-);
+/** Chunks with little of everything, so that the same members and indexes meet again and again. */
+function chunksWith(...texts: readonly string[]): fc.Arbitrary<GenerationChunk[]> {
+  const { value, object } = fc.letrec<{ value: JsonValue; object: JsonObject; numbered: JsonObject }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom<JsonValue>("", "a", "青", 0, 1, null, true, ...texts),
+      tie("object"),
+      fc.array(tie("numbered"), { maxLength: 3 }),
+      fc.array(tie("value"), { maxLength: 3 }),
+    ),
+    object: fc.array(fc.tuple(names, tie("value")), { maxLength: 3 }).map((entries) => Object.fromEntries(entries)),
+    numbered: fc
+      .tuple(fc.constantFrom<JsonValue>(0, 1, null, "a"), tie("object"))
+      .map(([index, object]) => ({ index, ...object })),
+  }));
+  const chunk = fc.record(
+    { choice: fc.nat(1), delta: fc.constantFrom("", "x", "🪶", ...texts), extra: object, logprobs: value },
+    { requiredKeys: ["choice", "delta"] },
+  );
+  return fc.array(chunk, { maxLength: 8 });
+}
+
+const ends = [0, 1].map((choice) => ({ choice, delta: "", finishReason: "stop" as const }));
+
+function collected(chunks: Iterable<GenerationChunk>): readonly Choice[] {
+  const collector = startCollecting({ provider: "p", model: "m", createdAtMs: 0 });
+  for (const chunk of chunks) collector.add(frozen(chunk));
+  return collector.finish().choices;
+}
 
 /** What deltas amount to, without regard for what it costs. */
 function merge(before: JsonValue, delta: JsonValue, key = ""): JsonValue {
@@ -56,11 +68,8 @@ function frozen<T>(value: T): T {
 describe("what a stream's chunks amount to", () => {
   it("is what their deltas say, and none of the chunks is changed", () => {
     fc.assert(
-      fc.property(fc.array(chunk, { maxLength: 8 }), (chunks) => {
-        const collector = startCollecting({ provider: "p", model: "m", createdAtMs: 0 });
-        const ends = [0, 1].map((choice) => ({ choice, delta: "", finishReason: "stop" as const }));
-        for (const each of [...chunks, ...ends]) collector.add(frozen(each));
-        for (const [choice, { content, extra, logprobs }] of collector.finish().choices.entries()) {
+      fc.property(chunksWith(), (chunks) => {
+        for (const [choice, { content, extra, logprobs }] of collected([...chunks, ...ends]).entries()) {
           const own = chunks.filter((each) => each.choice === choice);
           const put = (member: "extra" | "logprobs") => {
             const said = own.map((each) => each[member]).filter((each) => each !== undefined);
@@ -76,13 +85,28 @@ describe("what a stream's chunks amount to", () => {
   });
 
   it("has members of any name, which change no object's prototype", () => {
-    const collector = startCollecting({ provider: "p", model: "m", createdAtMs: 0 });
     const extra: JsonObject = JSON.parse('{"a":{"__proto__":{"polluted":"yes"},"constructor":"x"}}');
-    collector.add({ choice: 0, delta: "", extra });
-    collector.add({ choice: 0, delta: "", extra, finishReason: "stop" });
-    const collected = collector.finish().choices[0].extra?.a;
-    expect(JSON.stringify(collected)).toBe('{"__proto__":{"polluted":"yesyes"},"constructor":"xx"}');
-    expect(Object.getPrototypeOf(collected)).toBe(Object.prototype);
+    const [{ a } = {}] = collected([{ choice: 0, delta: "", extra }, { choice: 0, delta: "", extra }, ...ends]).map(
+      (choice) => choice.extra,
+    );
+    expect(JSON.stringify(a)).toBe('{"__proto__":{"polluted":"yesyes"},"constructor":"xx"}');
+    expect(Object.getPrototypeOf(a)).toBe(Object.prototype);
     expect("polluted" in {}).toBe(false);
+  });
+
+  it("is the same where the long ones come in pieces, each of them short and of whole characters", () => {
+    // An odd length, so that a piece would end within a character.
+    const longTexts = ["x".repeat(20_000), `x${"🪶".repeat(10_000)}`];
+    fc.assert(
+      fc.property(chunksWith(...longTexts), (chunks) => {
+        const pieces = [...shortChunks([...chunks, ...ends])];
+        for (const { delta } of pieces) {
+          expect(delta.length).toBeLessThanOrEqual(8 * 1024);
+          expect(delta.isWellFormed()).toBe(true);
+        }
+        expect(JSON.stringify(collected(pieces))).toBe(JSON.stringify(collected([...chunks, ...ends])));
+      }),
+      { numRuns: 200 },
+    );
   });
 });

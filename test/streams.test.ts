@@ -207,6 +207,14 @@ describe.concurrent("heartbeats", () => {
     expect((await slow(5000).ask({ stream: true })).text).not.toContain(": keep-alive");
     expect((await slow(0).ask({ stream: true })).text).not.toContain(": keep-alive");
   });
+
+  it("do not pile up before a caller who does not read", async () => {
+    const held = { stream: true, headers: { "x-qingyu-delivery": "atomic" } };
+    const [reading, idle] = [await slow(20).open(held), await slow(20).open(held)];
+    const beatsIn = (text: string) => text.split(": keep-alive").length - 1;
+    expect(beatsIn(await reading.text())).toBeGreaterThan(10);
+    expect(beatsIn(await idle.text())).toBeLessThan(4);
+  });
 });
 
 describe("tokens that come in a burst", () => {

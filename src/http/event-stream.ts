@@ -2,11 +2,12 @@ import type { Context } from "hono";
 import type { Config } from "../config/config.ts";
 import { callerError, type GatewayError } from "../errors.ts";
 import type { GenerationChunk, GenerationStream } from "../generation.ts";
+import { shortChunks } from "../pieces.ts";
 import { noteError } from "../record.ts";
 import { settlesWithin } from "../waiting.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import type { StartedCall, Walk } from "./call.ts";
-import { type Pieces, streamedBody } from "./streamed-body.ts";
+import { maxWriteLength, type Pieces, streamedBody } from "./streamed-body.ts";
 
 /** Writes an answer as a surface's events. */
 export interface Encoder<Answer> {
@@ -72,14 +73,26 @@ function eventsOf<Answer>(
   onError: (error: GatewayError) => void,
 ): Pieces<string> {
   let stream: GenerationStream | undefined;
+  /** What has come and not been written yet, because there was too much of it for one write. */
+  let rest: Iterator<GenerationChunk, void> | undefined;
   return {
     async next() {
       try {
-        stream ??= encoder.begin(await answer);
-        const batch = await stream.read();
-        if (!batch) return { done: true, value: encoder.end() };
+        if (!rest) {
+          stream ??= encoder.begin(await answer);
+          const batch = await stream.read();
+          if (!batch) return { done: true, value: encoder.end() };
+          rest = shortChunks(batch);
+        }
         let events = "";
-        for (const chunk of batch) events += encoder.chunk(chunk);
+        for (let next = rest.next(); ; next = rest.next()) {
+          if (next.done) {
+            rest = undefined;
+            break;
+          }
+          events += encoder.chunk(next.value);
+          if (events.length >= maxWriteLength) break;
+        }
         return { done: false, value: events };
       } catch (thrown) {
         const error = callerError(thrown);

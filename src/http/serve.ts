@@ -54,6 +54,6 @@ export function serve<
       const encoder = codec.encoder(record.requestId, asked);
       return await eventStreamResponse(c, started, { encoder, ...config.stream });
     }
-    return jsonResponse(JSON.stringify(await codec.whole(await started.answer, record.requestId)), record);
+    return jsonResponse(await codec.whole(await started.answer, record.requestId), record);
   };
 }

@@ -34,8 +34,8 @@ const shortestMs = 1;
  * hundreds of streams share a thread, each waits longer for its turn than a short batch lasts.
  */
 const longestBurstMs = 16;
-/** In bytes or UTF-16 units. */
-const maxWriteLength = 64 * 1024;
+/** A write that has come to so much waits for no more, in bytes or UTF-16 units. */
+export const maxWriteLength = 64 * 1024;
 
 /** A body that is sent as fast as the caller reads, in few writes. `record.written` settles with its end. */
 export function streamedBody<Piece extends string | Uint8Array>(
@@ -89,11 +89,11 @@ export function streamedBody<Piece extends string | Uint8Array>(
   }
 
   /** Adds what else comes until the batch ends. Says whether that was the last. */
-  async function takeBatch(taken: Piece[]): Promise<boolean> {
+  async function takeBatch(taken: Piece[], firstLength: number): Promise<boolean> {
     const late = Promise.withResolvers<undefined>();
     const timer = setTimeout(() => late.resolve(undefined), batchEndsMs - Date.now());
     let isOver = false;
-    for (let length = 0; !isOver && length < maxWriteLength; ) {
+    for (let length = firstLength; !isOver && length < maxWriteLength; ) {
       const asked = take();
       const result = await Promise.race([asked, late.promise]);
       if (!result) {
@@ -122,7 +122,7 @@ export function streamedBody<Piece extends string | Uint8Array>(
       if (result.value !== undefined) {
         const taken = [result.value];
         const isInTime = Date.now() < batchEndsMs;
-        if (isInTime && !isOver) isOver = await takeBatch(taken);
+        if (isInTime && !isOver) isOver = await takeBatch(taken, result.value.length);
         batchMs = isInTime ? Math.min(2 * batchMs, longestMs) : usualMs;
         send(controller, join(taken));
         batchEndsMs = lastSentMs + batchMs;

@@ -3,6 +3,7 @@ import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { Context } from "hono";
 import { callerError } from "../../errors.ts";
 import type { GenerationChunk, GenerationStream } from "../../generation.ts";
+import { shortChunks } from "../../pieces.ts";
 import { noteError } from "../../record.ts";
 import { answerHeaders } from "../answer-headers.ts";
 import { type Destination, startCall, type Walk } from "../call.ts";
@@ -75,7 +76,7 @@ export function serverStreaming<Input, Request extends Named, Answer, Output>(
       const { stream, message: messageOf } = encode(await answer);
       setAnswerHeaders(walk.c, context);
       for (let batch = await stream.read(); batch; batch = await stream.read()) {
-        for (const chunk of batch) {
+        for (const chunk of shortChunks(batch)) {
           const output = messageOf(chunk);
           if (output) yield output;
         }
