@@ -39,7 +39,11 @@ export async function openApiDocument(comments: Comments) {
       schemas: Object.assign({}, ...descriptions.map(({ schemas }) => schemas)),
       ...headerComponents,
       securitySchemes: {
-        apiKey: { type: "http", scheme: "bearer", description: "In development without keys, anything or nothing." },
+        apiKey: {
+          type: "http",
+          scheme: "bearer",
+          description: "In development without keys, on this machine, anything or nothing.",
+        },
       },
     },
   };

@@ -12,6 +12,7 @@ import { errorHandler } from "./http/error-response.ts";
 import { healthFrom, healthRoutes, unconfiguredHealthRoutes } from "./http/health/health.ts";
 import { noteHops, refuseLoops } from "./http/hops.ts";
 import { requireLength } from "./http/json-body.ts";
+import { isFromElsewhere } from "./http/loopback.ts";
 import { observe } from "./http/observe.ts";
 import { openAiRoutes } from "./http/openai/routes.ts";
 import { openAiSurface } from "./http/openai/surface.ts";
@@ -27,13 +28,22 @@ export type AppDependencies =
 /** The HTTP application: the middleware in the order in which a request walks through them, then the surfaces. */
 export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   const app = new Hono<Walk>();
+  if (settings.problemElsewhere) {
+    const { problemElsewhere, warnings } = settings;
+    const closed = createApp({ settings: { problems: [problemElsewhere], warnings } });
+    app.use(async (c, next) => {
+      if (isFromElsewhere(c.req.raw)) return await closed.fetch(c.req.raw, c.env, c.executionCtx);
+      return await next();
+    });
+  }
   app.onError(errorHandler([connectSurface, qingyuSurface, openAiSurface], openAiSurface));
   app.use(observe());
   app.route("/", docsRoutes());
   if (!gateway) {
     app.route("/", unconfiguredHealthRoutes(settings));
+    const [{ setting, reason }] = settings.problems;
     app.all("*", () => {
-      throw new GatewayError("config_error", "The gateway is not configured; /health/ready says what is wrong.");
+      throw new GatewayError("config_error", `The setting ${setting} ${reason}; /health/ready says all that is wrong.`);
     });
     return app;
   }

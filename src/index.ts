@@ -25,8 +25,8 @@ function build(env: Env): App {
     logWarning("config_error", { settings: settings.problems.map(({ setting }) => setting) });
     return createApp({ settings });
   }
-  if (settings.config.auth.apiKeys.length === 0)
-    logWarning("open", { reason: "no API keys are set: everyone may call" });
+  if (settings.problemElsewhere)
+    logWarning("open", { reason: "no API keys are set: everyone on this machine may call" });
   return createApp({
     settings,
     gateway: createGateway(settings.config, {

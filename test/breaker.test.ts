@@ -162,7 +162,7 @@ describe("a breaker", () => {
       });
       return new Response(body, { headers: { "content-type": "text/event-stream" } });
     });
-    const streaming = await app.fetch(`http://gateway.test${path}`, {
+    const streaming = await app.fetch(`http://localhost${path}`, {
       method: "POST",
       body: JSON.stringify({ ...body, stream: true }),
       headers: { "content-type": "application/json", ...fresh },

@@ -211,7 +211,7 @@ describe("every surface", () => {
     const app = testApp({ network });
     const client = new OpenAI({
       apiKey: "any",
-      baseURL: "http://gateway.test/v1",
+      baseURL: "http://localhost/v1",
       maxRetries: 0,
       fetch: async (url, init) => {
         const { status, headers, text } = await app.send(String(url), init);

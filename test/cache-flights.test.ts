@@ -79,7 +79,7 @@ describe("identical requests in flight", () => {
     const app = testApp({ network });
     const question = { messages: [{ role: "user", content: crypto.randomUUID() }] };
     const open = async () => {
-      const answer = await app.fetch("http://gateway.test/v1/chat/completions", {
+      const answer = await app.fetch("http://localhost/v1/chat/completions", {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify({ ...question, stream: true }),

@@ -39,7 +39,7 @@ const questions = () => ({ messages: [{ role: "user", content: crypto.randomUUID
 
 /** Reads a stream until so many pieces have come. Gives what reads the rest. */
 async function readPieces(app: TestApp, question: object, pieces: number, headers: Record<string, string> = {}) {
-  const answer = await app.fetch("http://gateway.test/v1/chat/completions", {
+  const answer = await app.fetch("http://localhost/v1/chat/completions", {
     method: "POST",
     headers: { "content-type": "application/json", ...headers },
     body: JSON.stringify({ ...question, stream: true }),

@@ -305,7 +305,7 @@ describe("a broken KV", () => {
       const app = testApp({ network, kv: faultyKv(get, put) });
       const sinceMs = Date.now();
       const response = app.app.fetch(
-        new Request(`http://gateway.test${path}`, {
+        new Request(`http://localhost${path}`, {
           method: "POST",
           body: JSON.stringify(ask(`kv ${name}`, { stream })),
           headers: { "content-type": "application/json" },

@@ -66,7 +66,7 @@ describe("/docs", () => {
   it("is not there where its files are not", async () => {
     const { ASSETS: _, ...bindings } = env;
     const { app } = testApp();
-    const request = new Request("http://gateway.test/docs/swagger-ui.css");
+    const request = new Request("http://localhost/docs/swagger-ui.css");
     const answer = await app.fetch(request, bindings as Env, createExecutionContext());
     expect([answer.status, await answer.json()]).toMatchObject([404, { error: { code: "not_found" } }]);
   });

@@ -71,7 +71,7 @@ describe("POST /v1/embeddings", () => {
       const { fetch } = embeddingApp([openAiEmbedder("one", ["m"], () => listOf([awkward]))]);
       const client = new OpenAI({
         apiKey: "any",
-        baseURL: "http://gateway.test/v1",
+        baseURL: "http://localhost/v1",
         maxRetries: 0,
         fetch: async (url, init) => await fetch(String(url), init),
         defaultHeaders: { "cache-control": "no-store" },
@@ -161,7 +161,7 @@ describe("EmbedText", () => {
       const { fetch, bodies } = embeddingApp([
         openAiEmbedder("one", ["m"], ({ input }) => listOf(input.map(() => awkward))),
       ]);
-      const baseUrl = "http://gateway.test";
+      const baseUrl = "http://localhost";
       const client = createClient(
         AIService,
         transportOf({ baseUrl, useBinaryFormat, fetch: (url, init) => fetch(String(url), init) }),

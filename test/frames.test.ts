@@ -33,7 +33,7 @@ async function writesFor({ protocol, contentType }: (typeof protocols)[number], 
   const provider = { name: "ai", type: "ai-service", protocol, baseUrl: "https://ai.test" };
   const settings = { AI_PROVIDERS: [provider], QINGYU_CACHE_ENABLED: "false" };
   const { path, init } = requestTo("openai", true, "frames");
-  const request = new Request(new URL(path, "http://gateway.test"), init);
+  const request = new Request(new URL(path, "http://localhost"), init);
   const response = await testApp({ network, settings }).app.fetch(request, env, createExecutionContext());
   const writes: string[] = [];
   const decoder = new TextDecoder();

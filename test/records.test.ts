@@ -107,7 +107,7 @@ describe("a caller who leaves", () => {
     const { app } = testApp({ network, settings: { ...onlyOpenAi, QINGYU_CACHE_ENABLED: "false" } });
     const { path, init } = requestTo(surface, true, "leaving");
     const caller = new AbortController();
-    const request = new Request(new URL(path, "http://gateway.test"), { ...init, signal: caller.signal });
+    const request = new Request(new URL(path, "http://localhost"), { ...init, signal: caller.signal });
     const lines = await keepingLog(async (log) => {
       const context = createExecutionContext();
       const response = await app.fetch(request, env, context);

@@ -22,7 +22,7 @@ async function open(surface: (typeof surfaces)[number], batchMs: number) {
   const settings = { ...onlyOpenAi, QINGYU_CACHE_ENABLED: "false", QINGYU_STREAM_BATCH_MS: String(batchMs) };
   const { app } = testApp({ network, settings });
   const { path, init } = requestTo(surface, true, "batches");
-  const asking = app.fetch(new Request(new URL(path, "http://gateway.test"), init), env, createExecutionContext());
+  const asking = app.fetch(new Request(new URL(path, "http://localhost"), init), env, createExecutionContext());
   token("1");
   const reader = (await asking).body?.getReader();
   if (!reader) throw new Error("no body");

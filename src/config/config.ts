@@ -71,11 +71,14 @@ export type ApiKey = Config["auth"]["apiKeys"][number];
 export interface UsableConfig {
   readonly config: Config;
   readonly problems?: undefined;
+  /** What is wrong only where a request comes from elsewhere than this machine. */
+  readonly problemElsewhere?: ConfigProblem;
   readonly warnings: readonly string[];
 }
 
 export interface UnusableConfig {
   readonly config?: undefined;
+  readonly problemElsewhere?: undefined;
   readonly problems: readonly [ConfigProblem, ...ConfigProblem[]];
   readonly warnings: readonly string[];
 }

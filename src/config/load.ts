@@ -19,6 +19,7 @@ export function loadConfig(bindings: Bindings): ConfigResult {
   if (first) return { problems: [first, ...rest], warnings };
   // Without a problem, every setting that has a default has its value.
   const values = reading.values as SettingValues;
+  const isOpen = values["auth.api_keys"].length === 0;
   const maxTokens = Math.min(values["ai.max_tokens"], values["limits.max_tokens"]);
   return {
     config: configFrom({
@@ -26,6 +27,9 @@ export function loadConfig(bindings: Bindings): ConfigResult {
       "ai.max_tokens": maxTokens,
       "ai.providers": providers.map((provider) => embedsByDefault(provider, values["ai.embedding_model"])),
     }),
+    problemElsewhere: isOpen
+      ? problemWith("auth.api_keys", "is required for callers who are not on this machine, also in development")
+      : undefined,
     warnings,
   };
 }

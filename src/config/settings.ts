@@ -56,7 +56,7 @@ const apiKey: Parser<ApiKey> = {
 export const settings = {
   environment: setting(
     text("a name such as staging", /^[a-z][a-z0-9-]{0,62}$/),
-    "Where this runs. Only `development` may be without keys and use http upstreams.",
+    "Where this runs. Only `development` may use http upstreams and, for callers on this machine, be without keys.",
     { names: ["ENVIRONMENT"], default: "development" },
   ),
 
@@ -200,11 +200,15 @@ export const settings = {
     { default: "" },
   ),
 
-  "auth.api_keys": setting(listOf(apiKey), "Who may call: `tenant:sha256hex` entries. Required outside development.", {
-    names: ["GATEWAY_API_KEYS"],
-    default: "",
-    isSecret: true,
-  }),
+  "auth.api_keys": setting(
+    listOf(apiKey),
+    "Who may call: `tenant:sha256hex` entries. Required but in development on this machine.",
+    {
+      names: ["GATEWAY_API_KEYS"],
+      default: "",
+      isSecret: true,
+    },
+  ),
 
   "limits.body_bytes": setting(whole("bytes", 1, 104_857_600), "Largest request body (413).", { default: "1048576" }),
   "limits.prompt_chars": setting(whole("code points", 1, 100_000_000), "Longest prompt, all messages together (413).", {

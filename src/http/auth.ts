@@ -3,14 +3,15 @@ import type { ApiKey } from "../config/config.ts";
 import { GatewayError } from "../errors.ts";
 import type { Walk } from "./call.ts";
 
-/** The tenant of every caller of a gateway without keys, which only `development` allows. */
+/** The tenant of every caller of a gateway without keys, which only `development` allows, and there only this machine's. */
 const openTenant = "development";
 
 /** One key can be written with more white space or less. */
 const maxKnown = 1_000;
 
 /**
- * Lets callers with a known bearer key pass and says whose they are (RFC 6750). Without keys everyone passes.
+ * Lets callers with a known bearer key pass and says whose they are (RFC 6750). Without keys everyone passes who
+ * gets here.
  * Throws `unauthenticated`.
  */
 export function authenticate(apiKeys: readonly ApiKey[]): MiddlewareHandler<Walk> {

@@ -70,7 +70,7 @@ export function testApp({
   const send = (path: string, init?: RequestInit): Promise<Sent> =>
     keepingLog(async (log) => {
       const context = createExecutionContext();
-      const response = await app.fetch(new Request(new URL(path, "http://gateway.test"), init), env, context);
+      const response = await app.fetch(new Request(new URL(path, "http://localhost"), init), env, context);
       const text = await response.text();
       await waitOnExecutionContext(context);
       return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text), log };

@@ -7,7 +7,7 @@ export type Delivery = "live" | "atomic";
 export function clientOf({ open }: Gateway, delivery: Delivery = "live"): OpenAI {
   return new OpenAI({
     apiKey: "any",
-    baseURL: "http://gateway.test/v1",
+    baseURL: "http://localhost/v1",
     maxRetries: 0,
     defaultHeaders: { "x-qingyu-delivery": delivery },
     fetch: async (_, init) =>

@@ -87,7 +87,7 @@ function requestFor({ surface = "openai", stream = false, body = {}, headers = {
   const isFramed = surface === "connect" && stream;
   const json = new TextEncoder().encode(JSON.stringify(bodies[surface]));
   const path = isFramed ? "/qingyu.ai.AIService/StreamGenerateContent" : paths[surface];
-  return new Request<unknown, IncomingRequestCfProperties>(new URL(path, "http://gateway.test"), {
+  return new Request<unknown, IncomingRequestCfProperties>(new URL(path, "http://localhost"), {
     method: "POST",
     body: isFramed ? new Uint8Array([0, ...lengthOf(json), ...json]) : json,
     headers: {

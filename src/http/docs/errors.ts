@@ -32,7 +32,10 @@ const typicalErrors = {
   cache_unavailable: new GatewayError("upstream_unavailable", "The cache could not be purged.", {
     code: "cache_unavailable",
   }),
-  config_error: new GatewayError("config_error", "The gateway is not configured; /health/ready says what is wrong."),
+  config_error: new GatewayError(
+    "config_error",
+    "The setting auth.api_keys (QINGYU_AUTH_API_KEYS, GATEWAY_API_KEYS) is required outside development; /health/ready says all that is wrong.",
+  ),
   loop_detected: new GatewayError(
     "loop_detected",
     "The request came back to this gateway: its providers lead to itself.",
