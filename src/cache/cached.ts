@@ -3,25 +3,18 @@ import { type ErrorKind, GatewayError } from "../errors.ts";
 import type { Answer, Operation, WholeAnswer } from "../operation.ts";
 import type { CacheRecord } from "../record.ts";
 import type { Call, Upstream } from "../upstream.ts";
-import {
-  type Directives,
-  directivesFrom,
-  helpsOnError,
-  type Lifetimes,
-  mayUseOnError,
-  useOf,
-} from "./cache-control.ts";
-import type { Coordinate } from "./sharing/across-isolates.ts";
+import { directivesFrom, helpsOnError, type Lifetimes, mayUseOnError, useOf } from "./cache-control.ts";
+import type { Coordination } from "./sharing/across-isolates.ts";
 import type { Flight } from "./sharing/flight.ts";
 import type { Flights } from "./sharing/single-flight.ts";
-import type { Entries } from "./storage/entries.ts";
+import type { Entries, Place } from "./storage/entries.ts";
 import type { KeyOf } from "./storage/key.ts";
 
 export interface CacheOptions<Request, Whole extends WholeAnswer> {
   readonly operation: Operation<Request, Whole>;
   readonly entries: Entries<Whole>;
   readonly flights: Flights;
-  readonly coordinate: Coordinate;
+  readonly coordination: Coordination;
   readonly digestOf: KeyOf<Request>;
   readonly lifetimes: Lifetimes;
 }
@@ -38,7 +31,10 @@ interface Visit<Request> {
   readonly request: Request;
   readonly call: Call;
   readonly digest: string;
-  readonly asked: Directives;
+  /** Absent where nothing is kept, or where it could not be learned. */
+  readonly place?: Place;
+  /** Others' calls are of use to this one where they began then or later, in Unix milliseconds. */
+  readonly oldestMs: number;
 }
 
 /** What was found for a request, with its age. */
@@ -57,23 +53,34 @@ interface Found<Whole> {
  */
 export function cached<Request, Whole extends WholeAnswer>(
   upstream: Upstream<Request, Answer<Whole>>,
-  { operation, entries, flights, coordinate, digestOf, lifetimes }: CacheOptions<Request, Whole>,
+  { operation, entries, flights, coordination, digestOf, lifetimes }: CacheOptions<Request, Whole>,
 ): Shareable<Request, Whole> {
-  /** The upstream's answer, which is kept when it is complete. */
-  async function fetchAndKeep({ request, digest }: Visit<Request>, call: Call, flight: Flight<Whole>) {
-    const keep = (whole: Whole) => entries.keep(digest, whole, call);
-    const wanted = { operation, digest, call, flight };
-    const { answer, isJoined } = await coordinate(wanted, (leading) => upstream(request, leading));
-    if (isStream(answer)) flight.onWhole((whole) => whole && keep(whole));
-    else tell(call, { stored: keep(answer), ...(isJoined && { status: "coalesced" }) });
-    return answer;
+  /** The upstream's answer, which is kept when it is complete, or that of another isolate. */
+  async function fetchAndKeep({ request, place, oldestMs }: Visit<Request>, call: Call, flight: Flight<Whole>) {
+    if (!place) return await upstream(request, call);
+    const { answer: sealed, settle } = await coordination.claim(place.key, Date.now() - oldestMs, call);
+    const others = sealed && (await entries.unseal(place, sealed));
+    if (others) {
+      tell(call, { status: "coalesced" });
+      return others;
+    }
+    const settleNothing = () => settle && call.waitUntil(settle(undefined));
+    const keep = (whole: Whole) => entries.keep(place, whole, call, settle);
+    try {
+      const answer = await upstream(request, call);
+      if (isStream(answer)) flight.onWhole((whole) => (whole ? keep(whole) : settleNothing()));
+      else tell(call, { stored: keep(answer) });
+      return answer;
+    } catch (error) {
+      settleNothing();
+      throw error;
+    }
   }
 
-  async function find({ digest, call }: Visit<Request>): Promise<Found<Whole> | undefined> {
-    const startedMs = Date.now();
-    const answer = await entries.find(digest, call.tenant);
+  async function find(place: Place | undefined, call: Call, sinceMs: number): Promise<Found<Whole> | undefined> {
+    const answer = place && (await entries.find(place));
     const nowMs = Date.now();
-    tell(call, { readMs: nowMs - startedMs });
+    tell(call, { readMs: nowMs - sinceMs });
     return answer && { answer, ageSeconds: Math.max(0, Math.floor((nowMs - answer.createdAtMs) / 1000)) };
   }
 
@@ -84,7 +91,9 @@ export function cached<Request, Whole extends WholeAnswer>(
 
   const share = (visit: Visit<Request>, call: Call) =>
     flights.share<Request, Whole>({
-      key: visit.digest,
+      // What has been forgotten is not joined either.
+      key: visit.place ? `${visit.place.key}:${visit.place.forgottenAtMs}` : visit.digest,
+      oldestMs: visit.oldestMs,
       operation,
       call,
       upstream: (leading, flight) => fetchAndKeep(visit, leading, flight),
@@ -112,13 +121,17 @@ export function cached<Request, Whole extends WholeAnswer>(
 
   return async (request, call, flight) => {
     const asked = directivesFrom(call.cacheControl);
-    const visit: Visit<Request> = { request, call, asked, digest: await digestOf(call.tenant, request, asked) };
+    const digest = await digestOf(call.tenant, request, asked);
+    const sinceMs = Date.now();
+    const place = asked.noStore ? undefined : await entries.placeOf(digest, call.tenant);
+    const oldestMs = call.record.startedAtMs - (asked.noCache ? 0 : asked.maxAge * 1000);
+    const visit: Visit<Request> = { request, call, digest, place, oldestMs };
     const mayRead = !(asked.noStore || asked.noCache);
     call.record.cache = mayRead ? { status: "miss", forwarded: "miss" } : { status: "bypass", forwarded: "bypass" };
 
     let found: Found<Whole> | undefined;
     if (mayRead) {
-      found = await find(visit);
+      found = await find(place, call, sinceMs);
       if (found) {
         const use = useOf(found.ageSeconds, asked, lifetimes);
         if (use === "fresh") return handOut(visit, found, "hit");
@@ -136,7 +149,9 @@ export function cached<Request, Whole extends WholeAnswer>(
       return asked.noStore ? await upstream(request, call) : await fetchShared(visit, flight);
     } catch (error) {
       if (!(error instanceof GatewayError && isProviders.has(error.kind) && mayUseOnError(asked))) throw error;
-      const fallback = mayRead ? found : await find(visit);
+      // What was found may have been forgotten while the providers were asked.
+      const mayUse = mayRead && !(place && entries.isForgotten(place));
+      const fallback = mayUse ? found : await find(await entries.placeOf(digest, call.tenant), call, Date.now());
       if (!fallback || !helpsOnError(fallback.ageSeconds, asked, lifetimes)) throw error;
       tell(call, { failedWith: error.code });
       return handOut(visit, fallback, "stale");

@@ -76,9 +76,13 @@ export function createRemembering(
   const epochs = createEpochs({ store, digest, keptSeconds });
   const entriesOf = createEntries({ store, encryption, epochs, memoryBytes, keptSeconds, readTimeoutMs });
   const idempotent = createIdempotency({ digest, store, encryption, flights, readTimeoutMs });
-  const coordinate =
+  const coordination =
     coordinators && isCoordinated
-      ? coordinatedBy({ objects: coordinators, encryption, claimTimeoutMs: readTimeoutMs })
+      ? coordinatedBy({
+          objects: coordinators,
+          claimTimeoutMs: readTimeoutMs,
+          freshForMs: lifetimes.ttlSeconds * 1000,
+        })
       : uncoordinated;
   return {
     remembered: <Request, Whole extends WholeAnswer>(
@@ -87,11 +91,14 @@ export function createRemembering(
     ) => {
       const entries = entriesOf(operation);
       const digestOf = keyOf(operation, digest);
-      const answers = cached(chain, { operation, entries, flights, coordinate, digestOf, lifetimes });
+      const answers = cached(chain, { operation, entries, flights, coordination, digestOf, lifetimes });
       return {
         ask: idempotent(operation, answers),
         forget: (tenant: string, request: Request) =>
-          certainly(async () => entries.drop(await digestOf(tenant, request), tenant)),
+          certainly(async () => {
+            const key = await entries.drop(await digestOf(tenant, request), tenant);
+            await coordination.forget(key);
+          }),
       };
     },
     purge: (tenant) => certainly(() => epochs.advance(tenant)),

@@ -1,82 +1,63 @@
-import { isStream } from "../../collect.ts";
-import type { Operation, WholeAnswer } from "../../operation.ts";
 import type { Call } from "../../upstream.ts";
 import { pause, settlesWithin } from "../../waiting.ts";
-import { decodeAnswer, encodeEntry, entryText, type Owner } from "../storage/codec.ts";
-import type { Encryption } from "../storage/encryption.ts";
 import type { Claim, Coordinator } from "./coordinator.ts";
-import type { Flight, FlightUpstream } from "./flight.ts";
-import type { Shared } from "./single-flight.ts";
 
 /** Lets one of all isolates ask, where they want the same at the same time. */
-export type Coordinate = <Request, Whole extends WholeAnswer>(
-  wanted: Wanted<Request, Whole>,
-  upstream: FlightUpstream<Whole>,
-) => Promise<Shared<Whole>>;
-
-interface Wanted<Request, Whole extends WholeAnswer> {
-  readonly operation: Operation<Request, Whole>;
-  readonly digest: string;
-  readonly call: Call;
-  readonly flight: Flight<Whole>;
+export interface Coordination {
+  /** Asks for the right to ask for what `name` stands for. What others ask counts where that began within the last `maxAgeMs`. */
+  claim(name: string, maxAgeMs: number, call: Call): Promise<Claimed>;
+  /** What was asked for until now is handed to nobody any more. Throws where that is not certain. */
+  forget(name: string): Promise<void>;
 }
 
-export interface CoordinateOptions {
+/** Where there is no answer of another isolate's, sealed as it was given, the caller asks, and tells how it ended if it can. */
+interface Claimed {
+  readonly answer?: Uint8Array;
+  /** Tells what the caller got, or that it is of no use to others. Whether it may be kept. Never throws. */
+  readonly settle?: (answer: Uint8Array | undefined) => Promise<boolean>;
+}
+
+export interface CoordinationOptions {
   readonly objects: DurableObjectNamespace<Coordinator>;
-  readonly encryption: Encryption;
   /** How long an object may take to say who leads. */
   readonly claimTimeoutMs: number;
+  /** How long an answer is fresh. */
+  readonly freshForMs: number;
 }
 
+/** How long an object may take to hear of an answer, and to forget one. */
+const toldWithinMs = 1_000;
+const forgottenWithinMs = 5_000;
+
 /** Without a Durable Object every isolate asks for itself. */
-export const uncoordinated: Coordinate = async ({ call, flight }, upstream) => ({
-  answer: await upstream(call, flight),
-  isJoined: false,
-});
+export const uncoordinated: Coordination = { claim: async () => ({}), forget: async () => {} };
 
 /**
- * By a Durable Object for each digest. Isolates that wait get the whole answer when it is complete. An object that throws
- * or is late is as good as none, and so is a leader who fails: then each isolate asks for itself.
+ * By a Durable Object for each name. Isolates that wait get the whole answer when it is complete. An object that throws or
+ * is late is as good as none, and so is a leader who fails: then each isolate asks for itself.
  */
-export function coordinatedBy({ objects, encryption, claimTimeoutMs }: CoordinateOptions): Coordinate {
-  return async <Request, Whole extends WholeAnswer>(
-    { operation, digest, call, flight }: Wanted<Request, Whole>,
-    upstream: FlightUpstream<Whole>,
-  ) => {
-    const object = objects.get(objects.idFromName(digest));
-    const { storage } = operation;
-    const owner: Owner = { tenant: call.tenant, operation: operation.name, digest };
-    const opened = async (sealed: Uint8Array | undefined) => {
-      const bytes = sealed && (await encryption.open(sealed, call.tenant, digest));
-      return bytes && (await decodeAnswer(storage, owner, bytes))?.answer;
-    };
-
-    const claim = await inTime<Claim>(Promise.resolve(object.claim(call.deadlineMs)), claimTimeoutMs);
-    if (claim?.role === "done" || claim?.role === "wait") {
-      const sealed = claim.role === "done" ? claim.answer : await untilLeaving(Promise.resolve(object.outcome()), call);
-      const answer = await opened(sealed);
-      if (answer) return { answer, isJoined: true };
-    }
-    if (claim?.role !== "lead") return { answer: await upstream(call, flight), isJoined: false };
-
-    const settle = (answer?: Whole) => {
-      const settled = async () => {
-        const text = answer && storage.isStorable(answer) ? entryText(storage, owner, answer) : undefined;
-        const bytes = text === undefined ? undefined : await encodeEntry(text);
-        await object.settle(bytes && (await encryption.seal(bytes, call.tenant, digest)));
+export function coordinatedBy({ objects, claimTimeoutMs, freshForMs }: CoordinationOptions): Coordination {
+  const objectFor = (name: string) => objects.get(objects.idFromName(name));
+  return {
+    async claim(name, maxAgeMs, call) {
+      const object = objectFor(name);
+      const claiming: Promise<Claim> = Promise.resolve(object.claim(call.deadlineMs, maxAgeMs));
+      const claim = await inTime(claiming, claimTimeoutMs);
+      if (claim && !claim.leads) {
+        return { answer: await untilLeaving(Promise.resolve(object.outcome(claim.lease)), call) };
+      }
+      // Who leads without knowing it in time has others waiting for him all the same.
+      const settled = async (answer: Uint8Array | undefined) => {
+        const { leads, lease } = await claiming;
+        return leads ? await object.settle(lease, answer, freshForMs) : true;
       };
-      // Where this is lost the others wait no longer than the leader's own time.
-      call.waitUntil(settled().catch(() => {}));
-    };
-    try {
-      const answer = await upstream(call, flight);
-      if (isStream(answer)) flight.onWhole(settle);
-      else settle(answer);
-      return { answer, isJoined: false };
-    } catch (error) {
-      settle();
-      throw error;
-    }
+      return { settle: async (answer) => (await inTime(settled(answer), toldWithinMs)) ?? true };
+    },
+    async forget(name) {
+      const forgetting = Promise.resolve(objectFor(name).forget());
+      if (!(await settlesWithin(forgetting, forgottenWithinMs))) throw new Error("the object is late");
+      await forgetting;
+    },
   };
 }
 

@@ -30,7 +30,7 @@ export interface Flight<Whole> {
 }
 
 /** An upstream that may be asked on behalf of a flight. */
-export type FlightUpstream<Whole> = (call: Call, flight: Flight<Whole>) => Promise<Answer<Whole>>;
+type FlightUpstream<Whole> = (call: Call, flight: Flight<Whole>) => Promise<Answer<Whole>>;
 
 /** What is shared, and with whom. */
 export interface ShareOptions<Request, Whole extends WholeAnswer> {
@@ -38,6 +38,8 @@ export interface ShareOptions<Request, Whole extends WholeAnswer> {
   readonly key: string;
   /** What the flight is about, where the key alone does not say it. */
   readonly tag?: string;
+  /** A flight that began before this is not joined (Unix milliseconds). Any may be unless told otherwise. */
+  readonly oldestMs?: number;
   readonly operation: Operation<Request, Whole>;
   readonly call: Call;
   readonly upstream: FlightUpstream<Whole>;
@@ -49,6 +51,7 @@ type Outcome<Whole> = { readonly answer: Answer<Whole> } | { readonly failure: E
 /** A call in flight as its callers see it. */
 export interface Running<Whole> {
   readonly tag: string;
+  readonly startedAtMs: number;
   /** Waits for the answer. Throws what the upstream throws. */
   join(call: Call, isLeader: boolean): Promise<Outcome<Whole>>;
   /** After this nobody hears of it any more, in Unix milliseconds. */
@@ -225,6 +228,7 @@ export function start<Request, Whole extends WholeAnswer>(
 
   const running: Running<Whole> = {
     tag,
+    startedAtMs: Date.now(),
     endsMs: () => endsMs,
     async join(call, isLeader) {
       const waiter = enter(call, isLeader);

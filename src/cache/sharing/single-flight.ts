@@ -1,7 +1,7 @@
 import type { Answer, WholeAnswer } from "../../operation.ts";
 import { type Running, type ShareOptions, start } from "./flight.ts";
 
-export interface Shared<Whole> {
+interface Shared<Whole> {
   readonly answer: Answer<Whole>;
   /** Whether somebody else's call answers. */
   readonly isJoined: boolean;
@@ -10,7 +10,7 @@ export interface Shared<Whole> {
 /** Calls in flight, shared by those who ask for the same. */
 export interface Flights {
   /**
-   * The answer to what `key` stands for: from the flight that is under way, else from `upstream`. A stream that has begun is
+   * The answer to what `key` stands for: from the newest flight that is under way, else from `upstream`. A stream that has begun is
    * told from its beginning and then followed live. Nobody is held up by another's slowness or leaving, except that a stream
    * goes on little faster than its fastest reader; the last one who leaves ends the call. Where a flight fails, all are told
    * so; only who has been told nothing yet and can be helped by a call of its own begins one: where the leader's time was up
@@ -58,11 +58,12 @@ export function createFlights(): Flights {
   return {
     tagOf: (key) => find(key)?.tag,
     async share<Request, Whole extends WholeAnswer>(options: ShareOptions<Request, Whole>) {
-      const { key, tag = key } = options;
+      const { key, tag = key, oldestMs = 0 } = options;
       for (;;) {
         const found = find(key);
+        const isOfUse = found?.tag === tag && found.startedAtMs >= oldestMs;
         // Under one key and tag all flights are of one operation.
-        const known = found?.tag === tag ? (found as Running<Whole>) : undefined;
+        const known = isOfUse ? (found as Running<Whole>) : undefined;
         const isJoined = known !== undefined;
         const outcome = await (known ?? launch(options)).join(options.call, !isJoined);
         if ("answer" in outcome) return { answer: outcome.answer, isJoined };
