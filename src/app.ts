@@ -63,7 +63,7 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   app.route("/api/v1/ai", qingyuRoutes(config, gateway));
   app.route("/qingyu.ai.AIService", connectRoutes(config, gateway, health));
   app.notFound(() => {
-    throw new GatewayError("not_found", "There is nothing at this path.");
+    throw new GatewayError("unknown_path", "There is nothing at this path.", { code: "not_found" });
   });
   return app;
 }

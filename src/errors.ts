@@ -3,6 +3,7 @@ export type ErrorKind =
   | "invalid_request"
   | "unauthenticated"
   | "not_found"
+  | "unknown_path"
   | "method_not_allowed"
   | "conflict"
   | "payload_too_large"

@@ -1,4 +1,8 @@
+import { ConnectError, createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
+import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
+import { AIService } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { onlyOpenAi, sha256Hex, testApp } from "./support/app-on-fake-network.ts";
 
 const service = "/qingyu.ai.AIService";
@@ -70,4 +74,64 @@ it.each(types)("says each thing once where a call gets nowhere: %s", async (type
   expect((await locked.send(path, init)).headers.get("x-should-retry")).toBe("false");
   const { headers } = await unusable.send(path, init);
   expect([headers.get("x-should-retry"), headers.get("retry-after")]).toEqual(["false", "60"]);
+});
+
+describe.each(["connect", "grpc-web"] as const)("what a client of %s reads of an error", (protocol) => {
+  const transport = (app: ReturnType<typeof testApp>) => {
+    const options = {
+      baseUrl: "http://gateway.test",
+      fetch: (url: RequestInfo | URL, init?: RequestInit) => app.fetch(String(url), init),
+    };
+    return protocol === "connect" ? createConnectTransport(options) : createGrpcWebTransport(options);
+  };
+  const busy = new Hono().all("*", (c) => c.json({ error: {} }, 429, { "retry-after": "60" }));
+  const refusing: Readonly<Record<string, Parameters<typeof testApp>[0]>> = {
+    "before its handler": { settings: { ...onlyOpenAi, QINGYU_AI_TEMPERATURE: "hot" } },
+    "in its handler": { settings: onlyOpenAi, network: busy },
+  };
+
+  it.each(Object.entries(refusing))("says once when to ask again, refused %s", async (_, options) => {
+    const client = createClient(AIService, transport(testApp(options)));
+    const calls = [
+      () => client.generateContent({ prompt: "p" }),
+      () => Array.fromAsync(client.streamGenerateContent({ prompt: "p" })),
+    ];
+    for (const ask of calls) {
+      const error = ConnectError.from(await ask().catch((thrown: unknown) => thrown));
+      expect(error.metadata.get("retry-after")).toBe("60");
+    }
+  });
+});
+
+describe("what HTTP itself refuses", () => {
+  const other = [...types, "application/proto", "application/connect+proto", "application/grpc-web"];
+
+  it.each(other)("is told of a method in the protocol of %s, with 405 and Allow", async (type) => {
+    const { status, headers, text } = await testApp().send(`${service}/GenerateContent`, {
+      method: "DELETE",
+      headers: { "content-type": type },
+    });
+    expect([status, headers.get("allow")]).toEqual([405, "POST"]);
+    if (type.includes("grpc-web")) expect([headers.get("grpc-status"), text]).toEqual(["2", ""]);
+    else expect(JSON.parse(text)).toEqual({ code: "unknown", message: "Use POST." });
+  });
+
+  it.each(other.slice(1))("is told of a path in the protocol of %s", async (type) => {
+    const { status, headers, text, log } = await testApp().send("/other.Service/Method", {
+      method: "POST",
+      headers: { "content-type": type },
+      body: "{}",
+    });
+    expect(status).toBe(404);
+    if (type.includes("grpc-web")) expect([headers.get("grpc-status"), text]).toEqual(["12", ""]);
+    else expect(JSON.parse(text)).toMatchObject({ code: "unimplemented" });
+    expect(JSON.parse(log[0] ?? "")).toMatchObject({ error: "not_found", status: 404 });
+  });
+
+  it("is told to a client of Connect who sends JSON, and else as OpenAI does", async () => {
+    const send = async (headers: Record<string, string>) =>
+      (await testApp().post("/other.Service/Method", {}, headers)).json();
+    expect(await send({ "connect-protocol-version": "1" })).toMatchObject({ code: "unimplemented" });
+    expect(await send({})).toMatchObject({ error: { code: "not_found" } });
+  });
 });

@@ -15,6 +15,7 @@ export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   invalid_request: { status: 400, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   unauthenticated: { status: 401, type: "authentication_error", qingyuCode: 1002, retry: false },
   not_found: { status: 404, type: "invalid_request_error", qingyuCode: 1004, retry: false },
+  unknown_path: { status: 404, type: "invalid_request_error", qingyuCode: 1004, retry: false },
   method_not_allowed: { status: 405, type: "invalid_request_error", qingyuCode: 1004, retry: false },
   conflict: { status: 409, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   payload_too_large: { status: 413, type: "invalid_request_error", qingyuCode: 1001, retry: false },

@@ -5,13 +5,19 @@ import { answerHeaders } from "./answer-headers.ts";
 import type { Walk } from "./call.ts";
 import type { Surface } from "./surface.ts";
 
-/** The one road for errors: whatever was thrown becomes the envelope of the surface that was asked, else of `otherwise`. */
+/**
+ * The one road for errors: whatever was thrown becomes the envelope of the surface whose path was asked, of the one whose
+ * language was spoken where it is a path of none, else of `otherwise`.
+ */
 export function errorHandler(surfaces: readonly Surface[], otherwise: Surface): ErrorHandler<Walk> {
   return function errorHandler(thrown, c) {
     const record = c.get("record");
     const error = callerError(thrown);
     noteError(record, error);
-    const surface = surfaces.find(({ prefix }) => c.req.path.startsWith(prefix)) ?? otherwise;
+    const surface =
+      surfaces.find(({ prefix }) => c.req.path.startsWith(prefix)) ??
+      surfaces.find(({ isSpokenIn }) => isSpokenIn?.(c.req.raw.headers)) ??
+      otherwise;
     const response = surface.errorResponse(error, { request: c.req.raw, requestId: record.requestId });
     for (const [name, value] of Object.entries(answerHeaders(record, Date.now()))) response.headers.set(name, value);
     if (error.kind === "unauthenticated") response.headers.set("www-authenticate", "Bearer");

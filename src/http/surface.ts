@@ -4,6 +4,8 @@ import type { GatewayError } from "../errors.ts";
 export interface Surface {
   /** What its paths begin with. */
   readonly prefix: string;
+  /** Whether a request to a path of no surface is in this language all the same; absent where that cannot be told. */
+  readonly isSpokenIn?: (headers: Headers) => boolean;
   /** An error in its envelope. */
   readonly errorResponse: (error: GatewayError, context: ErrorContext) => Response;
 }

@@ -7,7 +7,9 @@ const codes: Readonly<Record<ErrorKind, Code>> = {
   invalid_request: Code.InvalidArgument,
   unauthenticated: Code.Unauthenticated,
   not_found: Code.NotFound,
-  method_not_allowed: Code.NotFound,
+  unknown_path: Code.Unimplemented,
+  // Connect has no code for it; it is what its clients make of the status.
+  method_not_allowed: Code.Unknown,
   conflict: Code.AlreadyExists,
   payload_too_large: Code.ResourceExhausted,
   unsupported_media_type: Code.InvalidArgument,

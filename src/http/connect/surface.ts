@@ -1,4 +1,4 @@
-import type { ConnectError } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import {
   codeToHttpStatus,
@@ -7,28 +7,47 @@ import {
   errorToJsonBytes,
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc-web";
+import { mediaType } from "../../body.ts";
+import type { ErrorKind } from "../../errors.ts";
 import { AIService } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import { envelopes } from "../envelopes.ts";
 import type { Surface } from "../surface.ts";
 import { toConnectError } from "./error.ts";
 
 /** The contract itself, over Connect and gRPC-Web. */
 export const connectSurface: Surface = {
   prefix: `/${AIService.typeName}/`,
-  errorResponse: (error, { request }) => connectErrorResponse(request, toConnectError(error)),
+  isSpokenIn: (headers) =>
+    headers.has("connect-protocol-version") || /^application\/(grpc-web|connect\+|proto$)/.test(mediaType(headers)),
+  errorResponse: (error, { request }) =>
+    connectErrorResponse(
+      request,
+      toConnectError(error),
+      httpRefusals.has(error.kind) ? envelopes[error.kind].status : undefined,
+    ),
 };
 
-/** An answer to a call that failed before it reached its handler, in the protocol that the request speaks. */
-export function connectErrorResponse(request: Request, error: ConnectError): Response {
+/** What HTTP has a status for and a call has not come to: all clients know these, whatever they expect of an answer. */
+const httpRefusals: ReadonlySet<ErrorKind> = new Set(["unknown_path", "method_not_allowed"]);
+
+/**
+ * An answer to a call that failed before it reached its handler, in the protocol that the request speaks, under the status
+ * that its error has there unless another is given. What else there is to tell of the error stands in the headers, once.
+ */
+export function connectErrorResponse(request: Request, error: ConnectError, status?: number): Response {
   const type = request.headers.get("content-type") ?? "";
   if (type.startsWith("application/grpc-web")) {
-    return new Response(null, { headers: setTrailerStatus(new Headers({ "content-type": type }), error) });
+    return new Response(null, { status, headers: setTrailerStatus(new Headers({ "content-type": type }), error) });
   }
   const headers = new Headers(error.metadata);
-  if (type.startsWith("application/connect+")) {
+  if (type.startsWith("application/connect+") && status === undefined) {
     headers.set("content-type", type);
-    const end = createEndStreamSerialization(undefined).serialize({ error, metadata: new Headers() });
-    return new Response(encodeEnvelope(endStreamFlag, end), { headers });
+    const { rawMessage, code } = error;
+    const end = { error: new ConnectError(rawMessage, code), metadata: new Headers() };
+    return new Response(encodeEnvelope(endStreamFlag, createEndStreamSerialization(undefined).serialize(end)), {
+      headers,
+    });
   }
   headers.set("content-type", "application/json");
-  return new Response(errorToJsonBytes(error, undefined), { status: codeToHttpStatus(error.code), headers });
+  return new Response(errorToJsonBytes(error, undefined), { status: status ?? codeToHttpStatus(error.code), headers });
 }
