@@ -20,7 +20,8 @@ const otherStatuses: ReadonlyMap<string, PeerReason> = new Map([
 const wireMeanings: Readonly<Record<WireReason, string>> = {
   unavailable: "refused, lost or reset before an answer; TLS or DNS failure",
   timeout: "no header, first token or next token in time",
-  malformed: "not what was asked for: its type, its JSON, its frames, its text",
+  malformed:
+    "not what was asked for: its type, its JSON, its frames, its text; a compressed stream, one that goes on for 10,000 events and says nothing, or in pieces of single bytes",
   truncated: "ended or reset before its end",
   oversized: "more than 8 MiB, of a stream 32 MiB",
   empty: "complete, and says nothing",

@@ -1,3 +1,4 @@
+import { startTurn } from "./turn.ts";
 import { settlesWithin } from "./waiting.ts";
 
 /** Makes the error for why a body could not be read: larger than allowed, ended before its end, or not UTF-8. */
@@ -7,7 +8,6 @@ export type BodyFault = (reason: "oversized" | "truncated" | "malformed", cause?
 export interface HttpMessage {
   readonly headers: Headers;
   readonly body: ReadableStream<Uint8Array> | null;
-  arrayBuffer(): Promise<ArrayBuffer>;
 }
 
 /** A body as UTF-8 text, never holding more than `maxBytes` of it. Throws what `fault` makes. */
@@ -15,32 +15,61 @@ export async function readText(message: HttpMessage, maxBytes: number, fault: Bo
   return decode(fault, wholeDecoder, await readBytes(message, maxBytes, fault));
 }
 
-/** A body's bytes, never holding more than `maxBytes` of them. Throws what `fault` makes of `oversized` and `truncated`. */
-export async function readBytes(message: HttpMessage, maxBytes: number, fault: BodyFault): Promise<Uint8Array> {
-  // The runtime holds a body to its announced length, so a short one can be read at once; a compressed one announces another.
-  const announcedBytes = announcedLength(message.headers);
+/** Room for a body that does not say how long it is, and the most that one gets because it says so. */
+const [usualBytes, mostTrustedBytes] = [16 * 1024, 64 * 1024];
+
+/**
+ * A body's bytes, never holding more than `maxBytes` of them. They are counted whatever was announced: neither chunks nor a
+ * compressed body is held to its `Content-Length`. Throws what `fault` makes of `oversized` and `truncated`.
+ */
+export async function readBytes(
+  { headers, body }: HttpMessage,
+  maxBytes: number,
+  fault: BodyFault,
+): Promise<Uint8Array> {
+  const announcedBytes = announcedLength(headers);
   if (announcedBytes > maxBytes) throw fault("oversized");
-  if (announcedBytes >= 0 && !message.headers.has("content-encoding")) {
+  if (!body) return new Uint8Array();
+  const isAnnounced = announcedBytes >= 0 && !headers.has("content-encoding");
+  const expectedBytes = isAnnounced ? Math.min(announcedBytes, mostTrustedBytes) : usualBytes;
+  const reader = wholeReader(body);
+  // One more than expected, so that one wait tells that a body has ended, in however many pieces it came.
+  let buffer = new Uint8Array(Math.min(expectedBytes, maxBytes) + 1);
+  for (let bytes = 0; ; ) {
+    const roomBytes = buffer.byteLength - bytes;
+    let came: Uint8Array<ArrayBuffer>;
     try {
-      return new Uint8Array(await message.arrayBuffer());
+      came = (await reader.readAtLeast(roomBytes, buffer.subarray(bytes))).value ?? new Uint8Array();
     } catch (cause) {
       throw fault("truncated", cause);
     }
+    bytes += came.byteLength;
+    // What was lent to the reader comes back as another buffer over the same memory.
+    buffer = new Uint8Array(came.buffer);
+    if (came.byteLength < roomBytes) return buffer.subarray(0, bytes);
+    if (bytes > maxBytes) {
+      cancel(reader);
+      throw fault("oversized");
+    }
+    const larger = new Uint8Array(Math.min(2 * buffer.byteLength, maxBytes + 1));
+    larger.set(buffer);
+    buffer = larger;
   }
-  const pieces: Uint8Array[] = [];
-  const reader = bodyReader(message.body, { maxBytes, fault, convert: (bytes) => bytes });
-  try {
-    for (let piece = await reader.read(); piece; piece = await reader.read()) pieces.push(piece);
-  } finally {
-    reader.leave();
-  }
-  const [only] = pieces;
-  return only && pieces.length === 1 ? only : new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
 
-/** What `Content-Length` says, in bytes; -1 where it is absent. */
+/** A reader that waits until a buffer is full or the body has ended. Streams that JavaScript made have none. */
+function wholeReader(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader {
+  try {
+    return body.getReader({ mode: "byob" });
+  } catch {
+    return body.pipeThrough(new IdentityTransformStream()).getReader({ mode: "byob" });
+  }
+}
+
+/** What `Content-Length` says, in bytes; -1 where it is absent or no number. */
 export function announcedLength(headers: Headers): number {
-  return Number(headers.get("content-length") ?? -1);
+  const text = headers.get("content-length");
+  return text !== null && /^\d+$/.test(text) ? Number(text) : -1;
 }
 
 /** The media type without its parameters, in lower case; empty where there is none. */
@@ -68,16 +97,24 @@ export interface BodyReaderOptions<Piece> {
   readonly convert: (bytes: Uint8Array | undefined) => Piece | undefined;
 }
 
-/** Reads a body piece by piece, in one wait for each. */
+/** So many pieces a body may have whatever is in them, and one more for so many bytes: less is in no honest frame or event. */
+const [freePieces, leastPieceBytes] = [10_000, 4];
+
+/**
+ * Reads a body piece by piece, in one wait for each, and gives way to others where it never has to wait. `fault` makes
+ * `malformed` of pieces that cost more to read than they say.
+ */
 export function bodyReader<Piece>(
   body: ReadableStream<Uint8Array> | null,
   { maxBytes, fault, convert }: BodyReaderOptions<Piece>,
 ): BodyReader<Piece> {
   let reader = body?.getReader();
-  let bytes = 0;
+  let [bytes, pieces] = [0, 0];
+  const turn = startTurn();
   return {
     async read(patienceMs) {
       if (!reader) return undefined;
+      const askedMs = Date.now();
       const next = reader.read();
       if (patienceMs !== undefined && !(await settlesWithin(next, patienceMs))) return undefined;
       let result: Awaited<typeof next>;
@@ -93,6 +130,8 @@ export function bodyReader<Piece>(
       }
       bytes += result.value.byteLength;
       if (bytes > maxBytes) throw fault("oversized");
+      if (++pieces > freePieces + bytes / leastPieceBytes) throw fault("malformed");
+      if (turn.isOver(askedMs)) await turn.giveWay();
       return convert(result.value);
     },
     leave(how = cancel) {
@@ -111,7 +150,7 @@ export function textDecoder(fault: BodyFault): (bytes: Uint8Array | undefined) =
   };
 }
 
-function cancel(reader: Reader): void {
+function cancel(reader: Pick<Reader, "cancel">): void {
   // Rejects with the connection's failure where there was one, which has been told already.
   reader.cancel().catch(() => {});
 }

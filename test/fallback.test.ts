@@ -49,8 +49,6 @@ const anyProtocol: Table = {
   "silent-body": timeout("timeout"),
   empty: bad("empty"),
   endless: bad("oversized"),
-  bomb: bad("oversized"),
-  "not-gzip": bad("truncated"),
   "html:200": bad("malformed"),
   "type:": bad("malformed"),
   "type:text/plain": bad("malformed"),
@@ -62,6 +60,23 @@ const anyProtocol: Table = {
   "html:502": unavailable("unavailable"),
   "html:503": unavailable("unavailable"),
   "status:508": expected("next", 508, "loop_detected")("loop_detected"),
+};
+
+/** A whole answer may be compressed, but is bounded by what comes out. */
+const whole: Table = {
+  bomb: bad("oversized"),
+  "bomb:br": bad("oversized"),
+  "not-gzip": bad("truncated"),
+  misannounced: bad("oversized"),
+  announced: bad("oversized"),
+};
+/** What comes in events or frames may not. */
+const inPieces: Table = {
+  gzip: bad("malformed"),
+  bomb: bad("malformed"),
+  "not-gzip": bad("malformed"),
+  // More pieces than anything in them would take.
+  "crumbs:20000": bad("malformed"),
 };
 
 /** Any answer of OpenAI's API, and errors before its streams begin. */
@@ -92,8 +107,8 @@ const openAi: Table = {
 
 const openAiPlain: Table = {
   ...openAi,
+  ...whole,
   garbage: bad("malformed"),
-  announced: bad("oversized"),
   "not-utf8": bad("malformed"),
   deep: bad("malformed"),
   vague: bad("truncated"),
@@ -108,6 +123,12 @@ const openAiPlain: Table = {
 
 const openAiStreamed: Table = {
   ...openAi,
+  ...inPieces,
+  "mumbling:10001": bad("malformed"),
+  "lines:nonsense": bad("malformed"),
+  "lines::": bad("malformed"),
+  "lines:data:": bad("malformed"),
+  "events:{}": bad("malformed"),
   garbage: bad("truncated"),
   "not-utf8": bad("malformed"),
   "unfinished-opening": bad("truncated"),
@@ -163,6 +184,7 @@ const aiService: Table = {
 
 const framed: Table = {
   ...aiService,
+  ...inPieces,
   "giant-frame": bad("oversized"),
   compressed: bad("malformed"),
   "text:": bad("truncated"),
@@ -170,6 +192,7 @@ const framed: Table = {
 const inStream = Object.entries(codes("error-opening")).map(([scenario, row]) => [scenario, begun(row)] as const);
 const framedStream: Table = {
   ...framed,
+  "mumbling:10001": bad("malformed"),
   ...codes("error:0"),
   ...Object.fromEntries(inStream),
   "after-end": bad("malformed"),
@@ -177,8 +200,8 @@ const framedStream: Table = {
 
 const connectPlain: Table = {
   ...aiService,
+  ...whole,
   ...codes("error:0"),
-  announced: bad("oversized"),
   "finish:nonsense": bad("malformed"),
 };
 

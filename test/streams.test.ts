@@ -121,7 +121,9 @@ describe.concurrent("a stream that fails after its first token", () => {
 
 describe.concurrent("a stream that is complete", () => {
   const scenarios = [
-    ...kinds.flatMap((kind) => ["ok", "drip", "gzip", "finish:length"].map((scenario) => ({ kind, scenario }))),
+    ...kinds.flatMap((kind) =>
+      ["ok", "drip", "mumbling:5000", "finish:length"].map((scenario) => ({ kind, scenario })),
+    ),
     { kind: "openai", scenario: "no-done" },
     { kind: "openai", scenario: "no-done-reset" },
     { kind: "openai", scenario: "unstreamed" },
@@ -141,6 +143,20 @@ describe.concurrent("a stream that is complete", () => {
   it.each(kinds)("is put together byte by byte for a plain answer too: %s", async (kind) => {
     const answer = await gateway([provider("first", kind, upstream("drip"))]).ask();
     expect([answer.status, answer.content]).toEqual([200, goodText]);
+  });
+
+  it.each(["openai", "connect"] as const)(
+    "of one byte in each chunk is no dearer where it is whole: %s",
+    async (kind) => {
+      const answer = await gateway([provider("first", kind, upstream("crumbs:100000"))]).ask();
+      expect([answer.status, answer.content.length]).toEqual([200, 100_000]);
+    },
+  );
+
+  it.each(kinds)("is asked for as it is: %s", async (kind) => {
+    const first = upstream("ok");
+    await gateway([provider("first", kind, first)]).ask({ stream: true });
+    expect((await first.seen()).map(({ headers }) => headers["accept-encoding"])).toEqual(["identity"]);
   });
 
   it.each([

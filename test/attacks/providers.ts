@@ -1,5 +1,6 @@
 import type { Attack } from "./attack.ts";
 import { promptFor } from "./scenario.ts";
+import type { Target } from "./target.ts";
 
 /** What a provider answers: scenarios of `test/upstreams/scenarios.ts`. */
 export const providers: readonly Attack[] = [
@@ -8,6 +9,29 @@ export const providers: readonly Attack[] = [
     settings: { QINGYU_DEADLINES_REQUEST_MS: "3000" },
     play: ({ askAll }) => askAll(8, 4, () => ({ body: chat("endless-tokens", { stream: true }) })),
   },
+  ...[false, true].map((stream) => ({
+    name: `600 KB in one-byte chunks, ${stream ? "streamed" : "whole"}`,
+    play: ({ askAll }: Target) => askAll(4, 2, () => ({ body: chat("crumbs:600000", { stream }) })),
+  })),
+  ...["bomb", "bomb:br"].flatMap((bomb) =>
+    [false, true].map((stream) => ({
+      name: `kilobytes that become 16 MiB (${bomb}), ${stream ? "streamed" : "whole"}`,
+      play: ({ askAll }: Target) => askAll(16, 4, () => ({ body: chat(bomb, { stream }) })),
+    })),
+  ),
+  {
+    name: "more than was announced",
+    play: ({ askAll }) => askAll(16, 4, () => ({ body: chat("misannounced") })),
+  },
+  ...["lines::", "lines:data:", "lines:id:1", "lines:nonsense", "events:{}", "events:7"].map((scenario) => ({
+    name: `without end: ${scenario}`,
+    play: ({ askAll }: Target) => askAll(16, 4, () => ({ body: chat(scenario, { stream: true }) })),
+  })),
+  ...(["openai", "ai-service"] as const).map((provider) => ({
+    name: `100,000 events that say nothing: ${provider}`,
+    provider,
+    play: ({ askAll }: Target) => askAll(8, 4, () => ({ body: chat("mumbling:100000", { stream: true }) })),
+  })),
 ];
 
 /** The body of a chat completion for which the provider plays a scenario. */

@@ -1,10 +1,12 @@
 import type { ServerResponse } from "node:http";
-import { gzipSync } from "node:zlib";
+import { promisify } from "node:util";
+import { brotliCompress, constants, gzip, gzipSync } from "node:zlib";
 import { failInHeaders, frame } from "./ai-service-dialects.ts";
 import { type Dialect, type Spoken, utf8, type WireError } from "./dialect.ts";
+import { event } from "./openai-answers.ts";
 import { openAi, openAiDone, openAiStream } from "./openai-dialects.ts";
 import { badPieces, goodPieces, marker, shortText } from "./texts.ts";
-import type { Wire } from "./wire.ts";
+import { inCrumbs, type Wire } from "./wire.ts";
 
 export interface Stage {
   readonly wire: Wire;
@@ -72,9 +74,17 @@ async function tokens(stage: Stage): Promise<void> {
   await begin(stage, [...spoken.opening, ...spoken.tokens]);
 }
 
-function compressed(stage: Stage, body: Uint8Array): Promise<void> {
-  const headers = { "content-encoding": "gzip" };
+function compressed(stage: Stage, body: Uint8Array, coding = "gzip"): Promise<void> {
+  const headers = { "content-encoding": coding };
   return fail(stage, { status: 200, type: stage.dialect.contentType, headers, body });
+}
+
+/** Large bodies are made once, so that nobody else waits for them at this back end. */
+const made = new Map<string, Promise<Uint8Array>>();
+function once(name: string, make: () => Promise<Uint8Array>): Promise<Uint8Array> {
+  const body = made.get(name) ?? make();
+  made.set(name, body);
+  return body;
 }
 
 const megabyte = new Uint8Array(1024 * 1024).fill(0x61);
@@ -150,16 +160,52 @@ const scenarios: Readonly<Record<string, Play>> = {
     for (const unit of ending) await stage.wire.send(unit);
     await stage.wire.finish();
   },
+  /** A good answer of so many bytes, each in a chunk of its own. */
+  async crumbs(stage, bytes) {
+    const { wire, dialect } = stage;
+    const crumble = async () => inCrumbs(joined(allOf(dialect.say(["a".repeat(Number(bytes))]))));
+    await wire.head(200, dialect.contentType);
+    await wire.sendAsItIs(await once(`crumbs ${bytes} ${dialect.contentType}`, crumble));
+    await wire.finish();
+  },
+  /** A good answer behind so many events or frames that say nothing. */
+  async mumbling(stage, times) {
+    const { opening, tokens, ending } = stage.dialect.say(goodPieces);
+    const nothing = stage.dialect.isFramed ? [frame(0, new Uint8Array())] : stage.dialect.say([""]).tokens;
+    await begin(stage, opening);
+    const unit = joined(nothing);
+    const repeat = async () => Buffer.alloc(Number(times) * unit.byteLength, unit);
+    await stage.wire.send(await once(`mumbling ${times} ${stage.dialect.contentType}`, repeat));
+    for (const unit of [...tokens, ...ending]) await stage.wire.send(unit);
+    await stage.wire.finish();
+  },
+  /** The same line of server-sent events for ever. */
+  async lines(stage, line) {
+    const lines = utf8(`${line}\n`.repeat(10_000));
+    await begin(stage, []);
+    while (stage.wire.isOpen) await stage.wire.send(lines);
+  },
+  /** The same event for ever. */
+  async events(stage, data) {
+    const events = utf8(event(data).repeat(10_000));
+    await begin(stage, []);
+    while (stage.wire.isOpen) await stage.wire.send(events);
+  },
   /** A good answer in gzip, whether or not it was asked for. */
   async gzip(stage) {
     const body = joined(allOf(stage.dialect.say(goodPieces)));
     await compressed(stage, gzipSync(body));
   },
-  /** A few kilobytes that become 64 MiB. */
-  async bomb(stage) {
+  /** A few kilobytes that become 16 MiB: gzip, or `br`. */
+  async bomb(stage, coding) {
     const opening = stage.dialect.isStream ? 'data: {"' : '{"choices":[{"message":{"content":"';
     const noise = stage.dialect.isFramed ? endlessFrame : utf8(opening);
-    await compressed(stage, gzipSync(joined([noise, ...Array.from({ length: 64 }, () => megabyte)])));
+    const fast = { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } };
+    const compress = (bytes: Uint8Array) =>
+      coding === "br" ? promisify(brotliCompress)(bytes, fast) : promisify(gzip)(bytes);
+    const name = `bomb ${coding} ${stage.dialect.contentType}`;
+    const body = await once(name, () => compress(joined([noise, ...Array.from({ length: 16 }, () => megabyte)])));
+    await compressed(stage, body, coding || "gzip");
   },
   "not-gzip": (stage) => compressed(stage, joined(allOf(stage.dialect.say(badPieces)))),
   /** OpenAI: a whole answer though a stream was asked for, and the other way round. */
@@ -296,6 +342,13 @@ const scenarios: Readonly<Record<string, Play>> = {
     await begin(stage, dialect.isFramed ? [] : [utf8(opening)]);
     const noise = dialect.isFramed ? endlessFrame : megabyte;
     while (wire.isOpen) await wire.send(noise);
+  },
+  /** A body that announces ten bytes, and has no end. */
+  async misannounced(stage) {
+    const { wire, dialect } = stage;
+    await wire.head(200, dialect.contentType, { "content-length": "10" });
+    await wire.send(utf8('{"choices":[{"message":{"content":"'));
+    while (wire.isOpen) await wire.send(megabyte);
   },
   /** Small good tokens for ever. */
   async "endless-tokens"(stage) {

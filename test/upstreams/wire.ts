@@ -14,6 +14,8 @@ export interface Wire {
     length?: number | "until-close",
   ): Promise<void>;
   send(bytes: Uint8Array): Promise<void>;
+  /** Sends chunks that are framed already. */
+  sendAsItIs(chunks: Uint8Array): Promise<void>;
   /** Ends the answer as HTTP wants it. */
   finish(): Promise<void>;
   /** Ends the connection, not the answer. */
@@ -31,6 +33,13 @@ const markedHeaders = {
   "openai-organization": marker,
   "www-authenticate": `Bearer realm="${marker}"`,
 };
+
+/** Each byte as a chunk of its own. */
+export function inCrumbs(bytes: Uint8Array): Uint8Array {
+  const chunks = Buffer.alloc(6 * bytes.byteLength, "1\r\n.\r\n");
+  for (const [index, byte] of bytes.entries()) chunks[6 * index + 3] = byte;
+  return chunks;
+}
 
 /** A write that takes longer than this waits for a client that does not read. */
 const stalledAfterMs = 300;
@@ -77,6 +86,7 @@ export function wireOn(socket: Socket, { onEnd, onStall }: Watcher): Wire {
       if (!isChunked) return await write(bytes);
       await write(Buffer.concat([Buffer.from(`${bytes.byteLength.toString(16)}\r\n`), bytes, Buffer.from("\r\n")]));
     },
+    sendAsItIs: write,
     async finish() {
       onEnd();
       if (isChunked) await write("0\r\n\r\n");

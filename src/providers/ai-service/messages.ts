@@ -4,7 +4,7 @@ import { bodyReader } from "../../body.ts";
 import { decodeMessage, UndecodableMessage } from "../../protobuf.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import type { EventReader } from "../wire/events.ts";
-import { maxAnswerBytes, maxStreamBytes, wireFault } from "../wire/send.ts";
+import { maxAnswerBytes, maxStreamBytes, requireNoCoding, wireFault } from "../wire/send.ts";
 import { connectFailure } from "./failure.ts";
 import { frameSplitter } from "./frames.ts";
 import type { Framing } from "./framing.ts";
@@ -23,6 +23,7 @@ export function messageReader<Desc extends DescMessage>(
   { readHeaders, readEnd, endFlag }: Framing,
 ): EventReader<MessageShape<Desc>> {
   let hasEnd = readHeaders(response);
+  requireNoCoding(response);
   const frames = frameSplitter((flags) => ((flags & endFlag) === 0 ? maxAnswerBytes : maxEndBytes));
 
   function* messagesIn(bytes: Uint8Array): Generator<MessageShape<Desc>> {

@@ -20,7 +20,7 @@ import { mediaType } from "../../body.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import type { EventReader } from "../wire/events.ts";
 import { readErrorText } from "../wire/failure.ts";
-import { type Fetch, readAnswerBytes, type SentInit, send } from "../wire/send.ts";
+import { type Fetch, noCoding, readAnswerBytes, type SentInit, send } from "../wire/send.ts";
 import { connectStreams, type Framing, grpcWebFrames } from "./framing.ts";
 import { messageIn, messageReader, onlyMessage } from "./messages.ts";
 
@@ -70,7 +70,7 @@ export function createTransport(protocol: "connect" | "grpc-web", baseUrl: strin
     { signal, timeoutMs, headers }: CallOptions,
   ): Promise<EventReader<MessageShape<O>>> {
     const response = await post(method, framing.contentType, {
-      headers: { ...headers, ...framing.requestHeaders(timeoutMs) },
+      headers: { ...headers, ...noCoding, ...framing.requestHeaders(timeoutMs) },
       body: encodeEnvelope(0, toBinary(method.input, create(method.input, input))),
       signal,
     });

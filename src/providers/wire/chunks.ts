@@ -1,4 +1,6 @@
+import { hasToken } from "../../collect.ts";
 import type { GenerationChunk, GenerationStream } from "../../generation.ts";
+import { UpstreamFailure } from "../../upstream-failure.ts";
 import type { EventReader } from "./events.ts";
 
 /** What a provider's events say of an answer. */
@@ -14,17 +16,31 @@ export interface EventDecoder<Event> {
 /** How long a complete answer is waited for to say more, such as its usage. */
 const moreLimitMs = 1_000;
 
-/** A stream's `read` from its events: all chunks of one read of the body. Those that come before a failure are handed out first. */
+/** So many events, and reads of the body without one, may follow each other that say nothing of the answer: no model thinks longer. */
+const maxSilentEvents = 10_000;
+
+/**
+ * A stream's `read` from its events: all chunks of one read of the body. Those that come before a failure are handed out
+ * first. Throws `UpstreamFailure` wire `malformed` where it goes on and says nothing.
+ */
 export function chunkReader<Event>(events: EventReader<Event>, decoder: EventDecoder<Event>): GenerationStream["read"] {
   let isOver = false;
   let failure: { readonly cause: unknown } | undefined;
+  let silentEvents = 0;
 
   function take(found: Iterable<Event> | undefined, batch: GenerationChunk[]): boolean {
     if (!found) {
       decoder.end(batch);
       return true;
     }
-    for (const event of found) if (decoder.take(event, batch)) return true;
+    silentEvents++;
+    for (const event of found) {
+      const before = batch.length;
+      if (decoder.take(event, batch)) return true;
+      silentEvents = hasTokenFrom(before, batch) ? 0 : silentEvents + 1;
+      if (silentEvents > maxSilentEvents) break;
+    }
+    if (silentEvents > maxSilentEvents) throw UpstreamFailure.wire("malformed");
     return false;
   }
 
@@ -43,4 +59,12 @@ export function chunkReader<Event>(events: EventReader<Event>, decoder: EventDec
       if (batch.length > 0) return batch;
     }
   };
+}
+
+function hasTokenFrom(start: number, chunks: readonly GenerationChunk[]): boolean {
+  for (let index = start; index < chunks.length; index++) {
+    const chunk = chunks[index];
+    if (chunk && hasToken(chunk)) return true;
+  }
+  return false;
 }

@@ -2,11 +2,16 @@ import { createParser } from "eventsource-parser";
 import { bodyReader, readToEnd, textDecoder } from "../../body.ts";
 import type { Call } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
-import { maxAnswerBytes, maxStreamBytes, wireFault } from "./send.ts";
+import { maxAnswerBytes, maxStreamBytes, requireNoCoding, wireFault } from "./send.ts";
 
 /** What may follow an answer that is complete: an event or two, and the body's end. */
 const maxRestBytes = 64 * 1024;
 const restLimitMs = 1_000;
+
+/** More lines are not in an event, nor between two: the parser holds each for itself until the event has ended. */
+const maxLines = 10_000;
+/** Lines that mean nothing, of which it makes errors. */
+const maxStrangeLines = 1_000;
 
 /** The events of a response, or its messages, a read of the body at a time. */
 export interface EventReader<Event> {
@@ -21,17 +26,20 @@ export interface EventReader<Event> {
 
 /**
  * The data of server-sent events. One that was not finished by the end is dropped, as the HTML standard says. Throws
- * `UpstreamFailure` (wire): `truncated`, `malformed`, or `oversized` where one event has more than `maxAnswerBytes` or the
+ * `UpstreamFailure` (wire): `truncated`, `malformed` (also for a compressed body), or `oversized` where one event has more than `maxAnswerBytes` or the
  * stream more than four times that. What follows a leave is read behind the answer's back, so that the connection can be
  * used again.
  */
 export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitUntil">): EventReader<string> {
+  requireNoCoding(response);
   let events: string[] = [];
+  let [lines, strangeLines] = [0, 0];
   const parser = createParser({
     maxBufferSize: maxAnswerBytes,
     onEvent: (event) => events.push(event.data),
     onError: (error) => {
       if (error.type === "max-buffer-size-exceeded") throw UpstreamFailure.wire("oversized");
+      if (++strangeLines > maxStrangeLines) throw UpstreamFailure.wire("malformed");
     },
   });
   const decode = textDecoder(wireFault);
@@ -43,6 +51,8 @@ export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitU
       if (text === undefined) return undefined;
       events = [];
       parser.feed(text);
+      lines = events.length > 0 ? 0 : lines + lineEndsIn(text);
+      if (lines > maxLines) throw UpstreamFailure.wire("malformed");
       return events;
     },
   });
@@ -50,4 +60,14 @@ export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitU
     read: body.read,
     leave: () => body.leave((reader) => waitUntil(readToEnd(reader, restLimitMs, maxRestBytes))),
   };
+}
+
+/** How many characters of a text can end a line. */
+function lineEndsIn(text: string): number {
+  let ends = 0;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === 0x0a || code === 0x0d) ends++;
+  }
+  return ends;
 }

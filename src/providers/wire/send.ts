@@ -30,9 +30,25 @@ export async function send(fetch: Fetch, url: string, init: SentInit): Promise<R
   return response;
 }
 
+/** Asks for a body as it is (RFC 9110, 12.5.3). */
+export const noCoding = { "accept-encoding": "identity" };
+
+/**
+ * Streams come as they are: of a compressed one the runtime would make thousands of times as much, and hold tokens back.
+ * Throws `UpstreamFailure` wire `malformed`.
+ */
+export function requireNoCoding({ headers }: Response): void {
+  if ((headers.get("content-encoding") ?? "identity") !== "identity") throw UpstreamFailure.wire("malformed");
+}
+
 /** What a provider is told of the request that it is asked for. */
-export function callHeaders({ requestId, trace, hops }: Call): Record<string, string> {
-  return { "x-request-id": requestId, traceparent: trace.traceparent, ...hopsHeader(hops) };
+export function callHeaders({ requestId, trace, hops, stream }: Call): Record<string, string> {
+  return {
+    "x-request-id": requestId,
+    traceparent: trace.traceparent,
+    ...hopsHeader(hops),
+    ...(stream && noCoding),
+  };
 }
 
 /** By this a gateway among the providers notices that the request has been there before. */
