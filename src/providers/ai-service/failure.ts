@@ -19,6 +19,12 @@ export function connectFailure(error: unknown): UpstreamFailure {
   });
 }
 
+/** An error with what an answer's headers tell beside it, each thing once: some services put it into both. */
+export function withHeaders(error: ConnectError, headers: Headers): ConnectError {
+  for (const [name, value] of headers) if (!error.metadata.has(name)) error.metadata.set(name, value);
+  return error;
+}
+
 /** The word that our own AI service, or a gateway, puts before a message whose code alone would lead elsewhere (its errors.py). */
 function finerReason({ code, rawMessage }: ConnectError): PeerReason | undefined {
   const [word] = rawMessage.split(":", 1);

@@ -5,9 +5,9 @@ import { decodeMessage, UndecodableMessage } from "../../protobuf.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import type { EventReader } from "../wire/events.ts";
 import { maxAnswerBytes, maxStreamBytes, requireNoCoding, wireFault } from "../wire/send.ts";
-import { connectFailure } from "./failure.ts";
+import { connectFailure, withHeaders } from "./failure.ts";
 import { frameSplitter } from "./frames.ts";
-import type { Framing } from "./framing.ts";
+import type { End, Framing } from "./framing.ts";
 
 /** Trailers, or an error with its details. */
 const maxEndBytes = 64 * 1024;
@@ -20,24 +20,31 @@ const maxEndBytes = 64 * 1024;
 export function messageReader<Desc extends DescMessage>(
   response: Response,
   type: Desc,
-  { readHeaders, readEnd, endFlag }: Framing,
+  { readHeaders, endInHeaders, readEnd, endFlag }: Framing,
 ): EventReader<MessageShape<Desc>> {
-  let hasEnd = readHeaders(response);
+  const { headers } = response;
+  readHeaders(response);
   requireNoCoding(response);
   const frames = frameSplitter((flags) => ((flags & endFlag) === 0 ? maxAnswerBytes : maxEndBytes));
+  let hasMessages = false;
+  let hasEnd = false;
+
+  /** Takes the answer's end: what its last frame says, or the headers where there is no message and no word in a frame. */
+  function end(inFrame: End | undefined): void {
+    const end = inFrame ?? (hasMessages ? undefined : endInHeaders(headers));
+    if (!end) throw UpstreamFailure.wire(hasEnd ? "malformed" : "truncated");
+    if (end.error) throw connectFailure(withHeaders(end.error, headers));
+  }
 
   function* messagesIn(bytes: Uint8Array): Generator<MessageShape<Desc>> {
     for (const { flags, data } of frames.split(bytes)) {
       if (hasEnd || (flags & compressedFlag) !== 0) throw UpstreamFailure.wire("malformed");
       if ((flags & endFlag) === 0) {
+        hasMessages = true;
         yield messageIn(data, type);
-        continue;
-      }
-      hasEnd = true;
-      try {
-        readEnd(data, response.headers);
-      } catch (error) {
-        throw connectFailure(error);
+      } else {
+        hasEnd = true;
+        end(endIn(data));
       }
     }
   }
@@ -47,10 +54,19 @@ export function messageReader<Desc extends DescMessage>(
     fault: wireFault,
     convert(bytes) {
       if (bytes) return messagesIn(bytes);
-      if (!hasEnd || frames.isInside()) throw UpstreamFailure.wire("truncated");
+      if (frames.isInside()) throw UpstreamFailure.wire("truncated");
+      if (!hasEnd) end(undefined);
       return undefined;
     },
   });
+
+  function endIn(data: Uint8Array): End | undefined {
+    try {
+      return readEnd(data);
+    } catch (cause) {
+      throw UpstreamFailure.wire("malformed", { cause });
+    }
+  }
 }
 
 /** The only message of an answer in frames. Throws as `messageReader` does. */

@@ -8,9 +8,10 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { appendHeaders } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import {
+  contentTypeUnaryJson,
   contentTypeUnaryProto,
   errorFromJsonBytes,
   trailerDemux,
@@ -21,6 +22,7 @@ import { UpstreamFailure } from "../../upstream-failure.ts";
 import type { EventReader } from "../wire/events.ts";
 import { readErrorText } from "../wire/failure.ts";
 import { type Fetch, noCoding, readAnswerBytes, type SentInit, send } from "../wire/send.ts";
+import { withHeaders } from "./failure.ts";
 import { connectStreams, type Framing, grpcWebFrames } from "./framing.ts";
 import { messageIn, messageReader, onlyMessage } from "./messages.ts";
 
@@ -92,22 +94,36 @@ export function createTransport(protocol: "connect" | "grpc-web", baseUrl: strin
         signal,
       });
       const { isUnaryError, unaryError } = validateResponse(method.methodKind, true, response.status, response.headers);
-      if (isUnaryError) {
-        const body = new TextEncoder().encode(await readErrorText(response));
-        throw errorFromJsonBytes(body, appendHeaders(...trailerDemux(response.headers)), unaryError);
-      }
+      if (isUnaryError) throw errorIn(await readErrorText(response), response, unaryError);
       return messageIn(await readAnswerBytes(response), method.output);
     },
     stream: (...asked) => framed(connectStreams, ...asked),
   };
 }
 
-/** An answer of 200 must be of the type that was sent. Connect itself judges the other statuses, but knows neither 501 nor 508. */
-function requireType(response: Response, asked: string): void {
-  if (response.status === 501) throw UpstreamFailure.peer("unimplemented");
-  if (response.status === 508) throw UpstreamFailure.peer("loop_detected");
-  const type = mediaType(response.headers);
-  if (response.status === 200 && type !== asked && type !== "application/grpc-web") {
-    throw UpstreamFailure.wire("malformed");
-  }
+/** The error of a unary call: what its body says, and where that says nothing its status. */
+function errorIn(body: string, { status, headers }: Response, byStatus: ConnectError): ConnectError {
+  const otherwise = status === 501 ? new ConnectError("HTTP 501", Code.Unimplemented) : byStatus;
+  const [ownHeaders, trailers] = trailerDemux(headers);
+  const told = () => {
+    try {
+      return errorFromJsonBytes(new TextEncoder().encode(body), trailers, otherwise);
+    } catch {
+      // Connect throws the other one.
+      return otherwise;
+    }
+  };
+  return withHeaders(told(), ownHeaders);
+}
+
+/**
+ * An answer of 200 must be of the type that was sent. Connect itself judges the other statuses, but knows neither 501, of
+ * which a unary call's body may say more, nor 508.
+ */
+function requireType({ status, headers }: Response, asked: string): void {
+  const type = mediaType(headers);
+  const isUnaryError = asked === contentTypeUnaryProto && type === contentTypeUnaryJson;
+  if (status === 501 && !isUnaryError) throw UpstreamFailure.peer("unimplemented");
+  if (status === 508) throw UpstreamFailure.peer("loop_detected");
+  if (status === 200 && type !== asked && type !== "application/grpc-web") throw UpstreamFailure.wire("malformed");
 }
