@@ -79,7 +79,7 @@ it.each(types)("says each thing once where a call gets nowhere: %s", async (type
 describe.each(["connect", "grpc-web"] as const)("what a client of %s reads of an error", (protocol) => {
   const transport = (app: ReturnType<typeof testApp>) => {
     const options = {
-      baseUrl: "http://gateway.test",
+      baseUrl: "http://localhost",
       fetch: (url: RequestInfo | URL, init?: RequestInit) => app.fetch(String(url), init),
     };
     return protocol === "connect" ? createConnectTransport(options) : createGrpcWebTransport(options);

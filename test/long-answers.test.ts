@@ -33,13 +33,13 @@ describe.each<{ surface: (typeof surfaces)[number]; stream: boolean }>([
     const app = remembering({ content: longText });
     const { path, init } = requestTo(surface, stream, crypto.randomUUID());
     await app.send(path, init);
-    const answer = await app.fetch(`http://gateway.test${path}`, init);
+    const answer = await app.fetch(`http://localhost${path}`, init);
     expect(answer.headers.get("x-cache")).toBe("HIT");
     expect(contentOf(surface, stream, new Uint8Array(await answer.arrayBuffer()))).toBe(longText);
     // Who stops reading has been written no more than he has read, and a piece.
     await keepingLog(async (log) => {
       const context = createExecutionContext();
-      const { body } = await app.app.fetch(new Request(`http://gateway.test${path}`, init), env, context);
+      const { body } = await app.app.fetch(new Request(`http://localhost${path}`, init), env, context);
       const reader = body?.getReader();
       expect((await reader?.read())?.done).toBe(false);
       await reader?.cancel();
@@ -90,7 +90,7 @@ describe("a long answer with more than text, as the official SDK puts it togethe
     const app = remembering(message, logprobs);
     const client = new OpenAI({
       apiKey: "any",
-      baseURL: "http://gateway.test/v1",
+      baseURL: "http://localhost/v1",
       maxRetries: 0,
       fetch: (url, init) => app.fetch(String(url), { ...init, signal: null }),
     });
