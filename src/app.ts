@@ -11,13 +11,13 @@ import { docsRoutes } from "./http/docs/routes.ts";
 import { errorHandler } from "./http/error-response.ts";
 import { healthFrom, healthRoutes, unconfiguredHealthRoutes } from "./http/health/health.ts";
 import { noteHops, refuseLoops } from "./http/hops.ts";
-import { requireLength } from "./http/json-body.ts";
 import { isFromElsewhere } from "./http/loopback.ts";
 import { observe } from "./http/observe.ts";
 import { openAiRoutes } from "./http/openai/routes.ts";
 import { openAiSurface } from "./http/openai/surface.ts";
 import { qingyuRoutes } from "./http/qingyu/routes.ts";
 import { qingyuSurface } from "./http/qingyu/surface.ts";
+import { requireLength } from "./http/request-body.ts";
 import type { Gateway, Hops } from "./upstream.ts";
 
 /** What the app answers from: its settings and, where they are right, the gateway built from them. */

@@ -4,6 +4,12 @@ import { settlesWithin } from "./waiting.ts";
 /** Makes the error for why a body could not be read: larger than allowed, ended before its end, or not UTF-8. */
 export type BodyFault = (reason: "oversized" | "truncated" | "malformed", cause?: unknown) => Error;
 
+/** How long a body is waited for, and the error for one that has not come to its end by then. */
+export interface Patience {
+  readonly limitMs: number;
+  readonly late: () => Error;
+}
+
 /** A request or a response, as far as its body goes. */
 export interface HttpMessage {
   readonly headers: Headers;
@@ -20,12 +26,13 @@ const [usualBytes, mostTrustedBytes] = [16 * 1024, 64 * 1024];
 
 /**
  * A body's bytes, never holding more than `maxBytes` of them. They are counted whatever was announced: neither chunks nor a
- * compressed body is held to its `Content-Length`. Throws what `fault` makes of `oversized` and `truncated`.
+ * compressed body is held to its `Content-Length`. Throws what `fault` makes of `oversized` and `truncated`, and `late`.
  */
 export async function readBytes(
   { headers, body }: HttpMessage,
   maxBytes: number,
   fault: BodyFault,
+  patience?: Patience,
 ): Promise<Uint8Array> {
   const announcedBytes = announcedLength(headers);
   if (announcedBytes > maxBytes) throw fault("oversized");
@@ -35,25 +42,36 @@ export async function readBytes(
   const reader = wholeReader(body);
   // One more than expected, so that one wait tells that a body has ended, in however many pieces it came.
   let buffer = new Uint8Array(Math.min(expectedBytes, maxBytes) + 1);
-  for (let bytes = 0; ; ) {
-    const roomBytes = buffer.byteLength - bytes;
-    let came: Uint8Array<ArrayBuffer>;
-    try {
-      came = (await reader.readAtLeast(roomBytes, buffer.subarray(bytes))).value ?? new Uint8Array();
-    } catch (cause) {
-      throw fault("truncated", cause);
+  let late: Error | undefined;
+  const giveUp = () => {
+    late = patience?.late();
+    cancel(reader);
+  };
+  const timer = patience && setTimeout(giveUp, patience.limitMs);
+  try {
+    for (let bytes = 0; ; ) {
+      const roomBytes = buffer.byteLength - bytes;
+      let came: Uint8Array<ArrayBuffer>;
+      try {
+        came = (await reader.readAtLeast(roomBytes, buffer.subarray(bytes))).value ?? new Uint8Array();
+      } catch (cause) {
+        throw late ?? fault("truncated", cause);
+      }
+      if (late) throw late;
+      bytes += came.byteLength;
+      // What was lent to the reader comes back as another buffer over the same memory.
+      buffer = new Uint8Array(came.buffer);
+      if (came.byteLength < roomBytes) return buffer.subarray(0, bytes);
+      if (bytes > maxBytes) {
+        cancel(reader);
+        throw fault("oversized");
+      }
+      const larger = new Uint8Array(Math.min(2 * buffer.byteLength, maxBytes + 1));
+      larger.set(buffer);
+      buffer = larger;
     }
-    bytes += came.byteLength;
-    // What was lent to the reader comes back as another buffer over the same memory.
-    buffer = new Uint8Array(came.buffer);
-    if (came.byteLength < roomBytes) return buffer.subarray(0, bytes);
-    if (bytes > maxBytes) {
-      cancel(reader);
-      throw fault("oversized");
-    }
-    const larger = new Uint8Array(Math.min(2 * buffer.byteLength, maxBytes + 1));
-    larger.set(buffer);
-    buffer = larger;
+  } finally {
+    if (timer !== undefined) clearTimeout(timer);
   }
 }
 

@@ -6,6 +6,7 @@ export type ErrorKind =
   | "unknown_path"
   | "method_not_allowed"
   | "conflict"
+  | "request_timeout"
   | "payload_too_large"
   | "unsupported_media_type"
   | "rate_limited"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fakeOpenAi, testApp } from "./support/app-on-fake-network.ts";
+import { fakeOpenAi, onlyOpenAi, testApp } from "./support/app-on-fake-network.ts";
 
 /** How much a body may have in it, beside how long it may be. What more would do is in `test/attacks/`. */
 
@@ -72,4 +72,21 @@ it.each([
   const { network, seen } = fakeOpenAi();
   const answer = await testApp({ network }).post(chat, body);
   expect([answer.status, seen.length]).toEqual([200, 1]);
+});
+
+it.each([
+  [chat, "application/json", 408, '"code":"request_timeout"'],
+  ["/v1/embeddings", "application/json", 408, '"code":"request_timeout"'],
+  [generate, "application/json", 408, '"code":1001'],
+  ["/api/v1/ai/cache/purge", "application/json", 408, '"code":1001'],
+  ["/qingyu.ai.AIService/EmbedText", "application/json", 504, '"code":"deadline_exceeded"'],
+  ["/qingyu.ai.AIService/HealthCheck", "application/proto", 504, '"code":"deadline_exceeded"'],
+  ["/qingyu.ai.AIService/StreamGenerateContent", "application/connect+json", 200, '"code":"deadline_exceeded"'],
+  ["/qingyu.ai.AIService/GenerateContent", "application/grpc-web+proto", 200, "grpc-status: 4"],
+])("a body that does not come to its end is not waited for: %s as %s", async (path, type, status, told) => {
+  const { send } = testApp({ settings: { ...onlyOpenAi, QINGYU_DEADLINES_REQUEST_MS: "20" } });
+  const body = new ReadableStream({ start: (pieces) => pieces.enqueue(new Uint8Array([0x7b])) });
+  const answer = await send(path, { method: "POST", headers: { "content-type": type }, body });
+  expect([answer.status, answer.text]).toEqual([status, expect.stringContaining(told)]);
+  expect(answer.log.map((line) => JSON.parse(line).error)).toEqual(["request_timeout"]);
 });

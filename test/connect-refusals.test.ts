@@ -31,17 +31,16 @@ const chunked = ({ path, init }: ReturnType<typeof call>) => ({
 });
 
 const refusals: Readonly<Record<string, readonly [error: string, call: (type: Type) => ReturnType<typeof call>]>> = {
-  "is no message": ["invalid_argument", (type) => call(type, "{")],
   "is compressed": ["unimplemented", (type) => call(type, "{}", { [headerOfCompression[type]]: "gzip" })],
   "has no such time": ["invalid_argument", (type) => call(type, "{}", { [headerOfTimeout(type)]: "soon" })],
-  "is too large": ["resource_exhausted", (type) => chunked(call(type, JSON.stringify({ prompt: "x".repeat(200) })))],
+  "is too large": ["payload_too_large", (type) => chunked(call(type, JSON.stringify({ prompt: "x".repeat(200) })))],
   "asks for no method": ["unimplemented", (type) => ({ ...call(type, "{}"), path: `${service}/Nothing` })],
 };
 const rows = types.flatMap((type) =>
   Object.entries(refusals).map(([name, [error, make]]) => ({ type, name, error, ...make(type) })),
 );
 
-describe("a call that Connect refuses before anybody is asked", () => {
+describe("a call that is refused before anybody is asked", () => {
   it.each(rows)("is written down as refused: $type, $name", async ({ path, init, error }) => {
     const settings = { ...onlyOpenAi, QINGYU_LIMITS_BODY_BYTES: "200" };
     const { log } = await testApp({ settings }).send(path, init);

@@ -10,7 +10,7 @@ import { expectDescribed, membersOf, operations } from "./support/openapi.ts";
 interface Scenario extends TestAppOptions {
   readonly headers?: Record<string, string>;
   /** What is sent instead of a good body. */
-  readonly spoil?: (body: string) => string;
+  readonly spoil?: (body: string) => string | ReadableStream;
   /** Sent before under the same headers. */
   readonly before?: (body: string) => string;
 }
@@ -27,6 +27,7 @@ const scenarios: readonly Scenario[] = [
   {},
   { spoil: () => "{" },
   { spoil: (body) => body + " ".repeat(2000), settings: { ...onlyOpenAi, QINGYU_LIMITS_BODY_BYTES: "2000" } },
+  { spoil: () => new ReadableStream(), settings: { ...onlyOpenAi, QINGYU_DEADLINES_REQUEST_MS: "20" } },
   { headers: { "content-type": "text/plain" } },
   { headers: { "content-encoding": "gzip" } },
   { headers: { "x-request-timeout-ms": "soon" } },
@@ -76,7 +77,7 @@ it.each(operations)(
   async ({ path, method, operation }) => {
     const statuses = new Set<string>();
     const { type, body = "" } = goodRequest(operation);
-    const sent = (headers: Record<string, string>, text: string) => ({
+    const sent = (headers: Record<string, string>, text: string | ReadableStream) => ({
       method: method.toUpperCase(),
       headers: { ...(type && { "content-type": type }), ...headers },
       body: type && text,

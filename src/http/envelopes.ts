@@ -1,7 +1,7 @@
 import type { ErrorKind, GatewayError } from "../errors.ts";
 
 interface Envelope {
-  readonly status: 400 | 401 | 404 | 405 | 409 | 413 | 415 | 429 | 499 | 500 | 502 | 503 | 504 | 508;
+  readonly status: 400 | 401 | 404 | 405 | 408 | 409 | 413 | 415 | 429 | 499 | 500 | 502 | 503 | 504 | 508;
   /** OpenAI's `error.type`. */
   readonly type: string;
   /** The Qingyu platform's `code`. */
@@ -17,6 +17,7 @@ export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   not_found: { status: 404, type: "invalid_request_error", qingyuCode: 1004, retry: false },
   unknown_path: { status: 404, type: "invalid_request_error", qingyuCode: 1004, retry: false },
   method_not_allowed: { status: 405, type: "invalid_request_error", qingyuCode: 1004, retry: false },
+  request_timeout: { status: 408, type: "invalid_request_error", qingyuCode: 1001 },
   conflict: { status: 409, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   payload_too_large: { status: 413, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   unsupported_media_type: { status: 415, type: "invalid_request_error", qingyuCode: 1001, retry: false },

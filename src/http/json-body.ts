@@ -1,9 +1,11 @@
 import type * as z from "zod/mini";
-import { announcedLength, type BodyFault, mediaType, readText } from "../body.ts";
+import { mediaType } from "../body.ts";
+import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors.ts";
 import type { JsonValue } from "../generation.ts";
 import { JsonBeyondLimits, parseJson } from "../json.ts";
 import { requireValid } from "./invalid.ts";
+import { readBody } from "./request-body.ts";
 
 /**
  * What a body may weigh (`parseJson`): 50,000 objects and strings, or 500,000 tokens. 2,048 messages of three parts each
@@ -11,20 +13,16 @@ import { requireValid } from "./invalid.ts";
  */
 const maxWeight = 500_000;
 
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+
 /** Reads a request's JSON body into what `schema` describes. Throws a `GatewayError` that names what is wrong. */
 export async function readJson<S extends z.ZodMiniType>(
   request: Request,
   schema: S,
-  maxBytes: number,
+  config: Pick<Config, "limits" | "deadlines">,
 ): Promise<z.infer<S>> {
   requireJson(request.headers);
-  const text = await readText(request, maxBytes, (reason) => bodyError(reason, maxBytes));
-  return requireValid(schema, parse(text));
-}
-
-/** Refuses a body that says it is larger than allowed, before anything of it is read. */
-export function requireLength(headers: Headers, maxBytes: number): void {
-  if (announcedLength(headers) > maxBytes) throw tooLarge(maxBytes);
+  return requireValid(schema, jsonIn(await readBody(request, config)));
 }
 
 function requireJson(headers: Headers): void {
@@ -43,36 +41,32 @@ function requireJson(headers: Headers): void {
   }
 }
 
-function bodyError(reason: Parameters<BodyFault>[0], maxBytes: number): GatewayError {
-  switch (reason) {
-    case "oversized":
-      return tooLarge(maxBytes);
-    case "truncated":
-      return new GatewayError("cancelled", "The request's body ended too early.");
-    case "malformed":
-      return new GatewayError("invalid_request", "The body is not UTF-8.", { code: "invalid_json" });
-  }
-}
-
-function tooLarge(maxBytes: number): GatewayError {
-  return new GatewayError("payload_too_large", `The body is larger than ${maxBytes} bytes (limits.body_bytes).`);
-}
-
-function parse(text: string): JsonValue {
+/** The JSON that a body is. Throws 400 `invalid_json`, also for more than is taken (`parseJson`). */
+export function jsonIn(bytes: Uint8Array): JsonValue {
+  const text = textIn(bytes);
   let value: JsonValue;
   try {
     value = parseJson(text, maxWeight);
   } catch (error) {
-    const what = error instanceof JsonBeyondLimits ? error.message : "is not valid JSON";
-    throw new GatewayError("invalid_request", `The body ${what}.`, { code: "invalid_json" });
+    throw invalidJson(error instanceof JsonBeyondLimits ? error.message : "is not valid JSON");
   }
   // Half of a surrogate pair has no UTF-8, so no provider could be sent it as it is. It can only come from an escape.
   if (/\\u[dD][89a-fA-F]/.test(text) && !isWellFormed(value)) {
-    throw new GatewayError("invalid_request", "The body has an unpaired surrogate in a string.", {
-      code: "invalid_json",
-    });
+    throw invalidJson("has an unpaired surrogate in a string");
   }
   return value;
+}
+
+function textIn(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw invalidJson("is not UTF-8");
+  }
+}
+
+function invalidJson(what: string): GatewayError {
+  return new GatewayError("invalid_request", `The body ${what}.`, { code: "invalid_json" });
 }
 
 function isWellFormed(value: JsonValue): boolean {

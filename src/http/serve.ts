@@ -46,7 +46,7 @@ export function serve<
 >(codec: Codec<Body, Request, Answer, AskedFor>, upstream: Upstream<Request, Answer>, config: Config): Handler<Walk> {
   return async (c) => {
     const record = c.get("record");
-    const body = await readJson(c.req.raw, codec.body, config.limits.bodyBytes);
+    const body = await readJson(c.req.raw, codec.body, config);
     const asked = codec.decode(body, c.req.raw.headers);
     const started = startCall(c, asked, { upstream, config, check: codec.check });
     if (codec.pieces) return jsonPieces(codec.pieces(await started.answer, asked), record);

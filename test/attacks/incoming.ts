@@ -1,3 +1,4 @@
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import type { Attack } from "./attack.ts";
 
 const [purge, generate] = ["/api/v1/ai/cache/purge", "/api/v1/ai/generate"];
@@ -20,7 +21,37 @@ export const incoming: readonly Attack[] = [
   attack("as many values as there may be, within one", `{${hello},"tools":[${members(430_000)}]}`),
   attack("as many objects as there may be", listOf("tools", '{"a":{}}', 140_000, hello)),
   attack("a number too large, 4 MiB deep in a text", `{${hello},"a":["${"1e400".repeat(800_000)}",1e400]}`),
+  ...rpcAttacks("4 MiB of empty messages", Buffer.from("a20600", "hex"), `{"messages":[${"{},".repeat(1_390_000)}{}]}`),
+  ...rpcAttacks("4 MiB of unknown fields", Buffer.from("3801", "hex"), members(4_000_000)),
+  ...rpcAttacks("4 MiB of groups", Buffer.from("3b", "hex"), `{"x":${"[".repeat(4_000_000)}`),
+  {
+    ...attack("4 MiB of frames", ""),
+    play: ({ askAll }) => askAll(20, 2, () => rpc("application/connect+proto", Buffer.alloc(4 * 1024 * 1024))),
+  },
 ];
+
+/** The same in every form that a contract's method takes: so many times these bytes, or this JSON. */
+function rpcAttacks(name: string, field: Uint8Array, json: string): readonly Attack[] {
+  const binary = Buffer.alloc(Math.floor(4_000_000 / field.byteLength) * field.byteLength, field);
+  const framed = (message: Uint8Array) => Buffer.from(encodeEnvelope(0, message));
+  const forms: Readonly<Record<string, Uint8Array>> = {
+    "application/proto": binary,
+    "application/json": Buffer.from(json),
+    "application/connect+proto": framed(binary),
+    "application/connect+json": framed(Buffer.from(json)),
+    "application/grpc-web+proto": framed(binary),
+    "application/grpc-web+json": framed(Buffer.from(json)),
+  };
+  return Object.entries(forms).map(([type, body]) => ({
+    ...attack(`${name}, ${type}`, ""),
+    play: ({ askAll }) => askAll(20, 2, () => rpc(type, body)),
+  }));
+}
+
+function rpc(type: string, body: Uint8Array) {
+  const method = type.startsWith("application/connect+") ? "StreamGenerateContent" : "GenerateContent";
+  return { path: `/qingyu.ai.AIService/${method}`, headers: { "content-type": type }, body };
+}
 
 /** Two callers send this at once, twenty times in all. */
 function attack(name: string, body: string, path?: string): Attack {

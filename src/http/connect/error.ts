@@ -10,6 +10,7 @@ const codes: Readonly<Record<ErrorKind, Code>> = {
   unknown_path: Code.Unimplemented,
   // Connect has no code for it; it is what its clients make of the status.
   method_not_allowed: Code.Unknown,
+  request_timeout: Code.DeadlineExceeded,
   conflict: Code.AlreadyExists,
   payload_too_large: Code.ResourceExhausted,
   unsupported_media_type: Code.InvalidArgument,

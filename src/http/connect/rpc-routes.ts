@@ -4,18 +4,18 @@ import { Hono } from "hono";
 import type { Config } from "../../config/config.ts";
 import type { Walk } from "../call.ts";
 import { allowOnly } from "../method-not-allowed.ts";
-import { universalRequest } from "./request.ts";
+import { boundedMessages, universalRequest } from "./request.ts";
 import { streamedResponse, wholeResponse } from "./response.ts";
 import { noteRefusal, type RpcWalk, rpcWalkKey } from "./rpc.ts";
 import { connectErrorResponse } from "./surface.ts";
 
 /** Serves a contract, which `register` puts on the router, over Connect and gRPC-Web. Methods that it does not have are `unimplemented`. */
-export function rpcRoutes({ limits, stream }: Config, register: (router: ConnectRouter) => void): Hono<Walk> {
+export function rpcRoutes(config: Config, register: (router: ConnectRouter) => void): Hono<Walk> {
   const router = createConnectRouter({
     grpc: false,
     acceptCompression: [],
-    readMaxBytes: limits.bodyBytes,
     requestGate: noteRefusal,
+    interceptors: [boundedMessages(config)],
   });
   register(router);
   const handlersByPath = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
@@ -33,7 +33,7 @@ export function rpcRoutes({ limits, stream }: Config, register: (router: Connect
     const answer = await handler({ ...universalRequest(c.req.raw), contextValues });
     if (answer.status === 415) record.error = "unsupported_media_type";
     if (handler.method.methodKind === "unary") return await wholeResponse(answer, record);
-    return streamedResponse(answer, { record, onLeave: () => walk.leave?.(), batchMs: stream.batchMs });
+    return streamedResponse(answer, { record, onLeave: () => walk.leave?.(), batchMs: config.stream.batchMs });
   });
   routes.all("/:method", allowOnly("POST"));
   return routes;

@@ -1,4 +1,4 @@
-import { Code, ConnectError, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { Code, ConnectError, type ContextValues, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { Context } from "hono";
 import { callerError } from "../../errors.ts";
@@ -19,12 +19,12 @@ export interface RpcWalk {
 export const rpcWalkKey = createContextKey<RpcWalk | undefined>(undefined);
 
 /**
- * Writes down why Connect itself refuses a call whose handler it never asks: a body that is too large, compressed or no
- * message. Of a stream, and over gRPC-Web, the status says nothing of it.
+ * Writes down why Connect itself refuses a call whose handler it never asks, as for a compression. Of a stream, and over
+ * gRPC-Web, the status says nothing of it.
  */
 export function noteRefusal(context: HandlerContext): void {
   const { signal } = context;
-  const record = walkOf(context).c.get("record");
+  const record = walkOf(context.values).c.get("record");
   signal.addEventListener("abort", () => {
     const reason: unknown = signal.reason;
     // What has been asked tells of its own end.
@@ -42,7 +42,7 @@ export function unary<Input, Request extends Named, Answer, Output>(
   destination: Destination<Request, Answer>,
 ): (message: Input, context: HandlerContext) => Promise<Output> {
   return async (message, context) => {
-    const { c } = walkOf(context);
+    const { c } = walkOf(context.values);
     try {
       const asked = { request: decode(message), stream: false, timeoutMs: context.timeoutMs() };
       return await encode(await startCall(c, asked, destination).answer);
@@ -68,7 +68,7 @@ export function serverStreaming<Input, Request extends Named, Answer, Output>(
   destination: Destination<Request, Answer>,
 ): (message: Input, context: HandlerContext) => AsyncGenerator<Output> {
   return async function* (message, context) {
-    const walk = walkOf(context);
+    const walk = walkOf(context.values);
     try {
       const asked = { request: decode(message), stream: true, timeoutMs: context.timeoutMs() };
       const { answer, leave } = startCall(walk.c, asked, destination);
@@ -91,10 +91,10 @@ export function serverStreaming<Input, Request extends Named, Answer, Output>(
   };
 }
 
-/** The walk of a request that a handler of Connect's was given. */
-export function walkOf(context: HandlerContext): RpcWalk {
-  const walk = context.values.get(rpcWalkKey);
-  if (!walk) throw new Error("a Connect handler ran outside of a walk");
+/** The walk of a request that Connect was given. */
+export function walkOf(values: ContextValues): RpcWalk {
+  const walk = values.get(rpcWalkKey);
+  if (!walk) throw new Error("Connect was asked outside of a walk");
   return walk;
 }
 
@@ -104,7 +104,9 @@ function setAnswerHeaders(c: Context<Walk>, context: HandlerContext): void {
   for (const [name, value] of Object.entries(headers)) context.responseHeader.set(name, value);
 }
 
-function connectErrorOf(thrown: unknown, c: Context<Walk>): ConnectError {
+/** What was thrown, as Connect is to write it. What is not Connect's own is noted for the log, which hears of the rest. */
+export function connectErrorOf(thrown: unknown, c: Context<Walk>): ConnectError {
+  if (thrown instanceof ConnectError) return thrown;
   const error = callerError(thrown);
   noteError(c.get("record"), error);
   return toConnectError(error);

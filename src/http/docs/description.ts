@@ -65,7 +65,13 @@ interface OpenRoute extends Pick<Route, "operationId" | "summary" | "answer"> {
 
 /** What can become of any request, and of one with a body. */
 export const anyErrors: readonly TypicalError[] = ["unauthenticated", "config_error", "loop_detected"];
-export const bodyErrors = [...anyErrors, "invalid_request", "payload_too_large", "unsupported_media_type"] as const;
+export const bodyErrors = [
+  ...anyErrors,
+  "invalid_request",
+  "request_timeout",
+  "payload_too_large",
+  "unsupported_media_type",
+] as const;
 
 /** What the routes that ask a provider have in common. */
 export const asksProvider = {

@@ -20,6 +20,7 @@ const typicalErrors = {
   conflict: new GatewayError("conflict", "The idempotency key stands for another request.", {
     code: "idempotency_key_reused",
   }),
+  request_timeout: new GatewayError("request_timeout", "The request's body did not come in time."),
   payload_too_large: new GatewayError("payload_too_large", "The body or the prompt is larger than allowed."),
   unsupported_media_type: new GatewayError("unsupported_media_type", "The body is not plain JSON.", {
     param: "content-type",
