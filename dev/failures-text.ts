@@ -40,12 +40,18 @@ function wordsFor(reason: PeerReason): string {
   return [...statuses, ...others, ...quoted].join(", ");
 }
 
+const blames: Readonly<Record<Verdict["blame"], string>> = {
+  connection: "the provider",
+  model: "the model",
+  nobody: "nobody",
+};
+
 function row(reason: string, words: string, verdict: Verdict): string[] {
   const { code } = new GatewayError(verdict.kind, verdict.message, { code: verdict.code });
   const effects = [
     verdict.leadsTo === "next" ? "next provider" : "the caller, at once",
     verdict.retry ? "once" : "no",
-    verdict.countsAgainstProvider ? "yes" : "no",
+    blames[verdict.blame],
     verdict.alarm ? "yes" : "no",
   ];
   return [`\`${reason}\``, words, ...effects, `${envelopes[verdict.kind].status} \`${code}\``];
@@ -58,7 +64,7 @@ export function failuresTable(): string {
     "what it is",
     "leads to",
     "retried",
-    "counts for the breaker",
+    "counts against",
     "alarm",
     "if all fail, the caller gets",
   ];

@@ -45,8 +45,7 @@ export function createGateway(config: Config, { kv, coordinators, fetch }: Gatew
     embedding: { model: ai.embeddingModel, anyModel: ai.anyEmbeddingModel },
   };
   const members = ai.providers.map((provider) => {
-    const onChange = (state: string) => logWarning("breaker", { provider: provider.name, state });
-    const breaker = createBreaker({ probeLimitMs: deadlines.requestMs, onChange });
+    const breaker = createBreaker((change) => logWarning("breaker", { provider: provider.name, ...change }));
     return { provider: createProvider(provider, { ...shared, fetch: boundToRequest(fetch) }), breaker };
   });
   const chain: ChainOptions = {

@@ -33,11 +33,15 @@ export interface Collector<Whole> {
 export interface Operation<Request, Whole extends WholeAnswer> {
   /** Part of cache keys, fingerprints and log lines. */
   readonly name: string;
+  /** The model that a request names; empty where it leaves the choice. */
+  modelOf(request: Request): string;
   /** What a request asks for, with the defaults filled in: two requests that mean the same share an answer. */
   meaning(request: Request): unknown;
   /** Whether an answer says nothing at all, and so is as good as none. */
   isEmpty(whole: Whole): boolean;
   finishReason?(whole: Whole): string;
+  /** Whether an answer that ended so may be empty because of what its caller asked for. */
+  mayEndEmpty?(request: Request, finishReason: string): boolean;
   /** Absent where no answer comes as a stream. */
   collector?(head: StreamHead): Collector<Whole>;
   readonly storage: Storage<Whole>;

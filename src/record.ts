@@ -14,6 +14,8 @@ export interface AttemptRecord {
   durationMs: number;
   /** Until a stream's first token, once it is there. */
   firstTokenMs?: number;
+  /** The `x-request-id` that the provider was sent; absent where nobody was asked. */
+  readonly upstreamRequestId?: string;
 }
 
 /** What the cache did, in the terms of RFC 9211. */

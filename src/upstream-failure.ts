@@ -44,6 +44,8 @@ export interface FailureOptions {
   readonly retryAfterMs?: number;
   /** The caller's parameter that the peer objected to, when it is one that the caller sent. */
   readonly param?: string;
+  /** How an empty answer ended. */
+  readonly finishReason?: string;
   /** For our own debugging; never logged, since it may hold what the peer wrote. */
   readonly cause?: unknown;
 }
@@ -57,12 +59,14 @@ export class UpstreamFailure extends Error {
   readonly failure: FailureCause;
   readonly retryAfterMs?: number;
   readonly param?: string;
+  readonly finishReason?: string;
 
   private constructor(failure: FailureCause, options: FailureOptions) {
     super(`${failure.origin}: ${failure.reason}`, { cause: options.cause });
     this.failure = failure;
     this.retryAfterMs = options.retryAfterMs;
     this.param = options.param;
+    this.finishReason = options.finishReason;
   }
 
   static peer(reason: PeerReason, options: FailureOptions = {}): UpstreamFailure {

@@ -47,7 +47,7 @@ export type Upstream<Request, Response> = (request: Request, call: Call) => Prom
 
 export type GenerationAnswer = Answer<Generation>;
 
-/** What a provider does of an operation. The call's `signal` and `deadlineMs` are those of its own attempt. */
+/** What a provider does of an operation. The call's `requestId`, `signal` and `deadlineMs` are those of its own attempt. */
 export interface Offer<Request, Response> {
   /** The first parameter of the request that this provider cannot carry, by its wire name; `model` before all others. */
   unsupported(request: Request): string | undefined;

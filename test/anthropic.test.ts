@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import { testApp } from "./support/app-on-fake-network.ts";
+import { ownId } from "./support/ids.ts";
 import { completion } from "./upstreams/openai-answers.ts";
 
 const path = "/v1/chat/completions";
@@ -168,7 +169,7 @@ describe("a request to Anthropic", () => {
       "content-type": "application/json",
       "x-api-key": "sk-ant-upstream",
       "anthropic-version": "2023-06-01",
-      "x-request-id": "request-1",
+      "x-request-id": ownId,
       traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-\d\d$/),
     });
     expect(seen[0]?.headers.get("authorization")).toBeNull();

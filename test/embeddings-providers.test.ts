@@ -10,6 +10,7 @@ import {
   openAiEmbedder,
   vectorsFor,
 } from "./support/embedders.ts";
+import { ownId } from "./support/ids.ts";
 import { at } from "./support/json.ts";
 import { embeddingList } from "./upstreams/openai-answers.ts";
 
@@ -33,7 +34,7 @@ describe("a request to a provider of OpenAI's type", () => {
     expect([method, url]).toEqual(["POST", "https://one.test/v1/embeddings"]);
     expect(Object.fromEntries(headers)).toMatchObject({
       authorization: "Bearer sk-one",
-      "x-request-id": "req-7",
+      "x-request-id": ownId,
       "content-type": "application/json",
     });
   });

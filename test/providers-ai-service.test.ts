@@ -1,6 +1,7 @@
 import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { GenerateContentRequestSchema } from "../src/gen/qingyu/ai/ai_service_pb.ts";
+import { ownId } from "./support/ids.ts";
 import { at } from "./support/json.ts";
 import { bodyBytes, provider, upstream } from "./support/upstream.ts";
 import { gateway } from "./support/worker-on-sockets.ts";
@@ -51,7 +52,7 @@ describe("a request to the AI service", () => {
       ...form,
       "content-length": String(bodyBytes(visits[0]).byteLength),
       authorization: `Bearer sk-${marker}`,
-      "x-request-id": "req-7",
+      "x-request-id": ownId,
       traceparent: expect.stringMatching(new RegExp(`^00-${trace}-(?!b7ad6b7169203331)[0-9a-f]{16}-01$`)),
       "x-qingyu-tenant": "development",
       "x-qingyu-user-id": "%E7%94%A8%E6%88%B7%2F1%20%F0%9F%AA%B6",

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ownId } from "./support/ids.ts";
 import { at } from "./support/json.ts";
 import { bodyBytes, jsonBody, provider, upstream } from "./support/upstream.ts";
 import { gateway } from "./support/worker-on-sockets.ts";
@@ -33,7 +34,7 @@ describe("a request to OpenAI", () => {
       authorization: `Bearer sk-${marker}`,
       "content-type": "application/json",
       "content-length": String(bodyBytes(visits[0]).byteLength),
-      "x-request-id": "req-7",
+      "x-request-id": ownId,
       traceparent: expect.stringMatching(/^00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[0-9a-f]{16}-01$/),
     });
     expect(Object.keys(visits[0]?.headers ?? {})).not.toEqual(

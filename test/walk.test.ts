@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app-on-fake-network.ts";
+import { ownId } from "./support/ids.ts";
 import { completion } from "./upstreams/openai-answers.ts";
 
 const path = "/v1/chat/completions";
@@ -77,7 +78,7 @@ describe("the log line", () => {
     const usage = { promptTokens: 11, completionTokens: 7, totalTokens: 18 };
     expect(await line({ stream: true })).toEqual({
       ...common,
-      attempts: [{ provider: "openai", outcome: "ok", durationMs: expect.any(Number) }],
+      attempts: [{ provider: "openai", outcome: "ok", durationMs: expect.any(Number), upstreamRequestId: ownId }],
       cache: "miss",
       usage: { ...usage, cached: false },
       stream: true,

@@ -19,6 +19,7 @@ export interface EmbedOptions {
 export function embedOperation({ defaults, limits, scope }: EmbedOptions): Operation<EmbeddingRequest, Embeddings> {
   return {
     name: "embed",
+    modelOf: ({ model = "" }) => model,
     /** A field that is added to `EmbeddingRequest` does not compile until it is classified here. */
     meaning: (request): Record<keyof EmbeddingRequest, unknown> => ({
       model: request.model ?? defaults.model,

@@ -26,6 +26,7 @@ export function generateOperation({
 }: GenerateOptions): Operation<GenerationRequest, Generation> {
   return {
     name: "generate",
+    modelOf: ({ model = "" }) => model,
     /** A field that is added to `GenerationRequest` does not compile until it is classified here. */
     meaning: (request): Record<keyof GenerationRequest, unknown> => ({
       projectId: request.projectId,
@@ -47,6 +48,9 @@ export function generateOperation({
     }),
     isEmpty,
     finishReason: ({ choices }) => choices[0].finishReason,
+    // His own limit, or his own words at which it stops.
+    mayEndEmpty: ({ stop = [] }, finishReason) =>
+      finishReason === "length" || (finishReason === "stop" && stop.length > 0),
     collector: startCollecting,
     storage: {
       isStorable: (generation) =>

@@ -4,8 +4,8 @@ import type { Answer, Limits, Operation, WholeAnswer } from "../operation.ts";
 import type { AttemptRecord } from "../record.ts";
 import { logWarning } from "../telemetry/log.ts";
 import type { Call, Offer } from "../upstream.ts";
-import { UpstreamFailure } from "../upstream-failure.ts";
-import type { Permit } from "./breaker.ts";
+import { UpstreamFailure, type WireReason } from "../upstream-failure.ts";
+import type { Blame, Fault, Permit } from "./breaker.ts";
 import { toGatewayError, verdictOn } from "./failures.ts";
 import { Superseded } from "./hedge.ts";
 import { type Limit, startLimit } from "./limit.ts";
@@ -30,13 +30,15 @@ export interface Failed {
   readonly failure: UpstreamFailure;
   /** Whether something of an answer had come; then the same provider is not asked again. */
   readonly hasBegun: boolean;
-  /** Whether it counts for the breaker, unless another try mends it. */
-  readonly countsAgainstProvider: boolean;
+  /** What it says to the breaker, unless another try mends it. */
+  readonly fault: Fault;
 }
 
 /** An attempt while it runs. */
 interface Turn {
   readonly provider: string;
+  /** Whether an answer that ended so may be empty through its caller's own doing. */
+  readonly mayEndEmpty: (finishReason: string) => boolean;
   readonly permit: Permit;
   readonly call: Call;
   readonly limit: Limit;
@@ -60,20 +62,24 @@ interface Turn {
 export async function attempt<Request, Whole extends WholeAnswer>(
   options: AttemptOptions<Request, Whole>,
 ): Promise<Outcome<Whole>> {
-  const { operation, provider, permit, call, shareEndsMs } = options;
+  const { operation, provider, permit, request, call, shareEndsMs } = options;
   const { limits } = operation;
   const { firstTokenMs, idleMs } = limits;
   const startedMs = Date.now();
-  const record: AttemptRecord = { provider, outcome: "pending", durationMs: 0 };
+  // The gateway's own, so that what the provider makes of it tells nothing that a caller has chosen.
+  const upstreamRequestId = crypto.randomUUID();
+  const record: AttemptRecord = { provider, outcome: "pending", durationMs: 0, upstreamRequestId };
   call.record.attempts.push(record);
   const firstEndsMs = call.stream ? Math.min(shareEndsMs, startedMs + firstTokenMs) : shareEndsMs;
   const limit = startLimit(call.signal, firstEndsMs, () => UpstreamFailure.wire("timeout"));
-  const turn: Turn = { provider, permit, call, limit, limits, record, startedMs, hasBegun: false, endsMs: shareEndsMs };
+  const mayEndEmpty = (finishReason: string) => operation.mayEndEmpty?.(request, finishReason) ?? false;
+  const settled = { provider, mayEndEmpty, permit, call, limit, limits, record };
+  const turn: Turn = { ...settled, startedMs, hasBegun: false, endsMs: shareEndsMs };
   const isLive = call.stream && call.delivery === "live";
   // A stream that has begun live cannot fall back any more, so it may use all the time that is left.
   const deadlineMs = isLive ? call.deadlineMs : shareEndsMs;
   try {
-    let answer = await ask(options, { ...call, signal: limit.signal, deadlineMs }, limit);
+    let answer = await ask(options, { ...call, requestId: upstreamRequestId, signal: limit.signal, deadlineMs }, limit);
     turn.hasBegun = true;
     if (isStream(answer)) {
       turn.endsMs = deadlineMs;
@@ -89,9 +95,11 @@ export async function attempt<Request, Whole extends WholeAnswer>(
       const stream = limited(begun, { limit, idleMs, endsMs: deadlineMs });
       answer = await collect(stream, operation.collector(stream));
     }
-    if (operation.isEmpty(answer)) throw UpstreamFailure.wire("empty");
+    if (operation.isEmpty(answer)) {
+      throw UpstreamFailure.wire("empty", { finishReason: operation.finishReason?.(answer) });
+    }
     limit.release();
-    if (answer.hasGap) permit.fail();
+    if (answer.hasGap) permit.fail({ blame: "model", isAnswer: true, isAtLimit: false });
     else permit.succeed();
     record.outcome = answer.hasGap ? "malformed" : "ok";
     return { answer };
@@ -128,9 +136,8 @@ function settledBy(turn: Turn) {
       permit.succeed();
     },
     onFailure(error: unknown): unknown {
-      const { failure, countsAgainstProvider } = failed(error, turn);
-      if (countsAgainstProvider) permit.fail();
-      else permit.release();
+      const { failure, fault } = failed(error, turn);
+      permit.fail(fault);
       return toGatewayError(failure);
     },
   };
@@ -152,19 +159,30 @@ function failed(error: unknown, turn: Turn): Failed {
     permit.release();
     throw reason;
   }
-  const { countsAgainstProvider, alarm } = verdictOn(reason.failure);
+  const { kind, alarm } = verdictOn(reason.failure);
   record.outcome = reason.failure.reason;
   if (alarm) logWarning("alarm", { requestId: call.requestId, provider, reason: record.outcome });
-  return { failure: reason, hasBegun, countsAgainstProvider: countsAgainstProvider && hadFairTime(reason, turn) };
+  const isAnswer = reason.failure.origin === "peer" || !unanswered.has(reason.failure.reason);
+  return {
+    failure: reason,
+    hasBegun,
+    fault: { blame: blameFor(reason, turn), isAnswer, isAtLimit: kind === "rate_limited" },
+  };
 }
 
-/**
- * Whether a timeout says something about the provider, and not only about a caller in a hurry or about what earlier
- * providers left of the time. Otherwise one caller's short deadlines would open the breaker for all.
- */
-function hadFairTime({ failure }: UpstreamFailure, { startedMs, endsMs, limits }: Turn): boolean {
-  if (failure.reason !== "timeout" && failure.reason !== "deadline_exceeded") return true;
+const unanswered: ReadonlySet<WireReason> = new Set(["unavailable", "timeout"]);
+
+/** Whom a failure keeps away, as the table says unless the caller himself has brought it about. */
+function blameFor({ failure, finishReason }: UpstreamFailure, turn: Turn): Blame {
+  const { blame } = verdictOn(failure);
+  if (finishReason !== undefined && turn.mayEndEmpty(finishReason)) return "nobody";
+  if (failure.reason !== "timeout" && failure.reason !== "deadline_exceeded") return blame;
+  const { call, startedMs, endsMs, limits } = turn;
   const nowMs = Date.now();
-  const wasOwnLimit = failure.origin === "wire" && nowMs < endsMs;
-  return wasOwnLimit || nowMs - startedMs >= Math.min(limits.firstTokenMs, limits.requestMs / 4);
+  if (failure.origin === "wire" && nowMs < endsMs) return blame;
+  // The rest says something about the provider only where it had a fair time, and not what earlier ones had left of it.
+  if (nowMs - startedMs < Math.min(limits.firstTokenMs, limits.requestMs / 4)) return "nobody";
+  // A caller in a hurry may go elsewhere sooner, the others need not.
+  const isInHurry = call.deadlineMs < call.record.startedAtMs + limits.requestMs;
+  return isInHurry ? "tenant" : blame;
 }

@@ -6,8 +6,8 @@ export interface Verdict {
   readonly leadsTo: "next" | "caller";
   /** Whether the same provider may be asked once more first. */
   readonly retry: boolean;
-  /** Whether it says something about the provider, and so counts for its breaker, or only about this request. */
-  readonly countsAgainstProvider: boolean;
+  /** What it says something about: the provider's connection, the model (or what was asked of it), or nothing but this request. */
+  readonly blame: "connection" | "model" | "nobody";
   /** Whether somebody should look at it: our credential, an answer to somebody else, or a loop. */
   readonly alarm: boolean;
   readonly kind: ErrorKind;
@@ -16,17 +16,16 @@ export interface Verdict {
   readonly message: string;
 }
 
-type Rest = Partial<Pick<Verdict, "leadsTo" | "retry" | "countsAgainstProvider" | "alarm" | "code">>;
+type Rest = Partial<Pick<Verdict, "leadsTo" | "retry" | "blame" | "alarm" | "code">>;
 
-/** Unless told otherwise, a failure leads to the next provider, is not retried, and counts against its provider. */
+/** Unless told otherwise, a failure leads to the next provider, is not retried, and counts against the provider's model. */
 function verdict(kind: ErrorKind, message: string, rest: Rest = {}): Verdict {
-  return { leadsTo: "next", retry: false, countsAgainstProvider: true, alarm: false, kind, message, ...rest };
+  return { leadsTo: "next", retry: false, blame: "model", alarm: false, kind, message, ...rest };
 }
 
 const retry = true;
 const alarm = true;
-/** It says something about the request only. */
-const countsAgainstProvider = false;
+const blame = "nobody";
 
 /**
  * The one table of what leads where: by origin first, then by reason. docs/reliability.md shows it.
@@ -41,10 +40,10 @@ export const verdicts: {
     internal: verdict("upstream_unavailable", "The AI provider failed.", { retry }),
     aborted: verdict("upstream_unavailable", "The AI provider gave the request up."),
     conflict: verdict("upstream_unavailable", "The AI provider could not take the request now.", {
-      countsAgainstProvider,
+      blame,
     }),
     unimplemented: verdict("upstream_unavailable", "The AI provider does not offer this operation.", {
-      countsAgainstProvider,
+      blame,
     }),
     canceled: verdict("upstream_unavailable", "The AI provider gave the request up."),
     rate_limited: verdict("rate_limited", "The AI provider is at its limit.", { retry }),
@@ -54,7 +53,7 @@ export const verdicts: {
     }),
     not_found: verdict("upstream_bad_response", "The AI provider does not know this operation."),
     model_not_found: verdict("not_found", "The AI provider does not have this model.", {
-      countsAgainstProvider,
+      blame,
       code: "model_not_found",
     }),
     // Our credential, not the caller's: never shown as a 401 or 403.
@@ -62,39 +61,45 @@ export const verdicts: {
     permission_denied: verdict("upstream_auth", "The gateway is not permitted to use the AI provider.", { alarm }),
     redirected: verdict("upstream_bad_response", "The AI provider answered with a redirect."),
     loop_detected: verdict("loop_detected", "The AI provider leads back to a gateway that asks it.", {
-      countsAgainstProvider,
+      blame,
       alarm,
     }),
     context_length_exceeded: verdict("invalid_request", "The request is longer than the model's context.", {
-      countsAgainstProvider,
+      blame,
       code: "context_length_exceeded",
     }),
     unsupported_parameter: verdict(
       "invalid_request",
       "The AI provider's model does not have a parameter of the request.",
       {
-        countsAgainstProvider,
+        blame,
         code: "unsupported_parameter",
       },
     ),
     invalid_request: verdict("invalid_request", "The AI provider refused the request as invalid.", {
       leadsTo: "caller",
-      countsAgainstProvider,
+      blame,
     }),
     content_filter: verdict("invalid_request", "The AI provider's content filter refused the request.", {
       leadsTo: "caller",
-      countsAgainstProvider,
+      blame,
       code: "content_filter",
     }),
   },
   wire: {
-    unavailable: verdict("upstream_unavailable", "The AI provider could not be reached.", { retry }),
+    unavailable: verdict("upstream_unavailable", "The AI provider could not be reached.", {
+      retry,
+      blame: "connection",
+    }),
     timeout: verdict("deadline_exceeded", "The AI provider did not answer in time.", { code: "upstream_timeout" }),
     malformed: verdict("upstream_bad_response", "The AI provider's answer could not be understood."),
     truncated: verdict("upstream_bad_response", "The AI provider's answer ended too early."),
     oversized: verdict("upstream_bad_response", "The AI provider's answer is too large."),
     empty: verdict("upstream_bad_response", "The AI provider's answer is empty."),
-    mismatched: verdict("upstream_bad_response", "The AI provider answered another request.", { alarm }),
+    mismatched: verdict("upstream_bad_response", "The AI provider answered another request.", {
+      blame,
+      alarm,
+    }),
   },
 };
 

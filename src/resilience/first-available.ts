@@ -9,6 +9,7 @@ import { attempt, type Failed } from "./attempt.ts";
 import type { Budget } from "./budget.ts";
 import { toGatewayError, verdictOn } from "./failures.ts";
 import { hedged } from "./hedge.ts";
+import type { Asked } from "./model-circuits.ts";
 import { retryDelayMs } from "./retry.ts";
 
 export interface ChainOptions {
@@ -27,6 +28,7 @@ interface Journey<Request, Whole extends WholeAnswer> {
   readonly operation: Operation<Request, Whole>;
   readonly chain: ChainOptions;
   readonly request: Request;
+  readonly asked: Asked;
   /** Who has not been asked yet. */
   readonly left: Member<Request, Answer<Whole>>[];
   /** What the first provider that was asked said: the caller hears of it when all fail. */
@@ -46,8 +48,8 @@ const shareWithOthers = 0.6;
  * answer counts when it is complete and not empty, a live stream from its first token on.
  *
  * Throws a `GatewayError`: 400 `unsupported_parameter` or `context_length_exceeded` where no provider can carry the
- * request, the caller's own fault as soon as a provider names it, 503 where every breaker is open, else the failure of the
- * first provider that was asked (docs/reliability.md).
+ * request, the caller's own fault as soon as a provider names it, 503 where every breaker is open (429 where the first is
+ * because of 429s), else the failure of the first provider that was asked (docs/reliability.md).
  */
 export function firstAvailable<Request, Whole extends WholeAnswer>(
   operation: Operation<Request, Whole>,
@@ -56,7 +58,8 @@ export function firstAvailable<Request, Whole extends WholeAnswer>(
 ): Upstream<Request, Answer<Whole>> {
   return async (request, call) => {
     const able = ableTo(members, operation, request);
-    const journey: Journey<Request, Whole> = { operation, chain, request, left: [...able], isOverBudget: false };
+    const asked: Asked = { tenant: call.tenant, operation: operation.name, model: operation.modelOf(request) };
+    const journey: Journey<Request, Whole> = { operation, chain, request, asked, left: [...able], isOverBudget: false };
     const { retries, hedge } = chain;
     retries.earn();
     hedge?.budget.earn();
@@ -64,9 +67,9 @@ export function firstAvailable<Request, Whole extends WholeAnswer>(
     if (answer) return answer;
     if (journey.first) throw toGatewayError(journey.first, journey.isOverBudget ? { shouldRetry: false } : {});
     if (call.deadlineMs <= Date.now()) throw toGatewayError(UpstreamFailure.wire("timeout"));
-    throw new GatewayError("upstream_unavailable", "No AI provider is available now.", {
-      retryAfterMs: Math.min(...able.map(({ breaker }) => breaker.waitMs())),
-    });
+    const retryAfterMs = Math.min(...able.map(({ breaker }) => breaker.waitMs(asked)));
+    if (able[0]?.breaker.isAtLimit(asked)) throw toGatewayError(UpstreamFailure.peer("rate_limited", { retryAfterMs }));
+    throw new GatewayError("upstream_unavailable", "No AI provider is available now.", { retryAfterMs });
   };
 }
 
@@ -107,11 +110,11 @@ async function askMember<Request, Whole extends WholeAnswer>(
   journey: Journey<Request, Whole>,
   call: Call,
 ): Promise<Answer<Whole> | undefined> {
-  const { operation, request } = journey;
+  const { operation, request, asked } = journey;
   for (let isRetry = false; ; isRetry = true) {
     const shareMs = shareOfTime(journey, call);
     if (shareMs <= 0) return undefined;
-    const permit = breaker.take();
+    const permit = breaker.take(asked);
     if (!permit) {
       if (!isRetry) call.record.attempts.push({ provider: provider.name, outcome: "breaker_open", durationMs: 0 });
       return undefined;
@@ -126,7 +129,7 @@ async function askMember<Request, Whole extends WholeAnswer>(
     }
     const delayMs = isRetry ? undefined : affordableDelayMs(outcome, journey, call);
     // What one more try may mend does not count yet.
-    if (delayMs === undefined && outcome.countsAgainstProvider) permit.fail();
+    if (delayMs === undefined) permit.fail(outcome.fault);
     else permit.release();
     if (isForCaller(outcome.failure, journey)) {
       if (!journey.lastResort) throw toGatewayError(journey.first ?? outcome.failure);

@@ -34,7 +34,10 @@ export async function begin(
   const held: GenerationChunk[] = [];
   for (;;) {
     const batch = await stream.read();
-    if (!batch) throw UpstreamFailure.wire("empty");
+    if (!batch) {
+      const finishReason = held.find((chunk) => chunk.finishReason)?.finishReason;
+      throw UpstreamFailure.wire("empty", { finishReason });
+    }
     const at = batch.findIndex((chunk) => hasToken(chunk) || chunk.finishReason === "content_filter");
     for (const chunk of at < 0 ? batch : batch.slice(0, at + 1)) model = chunk.model ?? model;
     if (at >= 0) return { stream: { ...stream, model }, batch: held.length > 0 ? [...held, ...batch] : batch };

@@ -57,10 +57,11 @@ export function readiness(members: readonly ProbedMember[]): (hops: Hops) => Pro
 
 /** A provider that is not asked cannot serve, however well it says it is. */
 function judge({ breaker }: ProbedMember, { status, latencyMs }: Probed): ProviderHealth {
-  const state = breaker.state();
+  const { state, lacksModel } = breaker.health();
+  const atBest = status === "healthy" ? "degraded" : status;
   const judged: Readonly<Record<typeof state, HealthStatus>> = {
-    closed: status,
-    half_open: status === "healthy" ? "degraded" : status,
+    closed: lacksModel ? atBest : status,
+    half_open: atBest,
     open: "unhealthy",
   };
   return { status: judged[state], breaker: state, latencyMs };

@@ -11,7 +11,7 @@ export function logLine(record: RequestRecord, status: number, nowMs: number): s
     level: status >= 500 ? "error" : "info",
     ...rest,
     status,
-    attempts: attempts.map(({ provider, outcome, durationMs }) => ({ provider, outcome, durationMs })),
+    attempts: attempts.map(({ firstTokenMs: _, ...attempt }) => attempt),
     cache: cache?.status,
     usage: usage && {
       ...usage.split,
