@@ -2,6 +2,7 @@ import type { BreakerState } from "../upstream.ts";
 import {
   begin,
   type Change,
+  type Circuit,
   createCircuit,
   fail,
   type Passage,
