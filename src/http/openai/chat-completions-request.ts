@@ -9,6 +9,7 @@ import {
 } from "../../generation.ts";
 import type { Asked } from "../call.ts";
 import { invalidValue, missingField } from "../invalid.ts";
+import { refuseSteering } from "./steering.ts";
 
 export const modelName = z.string().check(z.minLength(1), z.maxLength(256));
 const tokens = z.int().check(z.positive());
@@ -58,7 +59,7 @@ export interface ChatCompletionCall extends Asked<GenerationRequest> {
   readonly includeUsage: boolean;
 }
 
-/** The parsed body as the domain has it. Throws `invalid_request` where two fields contradict each other. */
+/** The parsed body as the domain has it. Throws `invalid_request` where two fields contradict each other, or one steers. */
 export function fromChatCompletionRequest(body: ChatCompletionRequest): ChatCompletionCall {
   const {
     model,
@@ -77,6 +78,7 @@ export function fromChatCompletionRequest(body: ChatCompletionRequest): ChatComp
     stream_options,
     ...rest
   } = body;
+  refuseSteering(rest);
   if (max_tokens && max_completion_tokens && max_tokens !== max_completion_tokens) {
     throw invalidValue("max_tokens", "'max_tokens' and 'max_completion_tokens' differ; send one of them.");
   }

@@ -6,6 +6,7 @@ import { isJsonList } from "../../json.ts";
 import type { Asked } from "../call.ts";
 import { invalidValue } from "../invalid.ts";
 import { carried, modelName, user } from "./chat-completions-request.ts";
+import { refuseSteering } from "./steering.ts";
 
 /**
  * The body of `POST /v1/embeddings` (https://platform.openai.com/docs/api-reference/embeddings/create). Only what the gateway
@@ -29,6 +30,7 @@ export interface EmbeddingsCall extends Asked<EmbeddingRequest> {
 /** The parsed body as the domain has it. Throws `invalid_request` that names the input at fault. */
 export function fromEmbeddingsRequest(body: z.infer<typeof embeddingsRequest>): EmbeddingsCall {
   const { model, input, dimensions, encoding_format, user, ...rest } = body;
+  refuseSteering(rest);
   return {
     stream: false,
     encodingFormat: encoding_format ?? "float",
