@@ -10,6 +10,8 @@ export interface Worker {
   readonly port: number;
   /** Of all isolates, the first one's included. */
   readonly ports: readonly number[];
+  /** Of their KV, where they have one. */
+  readonly kvPort?: number;
   /** Of V8's inspector; only where it was asked for. */
   readonly inspectorPort?: number;
   /** From spawning the process until its first answer. */
@@ -29,6 +31,8 @@ export interface WorkerOptions {
   readonly readyPath: string;
   /** How many isolates run it, each on a port of its own, with one KV and one set of Durable Objects. */
   readonly isolates?: number;
+  /** How fast KV gives a value; at once unless told otherwise. */
+  readonly kvBytesPerMs?: number;
   /** Whether V8's inspector listens; for profiling only. */
   readonly inspect?: boolean;
   /** What the worker logs; unless somebody listens it goes to /dev/null. */
@@ -42,19 +46,12 @@ const { default: workerdPath } = createRequire(import.meta.url)("workerd");
 /**
  * Runs a built worker in a `workerd serve` process of its own, with a KV namespace `CACHE` kept in memory beside it. The process ends with this one, whatever happens.
  */
-export async function startWorker({
-  script,
-  bindings,
-  readyPath,
-  isolates = 1,
-  inspect,
-  onLog,
-  v8Flags = [],
-}: WorkerOptions): Promise<Worker> {
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const { script, readyPath, inspect, onLog } = options;
   const folder = mkdtempSync(join(tmpdir(), "qingyu-bench-"));
   cpSync(script, join(folder, "main.js"));
   cpSync(join(import.meta.dirname, "workers/kv-store.js"), join(folder, "kv.js"));
-  writeFileSync(join(folder, "config.capnp"), configFor(bindings, isolates, hasObjects(script), v8Flags));
+  writeFileSync(join(folder, "config.capnp"), configFor(options, hasObjects(script)));
 
   const startedMs = performance.now();
   const inspector = inspect ? ["--inspector-addr=127.0.0.1:0"] : [];
@@ -67,7 +64,7 @@ export async function startWorker({
     rmSync(folder, { recursive: true, force: true });
   };
   process.once("exit", kill);
-  const ports = await listeningPorts(workerd, isolates);
+  const ports = await listeningPorts(workerd);
   const ready = await fetch(`http://127.0.0.1:${ports.port}${readyPath}`);
   const startMs = performance.now() - startedMs;
   if (!ready.ok) throw new Error(`${script} is not ready: ${ready.status} ${await ready.text()}`);
@@ -86,20 +83,20 @@ export async function startWorker({
   };
 }
 
-/** The ports that workerd chose, from what it says on descriptor 3, one JSON object a line; the HTTP sockets' are the last. */
+/** The ports that workerd chose, from what it says on descriptor 3, one JSON object a line; KV's socket is the last. */
 async function listeningPorts(
   workerd: ChildProcess,
-  isolates: number,
-): Promise<Pick<Worker, "port" | "ports" | "inspectorPort">> {
+): Promise<Pick<Worker, "port" | "ports" | "kvPort" | "inspectorPort">> {
   const control = workerd.stdio[3];
   if (!control || !("read" in control)) throw new Error("workerd has no control descriptor");
   let inspectorPort: number | undefined;
   const ports: number[] = [];
   for await (const line of createInterface({ input: control })) {
-    const said: { event: string; port: number } = JSON.parse(line);
-    if (said.event === "listen") ports.push(said.port);
-    if (ports.length === isolates) return { port: ports[0] ?? 0, ports, inspectorPort };
+    const said: { event: string; port: number; socket?: string } = JSON.parse(line);
     if (said.event === "listen-inspector") inspectorPort = said.port;
+    if (said.event !== "listen") continue;
+    if (said.socket === "kv") return { port: ports[0] ?? 0, ports, kvPort: said.port, inspectorPort };
+    ports.push(said.port);
   }
   throw new Error("workerd did not start");
 }
@@ -119,12 +116,7 @@ function hasObjects(script: string): boolean {
   return readFileSync(script, "utf8").includes("COORDINATOR");
 }
 
-function configFor(
-  bindings: Readonly<Record<string, string>>,
-  isolates: number,
-  hasObjects: boolean,
-  v8Flags: readonly string[],
-): string {
+function configFor({ bindings, isolates = 1, kvBytesPerMs, v8Flags = [] }: WorkerOptions, hasObjects: boolean): string {
   const { date, flags } = compatibility();
   const compatible = `compatibilityDate = "${date}", compatibilityFlags = ${JSON.stringify(flags)}`;
   const texts = Object.entries(bindings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
@@ -146,11 +138,12 @@ const config :Workerd.Config = (
     ${services.join(",\n    ")},
     (name = "kv", worker = (
       modules = [(name = "kv.js", esModule = embed "kv.js")],
+      bindings = [${kvBytesPerMs === undefined ? "" : `(name = "BYTES_PER_MS", text = "${kvBytesPerMs}")`}],
       ${compatible},
     )),
     (name = "internet", network = (allow = ["local"])),
   ],
-  sockets = [${sockets.join(", ")}],
+  sockets = [${sockets.join(", ")}, (name = "kv", address = "127.0.0.1:0", http = (), service = "kv")],
   v8Flags = ${JSON.stringify(v8Flags)},
 );
 `;

@@ -6,7 +6,7 @@ import { at } from "./support/json.ts";
 import { provider, upstream } from "./support/upstream.ts";
 import { gateway, type Surface } from "./support/worker-on-sockets.ts";
 import { completion } from "./upstreams/openai-answers.ts";
-import { goodText } from "./upstreams/texts.ts";
+import { goodText, noise } from "./upstreams/texts.ts";
 
 const path = "/v1/chat/completions";
 const body = (content: string, more: Record<string, unknown> = {}) => ({
@@ -101,13 +101,87 @@ describe("the same idempotency key", () => {
     expect(values.filter((value) => value?.includes("六"))).toEqual([]);
   });
 
-  it("reaches them also where it is long and compresses badly", async () => {
-    const text = Array.from({ length: 20_000 }, () => crypto.randomUUID()).join("");
-    const network = new Hono().post("/v1/chat/completions", (c) => c.json(completion(text)));
+  /** An answer of so many characters, of three bytes each, that compress badly. */
+  const long = (characters: number) =>
+    new Hono().post("/v1/chat/completions", (c) => c.json(completion(noise(characters))));
+
+  it("reaches them also where it is as long as can be stored and compresses badly", async () => {
     const headers = under(newKey());
-    await testApp({ network }).post(path, body("长"), headers);
+    await testApp({ network: long(1_390_000) }).post(path, body("长"), headers);
     const elsewhere = await testApp({ network: new Hono() }).post(path, body("长"), headers);
-    expect([elsewhere.status, replayed(elsewhere), contentOf(elsewhere) === text]).toEqual([200, "true", true]);
+    expect([elsewhere.status, replayed(elsewhere), String(contentOf(elsewhere)).length]).toEqual([
+      200,
+      "true",
+      1_390_000,
+    ]);
+  });
+
+  it("is asked for anew, here and elsewhere, where it is longer", async () => {
+    const headers = under(newKey());
+    const network = long(1_400_000);
+    const here = testApp({ network });
+    for (const app of [here, here, testApp({ network })]) {
+      const answer = await app.post(path, body("更长"), headers);
+      expect([answer.status, replayed(answer), String(contentOf(answer)).length]).toEqual([200, null, 1_400_000]);
+    }
+  });
+
+  /** KV that gives what it has under an idempotency key as a stream which a test makes of it, and shows no other answer. */
+  const streaming = (make: (bytes: Uint8Array) => unknown) =>
+    new Proxy(env.CACHE, {
+      get: (all, name) =>
+        name !== "get"
+          ? Reflect.get(all, name).bind(all)
+          : async (key: string) => {
+              const value = key.startsWith("idempotency:") ? await all.get(key, "arrayBuffer") : null;
+              return value && (await make(new Uint8Array(value)));
+            },
+    });
+  const streamOf = (
+    pull: (controller: ReadableStreamDefaultController<Uint8Array>) => void | Promise<void>,
+    cancel?: () => void,
+  ) => new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 });
+
+  it("reaches them where the store begins in time and takes its time to give all of it", async () => {
+    const { network, calls } = counting();
+    const headers = under(newKey());
+    await testApp({ network }).post(path, body("慢"), headers);
+    const kv = streaming((bytes) =>
+      streamOf(async (controller) => {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        controller.enqueue(bytes);
+        controller.close();
+      }),
+    );
+    expect([contentOf(await testApp({ network, kv }).post(path, body("慢"), headers)), calls()]).toEqual([
+      "answer 1",
+      1,
+    ]);
+  });
+
+  it("is asked for anew where the store breaks off", async () => {
+    const { network, calls } = counting();
+    const headers = under(newKey());
+    await testApp({ network }).post(path, body("断"), headers);
+    const kv = streaming(() => streamOf((controller) => controller.error(new Error("kv"))));
+    expect([contentOf(await testApp({ network, kv }).post(path, body("断"), headers)), calls()]).toEqual([
+      "answer 2",
+      2,
+    ]);
+  });
+
+  it("is asked for anew where the store begins late, and leaves no stream unread", async () => {
+    const { network } = counting();
+    const headers = under(newKey());
+    await testApp({ network }).post(path, body("迟"), headers);
+    const [late, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const kv = streaming(async () => {
+      await late.promise;
+      return streamOf(() => {}, left.resolve);
+    });
+    expect(contentOf(await testApp({ network, kv }).post(path, body("迟"), headers))).toBe("answer 2");
+    late.resolve();
+    await left.promise;
   });
 
   it.each([

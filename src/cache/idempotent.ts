@@ -19,7 +19,7 @@ export interface IdempotencyOptions {
   readonly store?: Store;
   readonly encryption: Encryption;
   readonly flights: Flights;
-  /** All that a read of the store may take. */
+  /** How long the store may take to say whether there is an answer. */
   readonly readTimeoutMs: number;
 }
 
@@ -31,6 +31,8 @@ export type Idempotent = <Request, Whole extends WholeAnswer>(
 
 /** How long a key stands for its answer. */
 const keptForSeconds = 86_400;
+/** How long an answer may take to come out of the store: asking anew would take longer, and be billed. */
+const readForMs = 10_000;
 /** All answers that an isolate remembers, as text, in UTF-16 units. */
 const maxMemoryUnits = 4 * 1024 * 1024;
 
@@ -73,9 +75,10 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
     const ownerOf = (tenant: string, name: string): Owner => ({ tenant, operation: operation.name, digest: name });
 
     /** What another isolate has stored. */
-    async function stored({ tenant, name, fingerprint }: KeyClaim): Promise<Whole | undefined> {
+    async function stored({ tenant, name, fingerprint }: KeyClaim, deadlineMs: number): Promise<Whole | undefined> {
       const key = storeKey(name);
-      const sealed = await store?.get(key, readTimeoutMs);
+      const untilMs = Math.min(deadlineMs, Date.now() + readForMs);
+      const sealed = await store?.getPatiently(key, readTimeoutMs, untilMs);
       const bytes = sealed ? await encryption.open(sealed, tenant, key) : undefined;
       const entry = bytes && (await decodeEntry({ tenant, digest: name }, bytes.subarray(fingerprintBytes)));
       if (!entry) return undefined;
@@ -104,7 +107,7 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
 
     /** Asks the upstream for all who come with this key meanwhile. */
     async function lead(claim: KeyClaim, { request, call, flight }: Leading<Request, Whole>): Promise<Answer<Whole>> {
-      const known = await stored(claim);
+      const known = await stored(claim, call.deadlineMs);
       if (known) {
         call.record.replayed = true;
         return known;

@@ -1,6 +1,7 @@
 import type { Attack } from "./attack.ts";
 import { incoming } from "./incoming.ts";
 import { providers } from "./providers.ts";
+import { remembered } from "./remembered.ts";
 
 /** All that callers and providers are known to have tried. */
-export const attacks: readonly Attack[] = [...incoming, ...providers];
+export const attacks: readonly Attack[] = [...incoming, ...providers, ...remembered];

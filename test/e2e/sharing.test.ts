@@ -112,3 +112,33 @@ describe("isolates that want the same", () => {
     expect(Date.now() - sinceMs).toBeLessThan(10_000);
   });
 });
+
+describe("an answer under an idempotency key that another isolate has got", () => {
+  const keyed = async (port: number, stream: boolean) => {
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
+      method: "POST",
+      headers: { ...headers, "idempotency-key": "long" },
+      body: bodyOf(stream),
+    });
+    const said = [...(await answer.text()).matchAll(/"content":"([^"]+)"/g)].map(([, part]) => part).join("");
+    return { status: answer.status, characters: said.length, replayed: answer.headers.get("idempotent-replayed") };
+  };
+
+  it.each([false, true])(
+    "is given again by one that learns of it bit by bit, as long as can be stored: stream %s",
+    async (stream) => {
+      const setting = await start({
+        isolates: 2,
+        // Some 4 MB come in two seconds, of which the first byte is to come in time.
+        kvBytesPerMs: 2_000,
+        settings: { QINGYU_CACHE_READ_TIMEOUT_MS: "1000", CACHE_ENCRYPTION_KEY: "k".repeat(32) },
+      });
+      setting.order("primary", "long");
+      const [first = 0, second = 0] = setting.ports;
+      expect(await keyed(first, stream)).toEqual({ status: 200, characters: 1_390_000, replayed: null });
+      await setting.stored("idempotency:");
+      expect(await keyed(second, stream)).toEqual({ status: 200, characters: 1_390_000, replayed: "true" });
+      expect((await setting.report()).visits).toEqual({ primary: 1 });
+    },
+  );
+});

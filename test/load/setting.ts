@@ -25,6 +25,8 @@ export interface Setting {
   readonly report: () => Promise<Report>;
   /** Waits until a back end has been asked so often. */
   readonly visited: (provider: string, times: number) => Promise<void>;
+  /** Waits until KV has a key that begins so. */
+  readonly stored: (prefix: string) => Promise<void>;
   readonly log: Log;
   readonly stop: () => Promise<void>;
 }
@@ -34,6 +36,8 @@ export interface SettingOptions {
   readonly primary: "openai" | "ai-service";
   readonly isolates?: number;
   readonly settings?: Readonly<Record<string, string>>;
+  /** How fast KV gives a value; at once unless told otherwise. */
+  readonly kvBytesPerMs?: number;
 }
 
 /** Runs a phase in a setting of its own, since breakers remember, and judges what was logged too. */
@@ -60,7 +64,10 @@ export async function inSetting(
 }
 
 /** Starts the built worker (`script`) with a chain of two. */
-export async function startSetting(script: string, { primary, isolates, settings }: SettingOptions): Promise<Setting> {
+export async function startSetting(
+  script: string,
+  { primary, settings, ...options }: SettingOptions,
+): Promise<Setting> {
   const upstreams = fork(join(import.meta.dirname, "upstream.ts"), { execArgv: [] });
   const [{ url }] = await once(upstreams, "message");
   const providers = [
@@ -70,7 +77,7 @@ export async function startSetting(script: string, { primary, isolates, settings
   const log = keepLog();
   const worker = await startWorker({
     script,
-    isolates,
+    ...options,
     bindings: {
       AI_PROVIDERS: JSON.stringify(providers),
       GATEWAY_API_KEYS: tenants.map((tenant) => `${tenant}:${sha256Hex(keyOf(tenant))}`).join(","),
@@ -92,6 +99,11 @@ export async function startSetting(script: string, { primary, isolates, settings
     report: () => reportOf(upstreams),
     async visited(provider, times) {
       while (((await reportOf(upstreams)).visits[provider] ?? 0) < times);
+    },
+    async stored(prefix) {
+      for (let keys: string[] = []; !keys.some((key) => key.startsWith(`/${prefix}`)); ) {
+        keys = await (await fetch(`http://127.0.0.1:${worker.kvPort}/`)).json();
+      }
     },
     log,
     async stop() {

@@ -21,7 +21,8 @@ export interface Order {
   readonly provider: string;
   /**
    * `up`: good answers only; `mixed`: a fifth of them faults; `down`: every connection is reset; `endless`: tokens without
-   * end; `mute`: some tokens, then silence; `slow`: good answers that take their time.
+   * end; `mute`: some tokens, then silence; `slow`: good answers that take their time; `long`: good answers as long as can
+   * be stored.
    */
   readonly mode: keyof typeof scenarios | "mixed" | "down";
 }
@@ -39,6 +40,7 @@ const scenarios = {
   endless: ["endless-tokens"],
   mute: ["silent-mid"],
   slow: ["slow:100"],
+  long: ["long:1390000"],
 } as const;
 
 const faultShare = 0.2;

@@ -5,7 +5,7 @@ import { failInHeaders, frame } from "./ai-service-dialects.ts";
 import { type Dialect, type Spoken, utf8, type WireError } from "./dialect.ts";
 import { event } from "./openai-answers.ts";
 import { openAi, openAiDone, openAiStream } from "./openai-dialects.ts";
-import { badPieces, goodPieces, marker, shortText } from "./texts.ts";
+import { badPieces, goodPieces, marker, noise, shortText } from "./texts.ts";
 import { inCrumbs, type Wire } from "./wire.ts";
 
 export interface Stage {
@@ -93,6 +93,8 @@ const endlessFrame = frame(0, joined([Uint8Array.of(0x12, 0x80, 0x80, 0x40), meg
 
 const scenarios: Readonly<Record<string, Play>> = {
   ok: (stage) => whole(stage, allOf(stage.dialect.say(goodPieces))),
+  /** A good answer of so many characters that compress badly, of three bytes each. */
+  long: (stage, characters) => whole(stage, allOf(stage.dialect.say([noise(Number(characters))]))),
   /** Says as little as a back end may say. */
   vague: (stage) => whole(stage, allOf(stage.dialect.say(goodPieces, { vague: true }))),
   finish: (stage, finishReason) => whole(stage, allOf(stage.dialect.say(goodPieces, { finishReason }))),

@@ -10,6 +10,21 @@ export const goodText = goodPieces.join("");
 /** The beginning of an answer that goes wrong. */
 export const badPieces = ["坏的", "开头🪶", "，然后"];
 
+let known = "";
+
+/** A text of so many characters, of three bytes each, that compresses badly; the same each time. */
+export function noise(characters: number): string {
+  if (known.length < characters) {
+    let state = 1;
+    const next = () => {
+      state = (state * 48_271) % 2_147_483_647;
+      return 0x4e00 + (state % 20_000);
+    };
+    known = Array.from({ length: characters }, () => String.fromCharCode(next())).join("");
+  }
+  return known.slice(0, characters);
+}
+
 /** The whole answer of the shortest stream there is (scenario `cut`). */
 export const shortText = "好🪶";
 

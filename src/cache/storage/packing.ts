@@ -9,12 +9,15 @@ const digestBytes = 32;
 
 /** A text shorter than this is not compressed: what is saved is not worth the time. */
 const leastCompressedBytes = 2 * 1024;
+/** Nor is a longer one than this: the isolate serves nobody else meanwhile. */
+const mostCompressedBytes = 1024 * 1024;
 
 /** A text as it is stored: a byte for its form, its SHA-256, and the text, compressed where that pays. */
 export async function pack(text: string): Promise<Uint8Array> {
   const plain = encoder.encode(text);
   // Eight times as fast as a `CompressionStream`, whose streams cost more than the compressing.
-  const zipped = plain.length < leastCompressedBytes ? plain : gzipSync(plain);
+  const isWorthIt = plain.length >= leastCompressedBytes && plain.length <= mostCompressedBytes;
+  const zipped = isWorthIt ? gzipSync(plain) : plain;
   const [form, body] = zipped.length < plain.length ? [forms.gzip, zipped] : [forms.plain, plain];
   const packed = new Uint8Array(1 + digestBytes + body.length);
   packed[0] = form;
@@ -30,6 +33,7 @@ export async function unpack(packed: Uint8Array, maxBytes: number): Promise<stri
     const isZipped = packed[0] === forms.gzip;
     if (!isZipped && packed[0] !== forms.plain) return undefined;
     const plain = isZipped ? gunzipSync(body, { maxOutputLength: maxBytes }) : body;
+    if (plain.length > maxBytes) return undefined;
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", plain));
     return crypto.subtle.timingSafeEqual(digest, packed.subarray(1, 1 + digestBytes))
       ? decoder.decode(plain)
