@@ -11,6 +11,7 @@ import { docsRoutes } from "./http/docs/routes.ts";
 import { errorHandler } from "./http/error-response.ts";
 import { healthFrom, healthRoutes, unconfiguredHealthRoutes } from "./http/health/health.ts";
 import { noteHops, refuseLoops } from "./http/hops.ts";
+import { requireHost } from "./http/host.ts";
 import { isFromElsewhere } from "./http/loopback.ts";
 import { observe } from "./http/observe.ts";
 import { openAiRoutes } from "./http/openai/routes.ts";
@@ -38,6 +39,7 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   }
   app.onError(errorHandler([connectSurface, qingyuSurface, openAiSurface], openAiSurface));
   app.use(observe());
+  app.use(requireHost);
   app.route("/", docsRoutes());
   if (!gateway) {
     app.route("/", unconfiguredHealthRoutes(settings));

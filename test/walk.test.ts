@@ -20,6 +20,43 @@ describe("the request id", () => {
   });
 });
 
+describe("the host", () => {
+  const send = (host: string, url = "/health/live") => testApp().send(url, { headers: { host } });
+
+  it.each(["localhost", "gateway.example.:8787", "10.0.0.1:80", "[::1]", "[2001:db8::1]:8787", "a_b.svc"])(
+    "may be %s",
+    async (host) => expect((await send(host)).status).toBe(200),
+  );
+
+  it.each([
+    "a b",
+    "a/b",
+    "a?b",
+    "a#b",
+    "u@a",
+    "a\\b",
+    "a\tb",
+    "a, b",
+    "http://a",
+    "[::1",
+    "a:b",
+    "a:123456",
+    "%41",
+    "",
+    " ",
+  ])("is refused where it is none: %j", async (host) => {
+    const { status, json, log } = await send(host);
+    expect([status, json()]).toMatchObject([400, { error: { code: "invalid_value", param: "host" } }]);
+    expect(JSON.parse(log[0] ?? "")).toMatchObject({ error: "invalid_value" });
+  });
+
+  it("leads nowhere else where the runtime made a URL of it", async () => {
+    // What workerd makes of `POST /v1/chat/completions` with that host.
+    const host = "localhost/health/live#";
+    expect((await send(host, `http://${host}/v1/chat/completions`)).status).toBe(400);
+  });
+});
+
 describe("the trace", () => {
   const traceId = "0af7651916cd43dd8448eb211c80319c";
   /** The `traceparent` that the upstream saw. */

@@ -25,6 +25,10 @@ export const incoming: readonly Attack[] = [
   ...rpcAttacks("4 MiB of unknown fields", Buffer.from("3801", "hex"), members(4_000_000)),
   ...rpcAttacks("4 MiB of groups", Buffer.from("3b", "hex"), `{"x":${"[".repeat(4_000_000)}`),
   {
+    ...attack("hosts that lead to another path", ""),
+    play: ({ askAll }) => askAll(20, 2, () => ({ headers: { host: "localhost/health/live#" }, body: `{${hello}}` })),
+  },
+  {
     ...attack("4 MiB of frames", ""),
     play: ({ askAll }) => askAll(20, 2, () => rpc("application/connect+proto", Buffer.alloc(4 * 1024 * 1024))),
   },
