@@ -54,6 +54,10 @@ export function jsonIn(bytes: Uint8Array): JsonValue {
   if (/\\u[dD][89a-fA-F]/.test(text) && !isWellFormed(value)) {
     throw invalidJson("has an unpaired surrogate in a string");
   }
+  // A schema drops a member of this name, and nothing that a caller sent may be lost in silence.
+  if (/__proto__|\\u00[2-7]/.test(text) && hasMember("__proto__", value)) {
+    throw new GatewayError("invalid_request", "The body has a member named '__proto__'.", { param: "__proto__" });
+  }
   return value;
 }
 
@@ -67,6 +71,11 @@ function textIn(bytes: Uint8Array): string {
 
 function invalidJson(what: string): GatewayError {
   return new GatewayError("invalid_request", `The body ${what}.`, { code: "invalid_json" });
+}
+
+function hasMember(name: string, value: JsonValue): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.hasOwn(value, name) || Object.values(value).some((member) => hasMember(name, member));
 }
 
 function isWellFormed(value: JsonValue): boolean {

@@ -7,6 +7,7 @@ import {
   vectorToBase64,
 } from "../embedding.ts";
 import type { Limits, Operation } from "../operation.ts";
+import { storedUsage } from "./stored-usage.ts";
 
 export interface EmbedOptions {
   readonly defaults: EmbeddingDefaults;
@@ -51,11 +52,6 @@ const storedSchema = z.object({
   createdAtMs: count,
   // A number in decimal is three times as long, and in the base64 of its bytes it stays what it is.
   vectors: z.array(z.string()),
-  usage: z.optional(
-    z.object({
-      totalTokens: count,
-      split: z.optional(z.object({ promptTokens: count, completionTokens: count })),
-    }),
-  ),
+  usage: z.optional(storedUsage),
   isSubstitute: z.optional(z.literal(true)),
 });

@@ -10,6 +10,7 @@ import {
 } from "../generation.ts";
 import type { Limits, Operation } from "../operation.ts";
 import { fewestTokens } from "../token-count.ts";
+import { storedUsage } from "./stored-usage.ts";
 
 export interface GenerateOptions {
   readonly defaults: GenerationDefaults;
@@ -90,11 +91,5 @@ const generationSchema = z.object({
   createdAtMs: count,
   choices: z.tuple([choiceSchema], choiceSchema),
   knowledge: z.optional(z.enum(knowledgeStates)),
-  usage: z.optional(
-    z.object({
-      totalTokens: count,
-      split: z.optional(z.object({ promptTokens: count, completionTokens: count })),
-      details: z.optional(jsonObject),
-    }),
-  ),
+  usage: z.optional(storedUsage),
 });

@@ -3,6 +3,7 @@ import type { Usage } from "../generation.ts";
 import { matchesPattern } from "../model-pattern.ts";
 import type { Call, Offer } from "../upstream.ts";
 import { UpstreamFailure } from "../upstream-failure.ts";
+import { usageOf } from "../usage.ts";
 
 /** What decides for which models a provider embeds. */
 export interface EmbeddingRules {
@@ -143,5 +144,5 @@ function sumOf(batches: readonly Batch[]): Usage | undefined {
     promptTokens += usage.split.promptTokens;
     totalTokens += usage.totalTokens;
   }
-  return { totalTokens, split: { promptTokens, completionTokens: 0 } };
+  return usageOf({ totalTokens, promptTokens, completionTokens: 0 });
 }

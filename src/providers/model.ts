@@ -12,3 +12,14 @@ export function modelFor(asked: string, { models, model }: ModelRules): string {
   if (model === undefined || models?.some((pattern) => matchesPattern(asked, pattern))) return asked;
   return model;
 }
+
+/**
+ * What names of models are made of in the wild: `qwen2.5:7b-instruct-q4_0`, `@cf/meta/llama-3-8b`, `ft:gpt-4o:org::id`,
+ * `accounts/fireworks/models/llama-v3p1-8b`, `claude-3-5-sonnet@20240620`, `/models/llama.gguf`.
+ */
+const modelName = /^[\w@./][\w@./:+~=,-]{0,199}$/;
+
+/** The model that a provider says has answered; undefined where that does not look like one and is not to be shown to anybody. */
+export function modelNameIn(name: unknown): string | undefined {
+  return typeof name === "string" && modelName.test(name) ? name : undefined;
+}

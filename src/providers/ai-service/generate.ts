@@ -19,7 +19,8 @@ import {
 import type { Answer } from "../../operation.ts";
 import type { Call, GenerationAnswer, Offer } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
-import { type ModelRules, modelFor } from "../model.ts";
+import { usageOf } from "../../usage.ts";
+import { type ModelRules, modelFor, modelNameIn } from "../model.ts";
 import { renderPrompt, textOf } from "../prompt.ts";
 import { chunkReader, type EventDecoder } from "../wire/chunks.ts";
 import type { Service } from "./client.ts";
@@ -106,7 +107,7 @@ function answerHead(options: GenerateOptions, asked: { options?: { model: string
   return {
     provider: options.name,
     // Where nobody named a model, all that is known is who answered.
-    model: model?.slice(0, 200) || asked.options?.model || options.name,
+    model: modelNameIn(model) ?? (asked.options?.model || options.name),
     createdAtMs: Date.now(),
   };
 }
@@ -124,7 +125,7 @@ function chunkDecoder(): EventDecoder<GenerateContentChunk> {
       batch.push({
         choice: 0,
         delta: message.delta,
-        model: message.model.slice(0, 200) || undefined,
+        model: modelNameIn(message.model),
         usage: usageFrom(message.usage, 0),
         isSignOfLife: isSignOfLife(message),
       });
@@ -168,9 +169,6 @@ function knowledgeFrom(word: string): KnowledgeState | undefined {
 
 /** 0 is what the service says when it does not know. */
 function usageFrom(usage: TokenUsage | undefined, tokensUsed: number): Usage | undefined {
-  if (usage && usage.totalTokens > 0) {
-    const { promptTokens, completionTokens, totalTokens } = usage;
-    return { totalTokens, split: { promptTokens, completionTokens } };
-  }
-  return tokensUsed > 0 ? { totalTokens: tokensUsed } : undefined;
+  const full = usage && usage.totalTokens > 0 ? usageOf(usage) : undefined;
+  return full ?? (tokensUsed > 0 ? { totalTokens: tokensUsed } : undefined);
 }

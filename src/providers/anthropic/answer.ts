@@ -1,6 +1,8 @@
 import * as z from "zod/mini";
 import type { Choice, FinishReason, GenerationChunk, JsonValue, Usage } from "../../generation.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
+import { usageOf } from "../../usage.ts";
+import { modelNameIn } from "../model.ts";
 import type { EventDecoder } from "../wire/chunks.ts";
 import { parseAnswer } from "../wire/json.ts";
 import { streamedAnthropicFailure } from "./failure.ts";
@@ -39,7 +41,7 @@ export interface AnthropicMessage {
 export function messageFrom(value: JsonValue): AnthropicMessage {
   const { model, content, stop_reason, usage } = parsed(messageSchema, value);
   return {
-    model: modelFrom(model),
+    model: modelNameIn(model),
     choices: [{ content: content.map(textIn).join(""), finishReason: finishReasonFrom(stop_reason) }],
     usage: usageFrom(usage),
   };
@@ -74,7 +76,7 @@ export function messageEvents(): EventDecoder<string> {
           const { model, usage } = parsed(startSchema, value).message;
           // What it says of the output is only a beginning.
           counts = { ...usage, output_tokens: undefined };
-          batch.push({ choice: 0, delta: "", model: modelFrom(model) });
+          batch.push({ choice: 0, delta: "", model: modelNameIn(model) });
           return false;
         }
         case "content_block_start":
@@ -114,11 +116,6 @@ function textIn({ type, text }: z.infer<typeof blockSchema>): string {
   return text;
 }
 
-/** Names are for showing; a provider that sends a book instead is cut short. */
-function modelFrom(name: string | undefined): string | undefined {
-  return name?.slice(0, 200) || undefined;
-}
-
 const finishReasonsByName: ReadonlyMap<string, FinishReason> = new Map([
   ["end_turn", "stop"],
   ["stop_sequence", "stop"],
@@ -151,8 +148,5 @@ function usageFrom(counts: Counts): Usage | undefined {
   const { input_tokens, cache_creation_input_tokens = 0, cache_read_input_tokens = 0, output_tokens } = counts;
   if (input_tokens === undefined || output_tokens === undefined) return undefined;
   const promptTokens = input_tokens + cache_creation_input_tokens + cache_read_input_tokens;
-  return {
-    totalTokens: promptTokens + output_tokens,
-    split: { promptTokens, completionTokens: output_tokens },
-  };
+  return usageOf({ promptTokens, completionTokens: output_tokens, totalTokens: promptTokens + output_tokens });
 }

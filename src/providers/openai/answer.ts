@@ -1,6 +1,8 @@
 import type { Choice, FinishReason, GenerationChunk, JsonObject, JsonValue, Usage } from "../../generation.ts";
 import { isJsonList, isJsonObject } from "../../json.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
+import { isTokenCount, usageOf } from "../../usage.ts";
+import { modelNameIn } from "../model.ts";
 
 /*
  * Read by hand and not by a schema: it is done for each token, and costs a fifth of what zod needs where nothing can be
@@ -38,14 +40,14 @@ export function completionFrom(value: JsonValue): Completion {
       return { content, finishReason, extra: extraFrom(said), logprobs };
     });
   if (!first) throw UpstreamFailure.wire("malformed");
-  return { model: modelFrom(value.model), choices: [first, ...rest], usage: usageFrom(value.usage) };
+  return { model: modelNameIn(value.model), choices: [first, ...rest], usage: usageFrom(value.usage) };
 }
 
 /** The pieces in a `chat.completion.chunk` object, one per choice; undefined where it is none. `choices` is how many may come. */
 export function chunksFrom(value: JsonValue, choices: number): GenerationChunk[] | undefined {
   const read = isJsonObject(value) ? choicesIn(value.choices, "delta") : undefined;
   if (!read || !isJsonObject(value) || read.some(({ index }) => index < 0 || index >= choices)) return undefined;
-  const model = modelFrom(value.model);
+  const model = modelNameIn(value.model);
   const usage = usageFrom(value.usage);
   if (read.length === 0) return usage ? [{ choice: 0, delta: "", model, usage }] : [];
   const last = read.length - 1;
@@ -88,11 +90,6 @@ function contentOf({ content }: JsonObject): string | undefined {
   return typeof content === "string" ? content : undefined;
 }
 
-/** The model as an answer names it, where it does. Names are for showing; of a provider that sends a book instead, the beginning. */
-export function modelFrom(name: JsonValue | undefined): string | undefined {
-  return typeof name === "string" && name !== "" ? name.slice(0, 200) : undefined;
-}
-
 /** OpenAI's five, and what other servers of its API say for them. Anything else does not prove that an answer is complete. */
 const finishReasonsByName: ReadonlyMap<string, FinishReason> = new Map([
   ["stop", "stop"],
@@ -111,19 +108,27 @@ const finishReasonsByName: ReadonlyMap<string, FinishReason> = new Map([
 function usageFrom(value: JsonValue | undefined): Usage | undefined {
   if (!isJsonObject(value)) return undefined;
   const { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details, completion_tokens_details } = value;
-  if (!isCount(prompt_tokens) || !isCount(completion_tokens) || !isCount(total_tokens)) return undefined;
-  return {
+  const usage = usageOf({
+    promptTokens: prompt_tokens,
+    completionTokens: completion_tokens,
     totalTokens: total_tokens,
-    split: { promptTokens: prompt_tokens, completionTokens: completion_tokens },
-    details: nonEmpty([
-      ["prompt_tokens_details", prompt_tokens_details],
-      ["completion_tokens_details", completion_tokens_details],
-    ]),
-  };
+  });
+  if (!usage || (!prompt_tokens_details && !completion_tokens_details)) return usage;
+  const details = nonEmpty([
+    ["prompt_tokens_details", countsIn(prompt_tokens_details)],
+    ["completion_tokens_details", countsIn(completion_tokens_details)],
+  ]);
+  return { ...usage, details };
 }
 
-function isCount(value: JsonValue | undefined): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+/** More kinds of tokens are nobody's. */
+const maxDetails = 32;
+
+/** The members that are counts. */
+function countsIn(value: JsonValue | undefined): JsonObject | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const counts = Object.entries(value).filter(([name, count]) => /^[a-z_]{1,64}$/.test(name) && isTokenCount(count));
+  return counts.length > 0 ? Object.fromEntries(counts.slice(0, maxDetails)) : undefined;
 }
 
 /** What a message or delta holds besides role and text, without the members that say nothing. */

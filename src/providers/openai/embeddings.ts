@@ -1,13 +1,13 @@
-import * as z from "zod/mini";
 import { mediaType } from "../../body.ts";
 import { vectorFromBase64 } from "../../embedding.ts";
 import type { JsonObject, JsonValue, Usage } from "../../generation.ts";
 import { isJsonList, isJsonObject } from "../../json.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
+import { usageOf } from "../../usage.ts";
 import type { Batch, BatchRequest, Embedder } from "../embeddings.ts";
+import { modelNameIn } from "../model.ts";
 import { optionalMember, parseAnswer } from "../wire/json.ts";
 import { maxAnswerBytes, readAnswer } from "../wire/send.ts";
-import { modelFrom } from "./answer.ts";
 import { type Endpoint, post } from "./post.ts";
 
 /** What OpenAI itself takes (https://platform.openai.com/docs/api-reference/embeddings/create): inputs, and tokens of all together. */
@@ -64,7 +64,7 @@ function batchFrom(value: JsonValue, count: number): Batch {
     if (!vector) throw malformed();
     return vector;
   });
-  return { vectors: inOrder, model: modelFrom(value.model), usage: usageFrom(value.usage) };
+  return { vectors: inOrder, model: modelNameIn(value.model), usage: usageFrom(value.usage) };
 }
 
 function vectorFrom(value: JsonValue | undefined): Float32Array {
@@ -77,14 +77,9 @@ function isNumbers(value: JsonValue | undefined): value is readonly number[] {
   return isJsonList(value) && value.every((item) => typeof item === "number");
 }
 
-const count = z.int().check(z.nonnegative());
-const usageSchema = z.object({ prompt_tokens: count, total_tokens: count });
-
 function usageFrom(value: JsonValue | undefined): Usage | undefined {
-  const usage = usageSchema.safeParse(value).data;
-  return (
-    usage && { totalTokens: usage.total_tokens, split: { promptTokens: usage.prompt_tokens, completionTokens: 0 } }
-  );
+  if (!isJsonObject(value)) return undefined;
+  return usageOf({ promptTokens: value.prompt_tokens, completionTokens: 0, totalTokens: value.total_tokens });
 }
 
 function malformed(): UpstreamFailure {
