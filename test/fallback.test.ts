@@ -57,6 +57,13 @@ const anyProtocol: Table = {
   "redirect:303": bad("redirected"),
   "redirect:307": bad("redirected"),
   "redirect:308": bad("redirected"),
+  "bare:101": bad("malformed"),
+  "bare:204": bad("malformed"),
+  "bare:205": bad("malformed"),
+  "bare:304": bad("malformed"),
+  // HTTP has no such status; the runtime does not take them for an answer.
+  "bare:103": unavailable("unavailable"),
+  "bare:999": unavailable("internal"),
   "html:502": unavailable("unavailable"),
   "html:503": unavailable("unavailable"),
   "status:508": expected("next", 508, "loop_detected")("loop_detected"),
@@ -78,6 +85,12 @@ const inPieces: Table = {
   // More pieces than anything in them would take.
   "crumbs:20000": bad("malformed"),
 };
+
+/** Codes that an object has without anybody having put them there. */
+const strange = (way: string): Table =>
+  Object.fromEntries(
+    ["__proto__", "constructor", "toString"].map((code) => [`${way}:${code}`, unavailable("internal")]),
+  );
 
 /** Any answer of OpenAI's API, and errors before its streams begin. */
 const openAi: Table = {
@@ -103,6 +116,9 @@ const openAi: Table = {
   "status:501": unavailable("unimplemented"),
   "status:504": timeout("deadline_exceeded"),
   "status:529": unavailable("internal"),
+  ...strange("error:500"),
+  "bloated:many:8000": unavailable("internal"),
+  "bloated:deep:60": unavailable("internal"),
 };
 
 const openAiPlain: Table = {
@@ -184,6 +200,7 @@ const aiService: Table = {
 
 const framed: Table = {
   ...aiService,
+  "bloated:many:8000": bad("oversized"),
   ...inPieces,
   "giant-frame": bad("oversized"),
   compressed: bad("malformed"),
@@ -198,15 +215,26 @@ const framedStream: Table = {
   "after-end": bad("malformed"),
 };
 
+const connectStreamed: Table = {
+  ...framedStream,
+  "error-opening:__proto__": begun(unavailable("internal")),
+  "bloated:many:60": unavailable("internal"),
+  "bloated:deep:60": bad("malformed"),
+};
+
 const connectPlain: Table = {
   ...aiService,
   ...whole,
+  ...strange("error:500"),
+  "bloated:many:8000": unavailable("internal"),
+  "bloated:deep:60": unavailable("internal"),
   ...codes("error:0"),
   "finish:nonsense": bad("malformed"),
 };
 
 const grpcWebPlain: Table = {
   ...framed,
+  "bloated:many:60": unavailable("internal"),
   ...codes("error:0", "error-headers"),
   // The second message is one too many, however small it is.
   endless: bad("malformed"),
@@ -219,7 +247,7 @@ const tables: readonly { kind: Kind; stream: boolean; table: Table }[] = [
   { kind: "openai", stream: false, table: openAiPlain },
   { kind: "openai", stream: true, table: openAiStreamed },
   { kind: "connect", stream: false, table: connectPlain },
-  { kind: "connect", stream: true, table: framedStream },
+  { kind: "connect", stream: true, table: connectStreamed },
   { kind: "grpc-web", stream: false, table: grpcWebPlain },
   { kind: "grpc-web", stream: true, table: { ...framedStream, ...codes("error-headers") } },
 ];

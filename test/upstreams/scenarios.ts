@@ -307,6 +307,29 @@ const scenarios: Readonly<Record<string, Play>> = {
     const body = joined(allOf(stage.dialect.say(badPieces)));
     await fail(stage, { status: 200, type, body });
   },
+  /** A status and no body, as who changes protocols or has nothing to say. */
+  async bare({ wire }, status) {
+    await wire.head(Number(status), "", {}, "until-close");
+    await wire.finish();
+  },
+  /** `<form>:<kilobytes>`: an error with more to it than anybody reads, `deep` or with `many` details. */
+  async bloated(stage, argument) {
+    const [form, kilobytes] = argument.split(":");
+    const bytes = Number(kilobytes) * 1000;
+    const detail = '{"type":"t","value":""}';
+    const details =
+      form === "deep" ? "[".repeat(bytes) : `[${`${detail},`.repeat(bytes / (detail.length + 1))}${detail}]`;
+    const error = `{"code":"internal","message":"${marker}","details":${details}}`;
+    const { contentType } = stage.dialect;
+    if (!stage.dialect.isFramed) {
+      return await fail(stage, { status: 500, type: "application/json", body: utf8(error) });
+    }
+    const end = contentType.startsWith("application/grpc-web")
+      ? frame(0x80, utf8(`grpc-status: 13\r\n${"x: y\r\n".repeat(bytes / 6)}`))
+      : frame(2, utf8(`{"error":${error}}`));
+    await begin(stage, [end]);
+    await stage.wire.finish();
+  },
   redirect: (stage, status) => html(stage, Number(status), { location: stage.thiefUrl }),
   status: (stage, status) => html(stage, Number(status)),
   /** `<ms>:<status>`: the status after so many milliseconds. */

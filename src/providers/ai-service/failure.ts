@@ -13,7 +13,7 @@ export function connectFailure(error: unknown): UpstreamFailure {
   if (connectError.cause instanceof UpstreamFailure) return connectError.cause;
   const isPeerError = connectError.isWireError || !connectError.metadata.keys().next().done;
   if (!isPeerError) return wireFailure(connectError);
-  return UpstreamFailure.peer(finerReason(connectError) ?? reasonsByConnectCode[connectError.code], {
+  return UpstreamFailure.peer(reasonOf(connectError), {
     retryAfterMs: retryAfterMs(connectError.metadata, Date.now()),
     cause: connectError,
   });
@@ -25,11 +25,15 @@ export function withHeaders(error: ConnectError, headers: Headers): ConnectError
   return error;
 }
 
-/** The word that our own AI service, or a gateway, puts before a message whose code alone would lead elsewhere (its errors.py). */
-function finerReason({ code, rawMessage }: ConnectError): PeerReason | undefined {
-  const [word] = rawMessage.split(":", 1);
-  return word === undefined ? undefined : finerReasons[code]?.get(word);
+function reasonOf({ code, rawMessage }: ConnectError): PeerReason {
+  // A service may say any number, and Connect takes a name such as `constructor` for a code.
+  if (!codes.has(code)) return "internal";
+  // The word that our own AI service, or a gateway, puts before a message whose code alone would lead elsewhere (its errors.py).
+  const [word = ""] = rawMessage.split(":", 1);
+  return finerReasons[code]?.get(word) ?? reasonsByConnectCode[code];
 }
+
+const codes: ReadonlySet<unknown> = new Set(Object.values(Code).filter((code) => typeof code === "number"));
 
 function wireFailure(error: ConnectError): UpstreamFailure {
   switch (error.code) {

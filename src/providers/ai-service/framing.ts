@@ -2,6 +2,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import * as connect from "@connectrpc/connect/protocol-connect";
 import { findTrailerError } from "@connectrpc/connect/protocol-grpc";
 import * as grpcWeb from "@connectrpc/connect/protocol-grpc-web";
+import { parseJson } from "../../json.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 
 /** How an answer ended, where it says so. */
@@ -41,7 +42,11 @@ export const connectStreams: Framing = {
   },
   endInHeaders: () => undefined,
   endFlag: connect.endStreamFlag,
-  readEnd: (data) => connectEnd.parse(data),
+  readEnd(data) {
+    // Throws for what is nested too deeply.
+    parseJson(new TextDecoder().decode(data));
+    return connectEnd.parse(data);
+  },
 };
 
 /** https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md */

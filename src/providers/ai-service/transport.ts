@@ -18,6 +18,7 @@ import {
   validateResponse,
 } from "@connectrpc/connect/protocol-connect";
 import { mediaType } from "../../body.ts";
+import { parseJson } from "../../json.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import type { EventReader } from "../wire/events.ts";
 import { readErrorText } from "../wire/failure.ts";
@@ -107,6 +108,8 @@ function errorIn(body: string, { status, headers }: Response, byStatus: ConnectE
   const [ownHeaders, trailers] = trailerDemux(headers);
   const told = () => {
     try {
+      // Throws for what is nested too deeply.
+      parseJson(body);
       return errorFromJsonBytes(new TextEncoder().encode(body), trailers, otherwise);
     } catch {
       // Connect throws the other one.

@@ -15,9 +15,13 @@ export const maxAnswerBytes = 8 * 1024 * 1024;
 /** A stream says each token in an event of a few hundred bytes. */
 export const maxStreamBytes = 4 * maxAnswerBytes;
 
+/** Statuses that nobody asked for who wants an answer: they have no body (RFC 9110, 15). */
+const withoutBody: ReadonlySet<number> = new Set([204, 205, 304]);
+
 /**
  * Sends a request to a provider and follows no redirect, so that neither prompt nor key can be led elsewhere.
- * Throws `UpstreamFailure`: wire `unavailable` where no answer came, peer `redirected` for a 3xx.
+ * Throws `UpstreamFailure`: wire `unavailable` where no answer came, `malformed` for a status that is no answer, peer
+ * `redirected` for a 3xx.
  */
 export async function send(fetch: Fetch, url: string, init: SentInit): Promise<Response> {
   let response: Response;
@@ -26,6 +30,7 @@ export async function send(fetch: Fetch, url: string, init: SentInit): Promise<R
   } catch (cause) {
     throw cause instanceof UpstreamFailure ? cause : UpstreamFailure.wire("unavailable", { cause });
   }
+  if (response.status < 200 || withoutBody.has(response.status)) throw UpstreamFailure.wire("malformed");
   if (response.status >= 300 && response.status < 400) throw UpstreamFailure.peer("redirected");
   return response;
 }
