@@ -136,8 +136,14 @@ function startWrangler(port: number, variables: readonly string[]): ChildProcess
   for (const variable of variables) args.push("--var", variable);
   return spawn(process.execPath, [bin, ...args, "--log-level", "log"], {
     stdio: ["ignore", "inherit", "inherit"],
-    // The gateway reads nothing of `request.cf`, which wrangler would fetch from Cloudflare first.
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false" },
+    env: {
+      ...process.env,
+      WRANGLER_SEND_METRICS: "false",
+      // Without its banner wrangler asks no registry whether there is a newer one.
+      WRANGLER_HIDE_BANNER: "true",
+      // The gateway reads nothing of `request.cf`, which wrangler would fetch from Cloudflare first.
+      CLOUDFLARE_CF_FETCH_ENABLED: "false",
+    },
   });
 }
 
