@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import type { Attack } from "./attack.ts";
 
@@ -24,6 +25,19 @@ export const incoming: readonly Attack[] = [
   ...rpcAttacks("4 MiB of empty messages", Buffer.from("a20600", "hex"), `{"messages":[${"{},".repeat(1_390_000)}{}]}`),
   ...rpcAttacks("4 MiB of unknown fields", Buffer.from("3801", "hex"), members(4_000_000)),
   ...rpcAttacks("4 MiB of groups", Buffer.from("3b", "hex"), `{"x":${"[".repeat(4_000_000)}`),
+  {
+    name: "a hundred bodies that do not come to their end",
+    settings: { QINGYU_DEADLINES_REQUEST_MS: "2000" },
+    async play({ port, key, connect }) {
+      const head = `POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:${port}\r\nAuthorization: Bearer ${key}\r\n`;
+      const waiting = Array.from({ length: 100 }, () => {
+        const socket = connect();
+        socket.write(`${head}Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{"messages":`);
+        return once(socket, "data");
+      });
+      await Promise.all(waiting);
+    },
+  },
   {
     ...attack("hosts that lead to another path", ""),
     play: ({ askAll }) => askAll(20, 2, () => ({ headers: { host: "localhost/health/live#" }, body: `{${hello}}` })),
