@@ -136,6 +136,18 @@ describe.each(purges)("what was forgotten (%s)", (what) => {
     expect(values.filter((value) => value?.includes("answer 1"))).toEqual([]);
   });
 
+  it.each(["true", "false"])("is not remembered either by who was under way: coordinated %s", async (coordinate) => {
+    const { ai, isolate } = scene({ QINGYU_CACHE_COORDINATE: coordinate });
+    const here = isolate();
+    const end = ai.hold(1);
+    const before = here.ask();
+    await ai.asked(1);
+    await here.purge[what]();
+    end(true);
+    await before;
+    expect([await here.ask(), await here.ask()]).toEqual(["answer 2, MISS", "answer 2, HIT"]);
+  });
+
   it("is not handed out because every provider failed meanwhile", async () => {
     vi.useFakeTimers({ toFake: ["Date"] });
     const { ai, isolate } = scene();

@@ -102,6 +102,21 @@ describe("isolates that want the same", () => {
     expect((await setting.report()).visits).toEqual({ primary: isolates });
   });
 
+  it("are given nothing that was forgotten, and nothing older than they want", async () => {
+    const setting = await start({ isolates: 3, settings: { QINGYU_CACHE_COORDINATE: "true" } });
+    setting.order("primary", "up");
+    const [here = 0, there = 0, elsewhere = 0] = setting.ports;
+    const purge = async () => {
+      const url = `http://127.0.0.1:${here}/api/v1/ai/cache`;
+      return (await fetch(url, { method: "DELETE", headers })).status;
+    };
+    const cache = async (port: number, more = {}) => (await ask(port, false, more)).cache;
+    expect([await cache(here), await purge(), await cache(here)]).toEqual(["MISS", 200, "MISS"]);
+    expect(await cache(there, { "cache-control": "no-cache" })).toBe("BYPASS");
+    expect(await cache(elsewhere)).toMatch(/^(HIT|COALESCED)$/);
+    expect((await setting.report()).visits).toEqual({ primary: 3 });
+  });
+
   it("do not wait for one who led and failed", async () => {
     const setting = await start({ isolates, settings: { QINGYU_CACHE_COORDINATE: "true" } });
     for (const provider of ["primary", "secondary"] as const) setting.order(provider, "down");
