@@ -103,3 +103,22 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
 export function isJsonList(value: JsonValue | undefined): value is readonly JsonValue[] {
   return Array.isArray(value);
 }
+
+/** Whether a value holds at most so many values, itself included. Looks at no more than that. */
+export function hasAtMost(most: number, value: JsonValue | undefined): boolean {
+  return valuesLeft(most, value) >= 0;
+}
+
+function valuesLeft(most: number, value: JsonValue | undefined): number {
+  let left = most - 1;
+  if (typeof value !== "object" || value === null) return left;
+  if (isJsonList(value)) {
+    for (let index = 0; index < value.length && left >= 0; index++) left = valuesLeft(left, value[index]);
+    return left;
+  }
+  for (const name of Object.keys(value)) {
+    if (left < 0) break;
+    left = valuesLeft(left, value[name]);
+  }
+  return left;
+}

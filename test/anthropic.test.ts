@@ -406,6 +406,11 @@ describe("a failure of Anthropic's", () => {
 
   it.each<[string, () => Response, string]>([
     ["no content", () => Response.json(message({ content: [] })), "empty"],
+    [
+      "more blocks than any model makes",
+      () => Response.json(message({ content: Array(1001).fill({ type: "text", text: "x" }) })),
+      "malformed",
+    ],
     ["thinking alone", () => Response.json(message({ content: [{ type: "thinking", thinking: "x" }] })), "empty"],
     ["no stop reason", () => Response.json(message({ stop_reason: null })), "truncated"],
     ["a pause", () => Response.json(message({ stop_reason: "pause_turn" })), "truncated"],

@@ -125,6 +125,9 @@ const openAiPlain: Table = {
   ...openAi,
   ...whole,
   garbage: bad("malformed"),
+  "crowd:choices": bad("malformed"),
+  "crowd:tool_calls": bad("malformed"),
+  "crowd:annotations:7": bad("malformed"),
   "not-utf8": bad("malformed"),
   deep: bad("malformed"),
   vague: bad("truncated"),
@@ -200,6 +203,7 @@ const aiService: Table = {
 
 const framed: Table = {
   ...aiService,
+  "unknown-fields": bad("oversized"),
   "bloated:many:8000": bad("oversized"),
   ...inPieces,
   "giant-frame": bad("oversized"),
@@ -224,6 +228,7 @@ const connectStreamed: Table = {
 
 const connectPlain: Table = {
   ...aiService,
+  "unknown-fields": bad("oversized"),
   ...whole,
   ...strange("error:500"),
   "bloated:many:8000": unavailable("internal"),

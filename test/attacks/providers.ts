@@ -32,6 +32,21 @@ export const providers: readonly Attack[] = [
     provider,
     play: ({ askAll }: Target) => askAll(8, 4, () => ({ body: chat("mumbling:100000", { stream: true }) })),
   })),
+  ...["choices:{}", "tool_calls:{}", "tool_calls:[]", "annotations:7"].flatMap((crowd) =>
+    [false, true].map((stream) => ({
+      name: `8 MB of ${crowd}, ${stream ? "streamed" : "whole"}`,
+      play: ({ askAll }: Target) => askAll(8, 4, () => ({ body: chat(`crowd:${crowd}`, { stream }) })),
+    })),
+  ),
+  ...[false, true].flatMap((stream) =>
+    ["unknown-fields", "bloated:many:8000", "bloated:many:60", "bloated:deep:8000", "bloated:deep:60"].map(
+      (scenario) => ({
+        name: `${scenario} of an AI service, ${stream ? "streamed" : "whole"}`,
+        provider: "ai-service" as const,
+        play: ({ askAll }: Target) => askAll(16, 4, () => ({ body: chat(scenario, { stream }) })),
+      }),
+    ),
+  ),
 ];
 
 /** The body of a chat completion for which the provider plays a scenario. */

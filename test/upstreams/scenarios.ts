@@ -330,6 +330,22 @@ const scenarios: Readonly<Record<string, Play>> = {
     await begin(stage, [end]);
     await stage.wire.finish();
   },
+  /** An answer of OpenAI's with a list of eight megabytes in it: `choices`, a member of the message, or vectors as `data`. */
+  async crowd(stage, argument) {
+    const [place = "", item = "{}"] = argument.split(":");
+    const list = `[${`${item},`.repeat(8_000_000 / (item.length + 1))}${item}]`;
+    const text = ["choices", "data"].includes(place)
+      ? `{"${place}":${list}}`
+      : `{"choices":[{"message":{"content":"x","${place}":${list}},"finish_reason":"stop"}]}`;
+    const units = [utf8(stage.dialect.isStream ? event(text.replace("message", "delta")) : text)];
+    await whole(stage, [...units, ...(stage.dialect.isStream ? [openAiDone] : [])]);
+  },
+  /** A message of an AI service with eight megabytes of fields that nobody knows. */
+  async "unknown-fields"(stage) {
+    const fields = Buffer.alloc(7_999_998, Uint8Array.of(0xf8, 0x7f, 0x01));
+    const unit = stage.dialect.isFramed ? frame(0, fields) : fields;
+    await whole(stage, [unit, ...stage.dialect.say(goodPieces).ending]);
+  },
   redirect: (stage, status) => html(stage, Number(status), { location: stage.thiefUrl }),
   status: (stage, status) => html(stage, Number(status)),
   /** `<ms>:<status>`: the status after so many milliseconds. */

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import type { Choice, FinishReason, GenerationChunk, JsonValue, Usage } from "../../generation.ts";
+import { isJsonList, isJsonObject } from "../../json.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import { usageOf } from "../../usage.ts";
 import { modelNameIn } from "../model.ts";
@@ -24,6 +25,9 @@ const modelSchema = z.catch(z.optional(z.string()), undefined);
 const blockSchema = z.object({ type: z.string(), text: z.nullish(z.string()) });
 const stopSchema = z.object({ stop_reason: z.nullish(z.string()) });
 
+/** Far more than a model makes of one answer. */
+const maxBlocks = 1_000;
+
 /** The least that an answer must be to be understood. */
 const messageSchema = z.extend(stopSchema, {
   model: modelSchema,
@@ -39,6 +43,8 @@ export interface AnthropicMessage {
 
 /** A `message` object as the domain has it. Throws `UpstreamFailure` (wire): `malformed`, or `truncated` where it does not say that it is complete. */
 export function messageFrom(value: JsonValue): AnthropicMessage {
+  // Counted before a schema looks at each of them.
+  if (isJsonObject(value) && isJsonList(value.content) && value.content.length > maxBlocks) throw malformed();
   const { model, content, stop_reason, usage } = parsed(messageSchema, value);
   return {
     model: modelNameIn(model),
@@ -105,14 +111,18 @@ export function messageEvents(): EventDecoder<string> {
 
 function parsed<T extends z.ZodMiniType>(schema: T, value: JsonValue): z.infer<T> {
   const result = schema.safeParse(value);
-  if (!result.success) throw UpstreamFailure.wire("malformed");
+  if (!result.success) throw malformed();
   return result.data;
+}
+
+function malformed(): UpstreamFailure {
+  return UpstreamFailure.wire("malformed");
 }
 
 /** Other blocks, such as thinking, are no part of the answer. */
 function textIn({ type, text }: z.infer<typeof blockSchema>): string {
   if (type !== "text" && type !== "text_delta") return "";
-  if (typeof text !== "string") throw UpstreamFailure.wire("malformed");
+  if (typeof text !== "string") throw malformed();
   return text;
 }
 
@@ -127,7 +137,7 @@ const finishReasonsByName: ReadonlyMap<string, FinishReason> = new Map([
 /** Any other reason, such as `pause_turn`, does not say that the answer is complete. */
 function finishReasonFrom(name: string | null | undefined): FinishReason {
   // No tool was offered.
-  if (name === "tool_use") throw UpstreamFailure.wire("malformed");
+  if (name === "tool_use") throw malformed();
   const reason = finishReasonsByName.get(name ?? "");
   if (!reason) throw UpstreamFailure.wire("truncated");
   return reason;

@@ -1,5 +1,5 @@
 import type { Choice, FinishReason, GenerationChunk, JsonObject, JsonValue, Usage } from "../../generation.ts";
-import { isJsonList, isJsonObject } from "../../json.ts";
+import { hasAtMost, isJsonList, isJsonObject } from "../../json.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import { isTokenCount, usageOf } from "../../usage.ts";
 import { modelNameIn } from "../model.ts";
@@ -17,6 +17,9 @@ export interface Completion {
 
 /** More are nobody's answer. */
 const maxChoices = 128;
+
+/** What is carried verbatim is held and written value by value: of tool calls and such, and of the probabilities of 4,000 tokens. */
+const [maxExtraValues, maxLogprobValues] = [20_000, 700_000];
 
 /** A choice of an answer or of a piece of it. */
 interface ReadChoice {
@@ -74,6 +77,7 @@ function choicesIn(value: JsonValue | undefined, said: "message" | "delta"): Rea
     if (!isJsonObject(choice)) return undefined;
     const { index, finish_reason, logprobs } = choice;
     if (finish_reason !== undefined && finish_reason !== null && typeof finish_reason !== "string") return undefined;
+    if (!hasAtMost(maxExtraValues, choice[said]) || !hasAtMost(maxLogprobValues, logprobs)) return undefined;
     read.push({
       index: typeof index === "number" && Number.isSafeInteger(index) ? index : 0,
       finishReason: finish_reason ? finishReasonsByName.get(finish_reason) : undefined,

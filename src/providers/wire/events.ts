@@ -63,11 +63,10 @@ export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitU
 }
 
 /** How many characters of a text can end a line. */
-function lineEndsIn(text: string): number {
-  let ends = 0;
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    if (code === 0x0a || code === 0x0d) ends++;
-  }
-  return ends;
+const lineEndsIn = (text: string) => timesIn(text, "\n") + timesIn(text, "\r");
+
+function timesIn(text: string, character: string): number {
+  let times = 0;
+  for (let at = text.indexOf(character); at !== -1; at = text.indexOf(character, at + 1)) times++;
+  return times;
 }
