@@ -3,6 +3,12 @@ import type { JsonObject, JsonValue } from "./generation.ts";
 /** Deeper JSON than any real request or answer, and far less than what overflows a stack. */
 const maxDepth = 100;
 
+/** More members than any object honestly has: V8 keeps so many in a table, and each copy of that costs as much as parsing it. */
+const maxMembers = 2048;
+
+/** How many commas a text has had on each level; of lists, which may have more, and outside of all far below zero. */
+const commas = new Int32Array(maxDepth + 1).fill(-(2 ** 31));
+
 /**
  * What a text weighs stands for what its values cost in memory and time: ten for each object, list and string (names too),
  * one for each comma, so that a list of numbers, of which there may honestly be many, weighs little.
@@ -22,7 +28,8 @@ export class JsonBeyondLimits extends SyntaxError {
 
 /**
  * Parses JSON text (RFC 8259). Throws a `SyntaxError` for anything else, of which those are `JsonBeyondLimits` that are
- * nested deeper than 100 levels, weigh more than `maxWeight`, or have a number that no double can hold.
+ * nested deeper than 100 levels, weigh more than `maxWeight`, have an object of more than 2,048 members, or a number that no
+ * double can hold.
  */
 export function parseJson(text: string, maxWeight = maxAnswerWeight): JsonValue {
   const mayOverflow = inspect(text, maxWeight);
@@ -32,13 +39,14 @@ export function parseJson(text: string, maxWeight = maxAnswerWeight): JsonValue 
 }
 
 /**
- * Measures depth and weight on the text, so that nothing is built from a hostile one. Strings are skipped over. Says whether
- * a number may be too large for a double.
+ * Measures depth, weight and members on the text, so that nothing is built from a hostile one. Strings are skipped over.
+ * Says whether a number may be too large for a double.
  */
 function inspect(text: string, maxWeight: number): boolean {
   let depth = 0;
   let weight = 0;
   let mayOverflow = false;
+  let met = 0;
   /** Where the value began that is no string. */
   let start = 0;
   for (let index = 0; index < text.length; index++) {
@@ -51,6 +59,7 @@ function inspect(text: string, maxWeight: number): boolean {
       case 0x5b: // [
       case 0x7b: // {
         if (++depth > maxDepth) throw new JsonBeyondLimits(`is nested more than ${maxDepth} levels deep`);
+        commas[depth] = text.charCodeAt(index) === 0x5b ? -(2 ** 31) : 0;
         weight += dear;
         start = index;
         break;
@@ -60,6 +69,9 @@ function inspect(text: string, maxWeight: number): boolean {
         mayOverflow ||= index - start > maxPlainDigits;
         break;
       case 0x2c: // ,
+        met = (commas[depth] ?? 0) + 1;
+        if (met >= maxMembers) throw new JsonBeyondLimits(`has more than ${maxMembers} members in an object`);
+        commas[depth] = met;
         weight += cheap;
         mayOverflow ||= index - start > maxPlainDigits;
         start = index;

@@ -6,6 +6,7 @@ import { fakeOpenAi, onlyOpenAi, testApp } from "./support/app-on-fake-network.t
 const chat = "/v1/chat/completions";
 const generate = "/api/v1/ai/generate";
 const list = (item: string, count: number) => `[${Array.from({ length: count }, () => item).join(",")}]`;
+const members = (count: number) => Array.from({ length: count }, (_, index) => `"k${index}":0`).join(",");
 const chatWith = (member: string) => `{"messages":[{"role":"user","content":"Hi"}],${member}}`;
 
 interface Refused {
@@ -21,7 +22,12 @@ const refused: Readonly<Record<string, Refused>> = {
   objects: { body: `{"messages":${list("{}", 50_000)}}`, error: tooMany },
   "objects, to purge": { body: `{"messages":${list("{}", 50_000)}}`, path: "/api/v1/ai/cache/purge", error: tooMany },
   strings: { body: chatWith(`"stop":${list('""', 50_000)}`), error: tooMany },
-  members: { body: `{${Array.from({ length: 50_000 }, (_, i) => `"k${i}":0`)}}`, path: generate, error: tooMany },
+  members: { body: chatWith(`"tools":${list(`{${members(2000)}}`, 25)}`), error: tooMany },
+  "members of one object": {
+    body: `{${members(2049)}}`,
+    path: generate,
+    error: { code: "invalid_json", message: "The body has more than 2048 members in an object." },
+  },
   numbers: { body: `{"input":${list("1", 500_001)}}`, path: "/v1/embeddings", error: tooMany },
   messages: {
     body: `{"messages":${list("{}", 2049)}}`,
@@ -67,6 +73,7 @@ it.each([
     "2,048 messages of three parts",
     `{"messages":${list('{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"x"},{"type":"x"}]}', 2048)}}`,
   ],
+  ["2,048 members in an object", chatWith(`"logit_bias":{${members(2048)}}`)],
   ["numbers that only look too large", chatWith(`"x":[1e308,1e-400,-0.5E-7,"1e400","${"9".repeat(400)}"]`)],
 ])("a body is taken with %s", async (_, body) => {
   const { network, seen } = fakeOpenAi();

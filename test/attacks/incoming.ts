@@ -18,8 +18,11 @@ export const incoming: readonly Attack[] = [
   attack("4 MiB of unknown members to generate", members(4_000_000), generate),
   attack("4 MiB of inputs", listOf("input", '""', 4_000_000), "/v1/embeddings"),
   attack("4 MiB of tokens", listOf("input", "1", 4_000_000), "/v1/embeddings"),
-  attack("as many values as there may be", members(430_000, hello)),
-  attack("as many values as there may be, within one", `{${hello},"tools":[${members(430_000)}]}`),
+  attack(
+    "as many values as there may be in objects",
+    `{"messages":[${objects(20, 2040, '"role":"user","content":"Hi"')}]}`,
+  ),
+  attack("as many values as there may be within one", `{${hello},"tools":[${objects(20, 2040)}]}`),
   attack("as many objects as there may be", listOf("tools", '{"a":{}}', 140_000, hello)),
   attack("a number too large, 4 MiB deep in a text", `{${hello},"a":["${"1e400".repeat(800_000)}",1e400]}`),
   ...rpcAttacks("4 MiB of empty messages", Buffer.from("a20600", "hex"), `{"messages":[${"{},".repeat(1_390_000)}{}]}`),
@@ -84,6 +87,11 @@ function attack(name: string, body: string, path?: string): Attack {
 function listOf(name: string, item: string, bytes: number, more = '"model":"m"'): string {
   const items = Array.from({ length: Math.floor(bytes / (item.length + 1)) }, () => item);
   return `{${more},"${name}":[${items.join(",")}]}`;
+}
+
+/** So many objects of so many members. */
+function objects(count: number, each: number, more = '"type":"function"'): string {
+  return Array.from({ length: count }, () => members(16 * each, more)).join(",");
 }
 
 /** `{<more>, "k0": 0, "k1": 1, ...}` of about so many bytes. */
