@@ -4,7 +4,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
+import { streamOf } from "../src/collect.ts";
 import { GenerateContentRequestSchema } from "../src/gen/qingyu/ai/ai_service_pb.ts";
+import type { Gateway } from "../src/upstream.ts";
 import { fakeOpenAi, onlyOpenAi, testApp } from "./support/app-on-fake-network.ts";
 import { keepingLog } from "./support/log.ts";
 import { requestTo, surfaces } from "./support/surfaces.ts";
@@ -176,9 +178,16 @@ describe("a caller who leaves before the first token", () => {
 
 describe("an answer that a surface cannot write", () => {
   it("is written down, and no longer asked for", async () => {
-    // More tokens than the contract's int32 holds.
-    const usage = { prompt_tokens: 3e9, completion_tokens: 1, total_tokens: 3e9 + 1 };
-    const first = new TextEncoder().encode(event(completionChunk({ content: "青" }, null, { usage })));
+    // More tokens than the contract's int32 holds, which no provider's reader lets through.
+    const usage = { totalTokens: 3e9, split: { promptTokens: 3e9, completionTokens: 0 } };
+    const replace = (gateway: Gateway): Gateway => ({
+      ...gateway,
+      async generate(request, call) {
+        const answer = streamOf(await gateway.generate(request, call));
+        return { ...answer, read: async () => (await answer.read())?.map((chunk) => ({ ...chunk, usage })) };
+      },
+    });
+    const first = new TextEncoder().encode(event(completionChunk({ content: "青" })));
     let isAborted = false;
     const network = new Hono().post("/v1/chat/completions", ({ req }) => {
       req.raw.signal.addEventListener("abort", () => {
@@ -188,7 +197,7 @@ describe("an answer that a surface cannot write", () => {
       return new Response(endless, { headers: { "content-type": "text/event-stream" } });
     });
     const asked = toBinary(GenerateContentRequestSchema, create(GenerateContentRequestSchema, { prompt: "too much" }));
-    const app = testApp({ network, settings: { ...onlyOpenAi, QINGYU_CACHE_ENABLED: "false" } });
+    const app = testApp({ network, replace, settings: { ...onlyOpenAi, QINGYU_CACHE_ENABLED: "false" } });
     const { text, log } = await app.send("/qingyu.ai.AIService/StreamGenerateContent", {
       method: "POST",
       headers: { "content-type": "application/connect+proto" },
