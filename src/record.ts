@@ -61,6 +61,8 @@ export interface RequestRecord {
   usage?: Usage;
   /** Code of the error that the caller got, also inside a stream. */
   error?: string;
+  /** How a call ended, as HTTP would say it, where its protocol says so elsewhere. */
+  status?: number;
   /** Names and messages of our own errors behind a failure (500s), for the log. */
   cause?: string;
   responseBytes?: number;

@@ -18,9 +18,12 @@ export function errorHandler(surfaces: readonly Surface[], otherwise: Surface): 
       surfaces.find(({ prefix }) => c.req.path.startsWith(prefix)) ??
       surfaces.find(({ isSpokenIn }) => isSpokenIn?.(c.req.raw.headers)) ??
       otherwise;
+    record.status = surface.statusOf?.(error);
     const response = surface.errorResponse(error, { request: c.req.raw, requestId: record.requestId });
     for (const [name, value] of Object.entries(answerHeaders(record, Date.now()))) response.headers.set(name, value);
     if (error.kind === "unauthenticated") response.headers.set("www-authenticate", "Bearer");
+    // RFC 9110, 12.5.3: what would be taken instead.
+    if (error.param === "content-encoding") response.headers.set("accept-encoding", "gzip");
     if (error.allow) response.headers.set("allow", error.allow.join(", "));
     return response;
   };

@@ -39,5 +39,5 @@ async function logWhenOver(c: Context<Walk>, walked: Promise<void>): Promise<voi
   const record = c.get("record");
   await record.ended;
   await record.written;
-  console.log(logLine(record, c.res.status, Date.now()));
+  console.log(logLine(record, record.status ?? c.res.status, Date.now()));
 }

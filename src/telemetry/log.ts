@@ -8,7 +8,8 @@ export function logLine(record: RequestRecord, status: number, nowMs: number): s
   const { attempts, cache, usage, startedAtMs, stream = false, ended: _, written: __, ...rest } = record;
   return JSON.stringify({
     message: "request",
-    level: status >= 500 ? "error" : "info",
+    // 501 is what a caller asked for that there is not.
+    level: status >= 500 && status !== 501 ? "error" : "info",
     ...rest,
     status,
     attempts: attempts.map(({ firstTokenMs: _, ...attempt }) => attempt),

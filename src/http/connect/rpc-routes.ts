@@ -1,12 +1,12 @@
 import { Code, ConnectError, type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
-import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { codeToHttpStatus, codeToString } from "@connectrpc/connect/protocol-connect";
 import { Hono } from "hono";
 import type { Config } from "../../config/config.ts";
 import type { Walk } from "../call.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { boundedMessages, universalRequest } from "./request.ts";
 import { streamedResponse, wholeResponse } from "./response.ts";
-import { noteRefusal, type RpcWalk, rpcWalkKey } from "./rpc.ts";
+import { noteFailure, type RpcWalk, rpcWalkKey } from "./rpc.ts";
 import { connectErrorResponse } from "./surface.ts";
 
 /** Serves a contract, which `register` puts on the router, over Connect and gRPC-Web. Methods that it does not have are `unimplemented`. */
@@ -14,7 +14,7 @@ export function rpcRoutes(config: Config, register: (router: ConnectRouter) => v
   const router = createConnectRouter({
     grpc: false,
     acceptCompression: [],
-    requestGate: noteRefusal,
+    requestGate: noteFailure,
     interceptors: [boundedMessages(config)],
   });
   register(router);
@@ -26,6 +26,7 @@ export function rpcRoutes(config: Config, register: (router: ConnectRouter) => v
     const handler = handlersByPath.get(c.req.path);
     if (!handler) {
       record.error = codeToString(Code.Unimplemented);
+      record.status = codeToHttpStatus(Code.Unimplemented);
       return connectErrorResponse(c.req.raw, new ConnectError("The method does not exist.", Code.Unimplemented));
     }
     const walk: RpcWalk = { c };

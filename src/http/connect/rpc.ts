@@ -1,5 +1,5 @@
 import { Code, ConnectError, type ContextValues, createContextKey, type HandlerContext } from "@connectrpc/connect";
-import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { codeToHttpStatus, codeToString } from "@connectrpc/connect/protocol-connect";
 import type { Context } from "hono";
 import { callerError } from "../../errors.ts";
 import type { GenerationChunk, GenerationStream } from "../../generation.ts";
@@ -19,17 +19,21 @@ export interface RpcWalk {
 export const rpcWalkKey = createContextKey<RpcWalk | undefined>(undefined);
 
 /**
- * Writes down why Connect itself refuses a call whose handler it never asks, as for a compression. Of a stream, and over
- * gRPC-Web, the status says nothing of it.
+ * Writes down how a call fails, of which HTTP's status says nothing for a stream and over gRPC-Web, and why Connect itself
+ * refuses one whose handler it never asks.
  */
-export function noteRefusal(context: HandlerContext): void {
+export function noteFailure(context: HandlerContext): void {
   const { signal } = context;
   const record = walkOf(context.values).c.get("record");
   signal.addEventListener("abort", () => {
     const reason: unknown = signal.reason;
+    if (!(reason instanceof ConnectError)) return;
+    // A stream that has begun has said that all is well.
+    if (!record.written) record.status ??= codeToHttpStatus(reason.code);
     // What has been asked tells of its own end.
-    if (record.operation !== undefined || !(reason instanceof ConnectError)) return;
-    record.error ??= reason.code === Code.Canceled ? "cancelled" : codeToString(reason.code);
+    if (record.operation === undefined) {
+      record.error ??= reason.code === Code.Canceled ? "cancelled" : codeToString(reason.code);
+    }
   });
 }
 

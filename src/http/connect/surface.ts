@@ -8,7 +8,7 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc-web";
 import { mediaType } from "../../body.ts";
-import type { ErrorKind } from "../../errors.ts";
+import type { ErrorKind, GatewayError } from "../../errors.ts";
 import { AIService } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import { envelopes } from "../envelopes.ts";
 import type { Surface } from "../surface.ts";
@@ -19,16 +19,16 @@ export const connectSurface: Surface = {
   prefix: `/${AIService.typeName}/`,
   isSpokenIn: (headers) =>
     headers.has("connect-protocol-version") || /^application\/(grpc-web|connect\+|proto$)/.test(mediaType(headers)),
-  errorResponse: (error, { request }) =>
-    connectErrorResponse(
-      request,
-      toConnectError(error),
-      httpRefusals.has(error.kind) ? envelopes[error.kind].status : undefined,
-    ),
+  statusOf: (error) => httpStatusOf(error) ?? codeToHttpStatus(toConnectError(error).code),
+  errorResponse: (error, { request }) => connectErrorResponse(request, toConnectError(error), httpStatusOf(error)),
 };
 
 /** What HTTP has a status for and a call has not come to: all clients know these, whatever they expect of an answer. */
 const httpRefusals: ReadonlySet<ErrorKind> = new Set(["unknown_path", "method_not_allowed"]);
+
+function httpStatusOf({ kind }: GatewayError): number | undefined {
+  return httpRefusals.has(kind) ? envelopes[kind].status : undefined;
+}
 
 /**
  * An answer to a call that failed before it reached its handler, in the protocol that the request speaks, under the status
