@@ -30,21 +30,35 @@ const chunked = ({ path, init }: ReturnType<typeof call>) => ({
   init: { ...init, body: new Response(init.body).body },
 });
 
-const refusals: Readonly<Record<string, readonly [error: string, call: (type: Type) => ReturnType<typeof call>]>> = {
-  "is compressed": ["unimplemented", (type) => call(type, "{}", { [headerOfCompression[type]]: "gzip" })],
-  "has no such time": ["invalid_argument", (type) => call(type, "{}", { [headerOfTimeout(type)]: "soon" })],
-  "is too large": ["payload_too_large", (type) => chunked(call(type, JSON.stringify({ prompt: "x".repeat(200) })))],
-  "asks for no method": ["unimplemented", (type) => ({ ...call(type, "{}"), path: `${service}/Nothing` })],
+type Refusal = readonly [error: string, status: number, call: (type: Type) => ReturnType<typeof call>];
+const refusals: Readonly<Record<string, Refusal>> = {
+  "is compressed": ["unimplemented", 501, (type) => call(type, "{}", { [headerOfCompression[type]]: "br" })],
+  "has no such time": ["invalid_argument", 400, (type) => call(type, "{}", { [headerOfTimeout(type)]: "soon" })],
+  "is too large": [
+    "payload_too_large",
+    429,
+    (type) => chunked(call(type, JSON.stringify({ prompt: "x".repeat(200) }))),
+  ],
+  "says that it is too large": ["payload_too_large", 429, (type) => call(type, "{}", { "content-length": "999" })],
+  "asks for no method": ["unimplemented", 501, (type) => ({ ...call(type, "{}"), path: `${service}/Nothing` })],
+  "has no model that there is": [
+    "model_not_found",
+    404,
+    (type) => call(type, '{"prompt":"p","options":{"model":"x"}}'),
+  ],
 };
 const rows = types.flatMap((type) =>
-  Object.entries(refusals).map(([name, [error, make]]) => ({ type, name, error, ...make(type) })),
+  Object.entries(refusals).map(([name, [error, status, make]]) => ({ type, name, error, status, ...make(type) })),
 );
 
 describe("a call that is refused before anybody is asked", () => {
-  it.each(rows)("is written down as refused: $type, $name", async ({ path, init, error }) => {
-    const settings = { ...onlyOpenAi, QINGYU_LIMITS_BODY_BYTES: "200" };
-    const { log } = await testApp({ settings }).send(path, init);
-    expect(log.map((line) => JSON.parse(line))).toEqual([expect.objectContaining({ error, attempts: [] })]);
+  it.each(rows)("is written down as refused: $type, $name", async ({ type, path, init, error, status }) => {
+    const settings = { ...onlyOpenAi, QINGYU_LIMITS_BODY_BYTES: "200", QINGYU_AI_MODELS: "gpt-*" };
+    const answer = await testApp({ settings }).send(path, init);
+    // Only unary Connect has HTTP say it too.
+    expect(answer.status).toBe(type === "application/json" ? status : 200);
+    const line = expect.objectContaining({ error, status, attempts: [] });
+    expect(answer.log.map((text) => JSON.parse(text))).toEqual([line]);
   });
 
   it("is written down where its type is none of the method's", async () => {
@@ -61,7 +75,7 @@ describe("a call that is refused before anybody is asked", () => {
     const { status, log } = await testApp().send(path, { ...init, body });
     expect(status).toBe(type === "application/json" ? 499 : 200);
     expect(log.map((line) => JSON.parse(line))).toEqual([
-      expect.objectContaining({ level: "info", error: "cancelled" }),
+      expect.objectContaining({ level: "info", error: "cancelled", status: 499 }),
     ]);
   });
 });

@@ -184,10 +184,8 @@ describe("POST /v1/chat/completions", () => {
     expect([answer.status, answer.json()]).toMatchObject([415, { error: { code: "unsupported_media_type", param } }]);
   });
 
-  it("refuses a compressed body, a body that is not UTF-8 and a nest that is too deep", async () => {
+  it("refuses a body that is not UTF-8 and a nest that is too deep", async () => {
     const { send, post } = testApp();
-    const compressed = await post(path, { messages }, { "content-encoding": "gzip" });
-    expect(compressed.status).toBe(415);
     const latin1 = await send(path, {
       method: "POST",
       body: new Uint8Array([0x22, 0xe4, 0x22]),

@@ -29,7 +29,7 @@ const scenarios: readonly Scenario[] = [
   { spoil: (body) => body + " ".repeat(2000), settings: { ...onlyOpenAi, QINGYU_LIMITS_BODY_BYTES: "2000" } },
   { spoil: () => new ReadableStream(), settings: { ...onlyOpenAi, QINGYU_DEADLINES_REQUEST_MS: "20" } },
   { headers: { "content-type": "text/plain" } },
-  { headers: { "content-encoding": "gzip" } },
+  { headers: { "content-encoding": "br" } },
   { headers: { "x-request-timeout-ms": "soon" } },
   { headers: { "idempotency-key": "promises" }, before: anotherModel },
   { settings: { ...onlyOpenAi, GATEWAY_API_KEYS: `a:${"0".repeat(64)}` } },

@@ -210,7 +210,9 @@ export const settings = {
     },
   ),
 
-  "limits.body_bytes": setting(whole("bytes", 1, 104_857_600), "Largest request body (413).", { default: "1048576" }),
+  "limits.body_bytes": setting(whole("bytes", 1, 104_857_600), "Largest request body, once it is unzipped (413).", {
+    default: "1048576",
+  }),
   "limits.prompt_chars": setting(whole("code points", 1, 100_000_000), "Longest prompt, all messages together (413).", {
     default: "400000",
   }),

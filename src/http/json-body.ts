@@ -33,12 +33,6 @@ function requireJson(headers: Headers): void {
       param: "content-type",
     });
   }
-  const encoding = headers.get("content-encoding") ?? "identity";
-  if (encoding !== "identity") {
-    throw new GatewayError("unsupported_media_type", "Send the body without a 'content-encoding'.", {
-      param: "content-encoding",
-    });
-  }
 }
 
 /** The JSON that a body is. Throws 400 `invalid_json`, also for more than is taken (`parseJson`). */

@@ -1,36 +1,66 @@
-import { announcedLength, type BodyFault, readBytes } from "../body.ts";
+import { announcedLength, type BodyFault, mediaType, readBytes } from "../body.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors.ts";
+import { gzipHeadBytes, isGzip, unzipped } from "./content-coding.ts";
 
 /** A body of 4 MiB comes in this time over a connection of 1.2 Mbit/s. */
 const maxReadingMs = 30_000;
 
+/** Flags and length, which Connect and gRPC-Web put before a message. */
+export const frameHeadBytes = 5;
+
 /**
- * Reads a request's body. Throws a `GatewayError`: `payload_too_large` beyond the setting limits.body_bytes, `cancelled`
- * where the connection breaks, and `request_timeout` where the body is not there within 30 s or the time that the whole
- * request may take (deadlines.request_ms).
+ * Reads a request's body, unzipped where it came as gzip. The setting limits.body_bytes holds for what is in it: frames,
+ * and messages that are compressed in them, are left to their reader. Throws a `GatewayError`: `unsupported_media_type` for
+ * any other coding, `payload_too_large`, 400 `invalid_gzip`, `cancelled` where the connection breaks, and `request_timeout`
+ * where the body is not there within 30 s or the time that the whole request may take (deadlines.request_ms).
  */
-export function readBody(
+export async function readBody(
   request: Request,
   { limits: { bodyBytes }, deadlines }: Pick<Config, "limits" | "deadlines">,
 ): Promise<Uint8Array> {
-  return readBytes(request, bodyBytes, (reason) => bodyError(reason, bodyBytes), {
+  const { headers } = request;
+  const isZipped = isGzip(headers.get("content-encoding"));
+  if (isZipped === undefined) {
+    throw new GatewayError("unsupported_media_type", "Compress the body as 'content-encoding: gzip', or not at all.", {
+      param: "content-encoding",
+    });
+  }
+  const fault = bodyFault(bodyBytes);
+  const wireBytes = maxWireBytes(headers, bodyBytes);
+  const bytes = await readBytes(request, wireBytes, fault, {
     limitMs: Math.min(maxReadingMs, deadlines.requestMs),
     late: () => new GatewayError("request_timeout", "The request's body did not come in time."),
   });
+  return isZipped ? unzipped(bytes, isFramed(headers) ? wireBytes : bodyBytes, fault) : bytes;
 }
 
 /** Refuses a body that says it is larger than allowed, before anything of it is read. */
 export function requireLength(headers: Headers, maxBytes: number): void {
-  if (announcedLength(headers) > maxBytes) throw tooLarge(maxBytes);
+  if (announcedLength(headers) > maxWireBytes(headers, maxBytes)) throw bodyFault(maxBytes)("oversized");
 }
 
-function bodyError(reason: Parameters<BodyFault>[0], maxBytes: number): GatewayError {
-  return reason === "oversized"
-    ? tooLarge(maxBytes)
-    : new GatewayError("cancelled", "The request's body ended too early.");
+/** Whether a body is a message in a frame, by its content type: https://connectrpc.com/docs/protocol and gRPC-Web's. */
+export function isFramed(headers: Headers): boolean {
+  return /^application\/(connect|grpc-web)/.test(mediaType(headers));
 }
 
-function tooLarge(maxBytes: number): GatewayError {
-  return new GatewayError("payload_too_large", `The body is larger than ${maxBytes} bytes (limits.body_bytes).`);
+/** The error for a body that cannot be read, of which this much is allowed. */
+export function bodyFault(maxBytes: number): BodyFault {
+  return (reason) => {
+    switch (reason) {
+      case "oversized":
+        return new GatewayError("payload_too_large", `The body is larger than ${maxBytes} bytes (limits.body_bytes).`);
+      case "truncated":
+        return new GatewayError("cancelled", "The request's body ended too early.");
+      case "malformed":
+        return new GatewayError("invalid_request", "The body is not gzip.", { code: "invalid_gzip" });
+    }
+  };
+}
+
+/** How long a body may be as it comes: what is wrapped around so many bytes does not count. */
+function maxWireBytes(headers: Headers, maxBytes: number): number {
+  const isWrapped = headers.has("content-encoding") || isFramed(headers);
+  return isWrapped ? maxBytes + frameHeadBytes + gzipHeadBytes(maxBytes) : maxBytes;
 }

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { gzipSync } from "node:zlib";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import type { Attack } from "./attack.ts";
 
@@ -49,7 +50,26 @@ export const incoming: readonly Attack[] = [
     ...attack("4 MiB of frames", ""),
     play: ({ askAll }) => askAll(20, 2, () => rpc("application/connect+proto", Buffer.alloc(4 * 1024 * 1024))),
   },
+  zipped("4 GiB as gzip", () => Buffer.alloc(4_000_000, gzipSync(Buffer.alloc(16 * 1024 * 1024)))),
+  zipped("4 MiB of empty members of gzip", () => Buffer.alloc(4_000_000, gzipSync(""))),
+  zipped("4 MiB of spaces as gzip", () => gzipSync(`{${hello}${" ".repeat(4_000_000)}}`)),
+  zipped("4 MiB of empty messages as gzip", () => gzipSync(listOf("messages", "{}", 4_000_000))),
 ];
+
+/** Two callers send this at once, forty times in all, in JSON's place and in that of a message in a frame. */
+function zipped(name: string, make: () => Buffer): Attack {
+  return {
+    ...attack(name, ""),
+    async play({ askAll }) {
+      const body = make();
+      const framed = rpc("application/connect+json", Buffer.from(encodeEnvelope(1, body)));
+      const headers = { ...framed.headers, "connect-content-encoding": "gzip" };
+      await askAll(40, 2, (index) =>
+        index % 2 === 0 ? { headers: { "content-encoding": "gzip" }, body } : { ...framed, headers },
+      );
+    },
+  };
+}
 
 /** The same in every form that a contract's method takes: so many times these bytes, or this JSON. */
 function rpcAttacks(name: string, field: Uint8Array, json: string): readonly Attack[] {

@@ -74,7 +74,10 @@ function route({ method, summary, requests = {}, answer, errors = asksProvider.e
   const { name: operationId, methodKind, input, output } = method;
   const isUnary = methodKind === "unary";
   const wrongType = response("The content type is not the method's.", {});
-  const compressed = response("The body is compressed.", json("ConnectError", { code: "unimplemented" }));
+  const compressed = response(
+    "The body is compressed, and not by gzip.",
+    json("ConnectError", { code: "unimplemented" }),
+  );
   return {
     ...(errors === asksProvider.errors && asksProvider),
     operationId,

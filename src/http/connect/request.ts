@@ -1,19 +1,36 @@
 import { type DescMessage, fromJson, type MessageShape, type JsonValue as ReadJson } from "@bufbuild/protobuf";
 import { isFieldError } from "@bufbuild/protobuf/reflect";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
-import { createAsyncIterable, encodeEnvelope, type UniversalServerRequest } from "@connectrpc/connect/protocol";
+import {
+  compressedFlag,
+  createAsyncIterable,
+  encodeEnvelope,
+  type UniversalServerRequest,
+} from "@connectrpc/connect/protocol";
 import { mediaType } from "../../body.ts";
 import type { Config } from "../../config/config.ts";
 import { GatewayError } from "../../errors.ts";
 import type { JsonValue } from "../../generation.ts";
 import { decodeMessage, UndecodableMessage } from "../../protobuf.ts";
+import { isGzip, unzipped } from "../content-coding.ts";
 import { invalidValue } from "../invalid.ts";
 import { jsonIn } from "../json-body.ts";
-import { readBody } from "../request-body.ts";
+import { bodyFault, frameHeadBytes, isFramed, readBody } from "../request-body.ts";
 import { connectErrorOf, walkOf } from "./rpc.ts";
 
 const emptyJson = new TextEncoder().encode("{}");
 const emptyBinary = new Uint8Array();
+
+/** What no longer holds for an empty message, and what Connect would compress answers by, which is left to the edge. */
+const headersOfBody = [
+  "content-length",
+  "content-encoding",
+  "connect-content-encoding",
+  "grpc-encoding",
+  "accept-encoding",
+  "connect-accept-encoding",
+  "grpc-accept-encoding",
+];
 
 /**
  * A request as Connect's handlers take it, with an empty message in the place of the caller's: they would decode that
@@ -21,10 +38,10 @@ const emptyBinary = new Uint8Array();
  */
 export function universalRequest(request: Request): UniversalServerRequest {
   const { method, url, headers, signal } = request;
-  const { isFramed, isJson } = formOf(request);
+  const { isFramed, isJson } = formOf(headers);
   const empty = isJson ? emptyJson : emptyBinary;
   const header = new Headers(headers);
-  header.delete("content-length");
+  for (const name of headersOfBody) header.delete(name);
   const body = createAsyncIterable([isFramed ? encodeEnvelope(0, empty) : empty]);
   return { httpVersion: "", method, url, header, body, signal };
 }
@@ -33,36 +50,50 @@ export function universalRequest(request: Request): UniversalServerRequest {
 export function boundedMessages(config: Pick<Config, "limits" | "deadlines">): Interceptor {
   return (next) => async (asked) => {
     const { c } = walkOf(asked.contextValues);
-    // What Connect itself finds wrong with a stream, such as its compression, comes to light where its messages are read.
+    // What Connect itself finds wrong with a stream, such as its timeout, comes to light where its messages are read.
     if (asked.stream) for await (const _ of asked.message);
     let message: MessageShape<DescMessage>;
     try {
-      message = messageIn(await readBody(c.req.raw, config), asked.method.input, formOf(c.req.raw));
+      const form = formOf(c.req.raw.headers);
+      if (form.isZipped === undefined) {
+        throw new ConnectError("The compression is not known here: use gzip, or none.", Code.Unimplemented);
+      }
+      message = messageIn(await readBody(c.req.raw, config), asked.method.input, form, config.limits.bodyBytes);
     } catch (error) {
+      // The suite's code for a frame that is wrong; nothing of ours has failed.
+      if (error instanceof ConnectError && error.code === Code.Internal) c.get("record").status = 400;
       throw connectErrorOf(error, c);
     }
     return await next(asked.stream ? { ...asked, message: createAsyncIterable([message]) } : { ...asked, message });
   };
 }
 
-/** How a message is written, by its content type: https://connectrpc.com/docs/protocol and gRPC-Web's. */
+/** How a message is written, by its headers. */
 interface Form {
   readonly isFramed: boolean;
   readonly isJson: boolean;
+  /** Whether it may be gzip; undefined where it may be something else. */
+  readonly isZipped: boolean | undefined;
 }
 
-function formOf({ headers }: Request): Form {
+function formOf(headers: Headers): Form {
   const type = mediaType(headers);
-  return { isFramed: /^application\/(connect|grpc-web)/.test(type), isJson: type.endsWith("json") };
+  const encoding = type.startsWith("application/connect+")
+    ? "connect-content-encoding"
+    : type.startsWith("application/grpc-web")
+      ? "grpc-encoding"
+      : "content-encoding";
+  return { isFramed: isFramed(headers), isJson: type.endsWith("json"), isZipped: isGzip(headers.get(encoding)) };
 }
 
 /** The message that a body is. Throws a `GatewayError` that says in what way it is none. */
 function messageIn<Desc extends DescMessage>(
   body: Uint8Array,
   type: Desc,
-  { isFramed, isJson }: Form,
+  { isFramed, isJson, isZipped }: Form,
+  maxBytes: number,
 ): MessageShape<Desc> {
-  const bytes = isFramed ? onlyFrame(body) : body;
+  const bytes = isFramed ? onlyFrame(body, isZipped === true, maxBytes) : body;
   if (isJson) return messageInJson(jsonIn(bytes), type);
   try {
     return decodeMessage(type, bytes);
@@ -74,19 +105,25 @@ function messageIn<Desc extends DescMessage>(
 }
 
 /**
- * What is in the only frame of a body, by whose flags it is not compressed. Throws a `GatewayError` where the frame is not
- * whole, and with the codes that Connect's conformance suite asks for a `ConnectError`.
+ * What is in the only frame of a body, of so many bytes at most, unzipped where its flags say that it is zipped. Throws a
+ * `GatewayError` where the frame is not whole, too large or no gzip, and with the codes that Connect's conformance suite
+ * asks for a `ConnectError`.
  */
-function onlyFrame(body: Uint8Array): Uint8Array {
+function onlyFrame(body: Uint8Array, mayBeZipped: boolean, maxBytes: number): Uint8Array {
   if (body.byteLength === 0) throw new ConnectError("The body has no message in it.", Code.Unimplemented);
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-  const frameBytes = body.byteLength < 5 ? Number.POSITIVE_INFINITY : 5 + view.getUint32(1);
+  const isWhole = body.byteLength >= frameHeadBytes;
+  const frameBytes = isWhole ? frameHeadBytes + view.getUint32(1) : Number.POSITIVE_INFINITY;
   if (frameBytes > body.byteLength) {
     throw new GatewayError("invalid_request", "The body ends within a frame.", { code: "invalid_frame" });
   }
   if (frameBytes < body.byteLength) throw new ConnectError("The body has two messages in it.", Code.Unimplemented);
-  if (view.getUint8(0) !== 0) throw new ConnectError("The message is compressed, or has no such flags.", Code.Internal);
-  return body.subarray(5);
+  const bytes = body.subarray(frameHeadBytes);
+  const flags = view.getUint8(0);
+  if (flags === compressedFlag && mayBeZipped) return unzipped(bytes, maxBytes, bodyFault(maxBytes));
+  if (flags !== 0) throw new ConnectError("The message is compressed in no way that it names.", Code.Internal);
+  if (bytes.byteLength > maxBytes) throw bodyFault(maxBytes)("oversized");
+  return bytes;
 }
 
 function messageInJson<Desc extends DescMessage>(value: JsonValue, type: Desc): MessageShape<Desc> {

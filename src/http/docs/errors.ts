@@ -22,9 +22,13 @@ const typicalErrors = {
   }),
   request_timeout: new GatewayError("request_timeout", "The request's body did not come in time."),
   payload_too_large: new GatewayError("payload_too_large", "The body or the prompt is larger than allowed."),
-  unsupported_media_type: new GatewayError("unsupported_media_type", "The body is not plain JSON.", {
-    param: "content-type",
-  }),
+  unsupported_media_type: new GatewayError(
+    "unsupported_media_type",
+    "The body is no JSON, or compressed and not by gzip.",
+    {
+      param: "content-type",
+    },
+  ),
   rate_limited: new GatewayError("rate_limited", "The AI provider is at its limit."),
   internal: new GatewayError("internal", "The gateway failed.", { code: "internal_error" }),
   upstream_bad_response: new GatewayError("upstream_bad_response", "The AI provider's answer could not be used."),
@@ -53,6 +57,7 @@ export async function errorResponses(surface: Surface, schemaName: string, names
     const response = surface.errorResponse(typicalErrors[name], { request: new Request("http://gateway"), requestId });
     const headers = [...response.headers.keys()].filter((header) => !header.startsWith("content-"));
     if (name === "unauthenticated") headers.push("www-authenticate");
+    if (name === "unsupported_media_type") headers.push("accept-encoding");
     return { name, status: response.status, headers, example: { value: await response.json() } };
   });
   const byStatus = Map.groupBy(await Promise.all(errors), ({ status }) => status);

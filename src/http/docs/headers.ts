@@ -49,6 +49,7 @@ const headersOfErrors: ResponseHeaders = {
   "retry-after-ms": ["The same in milliseconds.", 1000, count],
   "x-should-retry": ["`false` where asking again cannot help.", false, flag],
   "www-authenticate": ["How to authenticate.", "Bearer", text],
+  "accept-encoding": ["Where the body's `content-encoding` was not taken: the one that is.", "gzip", text],
 };
 
 /** OpenAPI's `components.parameters` and `components.headers`. */
