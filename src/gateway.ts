@@ -34,6 +34,9 @@ export interface GatewayDependencies {
 /** At most so many retries, as a share of all requests, and so many for an isolate to begin with. */
 const retryBudget = { percent: 10, reserve: 10 };
 
+/** What the platform's requests ask for where neither caller nor settings say. */
+const platformDefaults = { maxTokens: 2000, temperature: 0.7 };
+
 /**
  * Builds what answers requests. Each operation walks through the same corridor: answers known by their idempotency key,
  * then the cache, then the providers that offer it, in their order. Breakers, budgets and storage are shared by all.
@@ -41,7 +44,7 @@ const retryBudget = { percent: 10, reserve: 10 };
 export function createGateway(config: Config, { kv, coordinators, fetch }: GatewayDependencies): Gateway {
   const { ai, deadlines, hedge, cache } = config;
   const shared: SharedByProviders = {
-    defaults: { model: ai.model, maxTokens: ai.maxTokens, temperature: ai.temperature },
+    defaults: generationDefaults(config),
     embedding: { model: ai.embeddingModel, anyModel: ai.anyEmbeddingModel },
   };
   const members = ai.providers.map((provider) => {
@@ -101,6 +104,15 @@ function neverStreamed<Request, Whole extends WholeAnswer>(
     if (isStream(answer)) throw new Error("an answer came as a stream that no surface can write");
     return answer;
   };
+}
+
+function generationDefaults({ ai: { model, maxTokens, temperature }, limits }: Config): GenerationDefaults {
+  const asWritten = { maxTokens: maxTokens && Math.min(maxTokens, limits.maxTokens), temperature };
+  const platform = {
+    maxTokens: asWritten.maxTokens ?? Math.min(platformDefaults.maxTokens, limits.maxTokens),
+    temperature: temperature ?? platformDefaults.temperature,
+  };
+  return { model, asWritten, platform };
 }
 
 interface SharedByProviders {

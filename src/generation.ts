@@ -37,6 +37,8 @@ export interface GenerationRequest {
   readonly responseFormat?: "json_object";
   /** Parameters of OpenAI's API that the gateway does not interpret, under their wire names, carried verbatim. */
   readonly extra?: JsonObject;
+  /** Providers are asked for nothing that its caller left out, unless the settings say so: it is in the form of an API that has no such defaults. */
+  readonly isAsWritten?: true;
 }
 
 /**
@@ -49,8 +51,21 @@ export type KnowledgeState = (typeof knowledgeStates)[number];
 /** Used where a request leaves a value out (settings ai.model, ai.max_tokens, ai.temperature). */
 export interface GenerationDefaults {
   readonly model: string;
-  readonly maxTokens: number;
-  readonly temperature: number;
+  /** For the platform's requests, and for the AI service whoever asks. */
+  readonly platform: Required<Sampling>;
+  /** For requests that are `isAsWritten`: only what the settings say. */
+  readonly asWritten: Sampling;
+}
+
+interface Sampling {
+  /** Upper bound of the answer in tokens. */
+  readonly maxTokens?: number;
+  readonly temperature?: number;
+}
+
+/** What a provider that needs neither is asked for where the caller left it out. */
+export function defaultsFor({ isAsWritten }: GenerationRequest, { asWritten, platform }: GenerationDefaults): Sampling {
+  return isAsWritten ? asWritten : platform;
 }
 
 export const finishReasons = ["stop", "length", "content_filter", "tool_calls", "function_call"] as const;

@@ -178,7 +178,7 @@ describe("a request to Anthropic", () => {
   it("says no more than it must, and that it is to be streamed", async () => {
     const { app, seen } = gateway(() => streamed(encode(stream(end("end_turn"), stop))));
     await app.post(path, { messages, stream: true });
-    expect(seen[0]?.body).toEqual({ model: older, messages, max_tokens: 2000, temperature: 0.7, stream: true });
+    expect(seen[0]?.body).toEqual({ model: older, messages, max_tokens: 128_000, stream: true });
   });
 
   it.each<[string, string, object, object]>([
@@ -203,7 +203,10 @@ describe("a request to Anthropic", () => {
     ["no sampling", "claude-haiku-5-5", {}, {}],
     ["no sampling", "claude-fable-5", {}, {}],
   ])("carries %s to %s", async (_, model, asked, sampling) => {
-    const { app, seen } = gateway(() => Response.json(message()));
+    const { app, seen } = gateway(() => Response.json(message()), {
+      QINGYU_AI_MAX_TOKENS: "2000",
+      QINGYU_AI_TEMPERATURE: "0.7",
+    });
     await app.post(path, { model, messages, ...asked });
     expect(seen[0]?.body).toEqual({ model, messages, max_tokens: 2000, ...sampling });
   });

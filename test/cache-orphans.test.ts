@@ -5,7 +5,7 @@ import { generateOperation } from "../src/operations/generate.ts";
 import type { Call } from "../src/upstream.ts";
 
 const operation = generateOperation({
-  defaults: { model: "m", maxTokens: 1, temperature: 0 },
+  defaults: { model: "m", platform: { maxTokens: 1, temperature: 0 }, asWritten: {} },
   limits: { requestMs: 1, firstTokenMs: 1, idleMs: 1 },
   scope: "tenant",
 });

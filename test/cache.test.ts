@@ -57,7 +57,7 @@ describe("the cache", () => {
   });
 
   it.each([
-    ["spelled-out defaults", { temperature: 0.7, max_tokens: 2000, stream: false, n: 1, top_p: null }],
+    ["what says nothing", { stream: false, n: 1, top_p: null }],
     ["another end user", { user: "someone" }],
   ])("takes %s for the same request", async (name, more) => {
     const { network, seen } = fakeOpenAi();
@@ -70,6 +70,8 @@ describe("the cache", () => {
   it.each([
     ["temperature", { temperature: 0.8 }],
     ["max_tokens", { max_tokens: 10 }],
+    ["temperature, the platform's default,", { temperature: 0.7 }],
+    ["max_tokens, the platform's default,", { max_tokens: 2000 }],
     ["model", { model: "gpt-4o" }],
     ["the default model by its name, which another provider may read otherwise", { model: "gpt-4-turbo-preview" }],
     ["stop", { stop: "x" }],

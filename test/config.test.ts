@@ -41,8 +41,8 @@ describe("the layers", () => {
         baseUrl: "https://api.openai.com/v1",
         model: "gpt-4-turbo-preview",
         models: undefined,
-        maxTokens: 2000,
-        temperature: 0.7,
+        maxTokens: undefined,
+        temperature: undefined,
         embeddingModel: "BAAI/bge-large-zh-v1.5",
         anyEmbeddingModel: false,
         anthropic: { apiKey: undefined, baseUrl: "https://api.anthropic.com", model: "claude-sonnet-4-6" },
@@ -72,7 +72,7 @@ describe("the layers", () => {
       },
       stream: { heartbeatMs: 10_000, batchMs: 0, atomicTenants: [] },
       auth: { apiKeys: [] },
-      limits: { bodyBytes: 1_048_576, promptChars: 400_000, maxTokens: 16_384 },
+      limits: { bodyBytes: 4_194_304, promptChars: 400_000, maxTokens: 131_072 },
       cors: { allowedOrigins: [] },
     };
     expect(config({})).toStrictEqual(defaults);
@@ -98,10 +98,6 @@ describe("the layers", () => {
     expect(model({ EMBEDDING_MODEL_NAME: "a" })).toBe("a");
     expect(model({ QINGYU_AI_PYTHON_SERVICE_EMBEDDING_MODEL: "b" })).toBe("b");
     expect(model({ QINGYU_AI_EMBEDDING_MODEL: "c", EMBEDDING_MODEL_NAME: "a" })).toBe("c");
-  });
-
-  it("hold the usual answer's length to the longest that is allowed", () => {
-    expect(config({ QINGYU_AI_MAX_TOKENS: 3000, QINGYU_LIMITS_MAX_TOKENS: 1000 }).ai.maxTokens).toBe(1000);
   });
 
   it("take what TOML typed already", () => {

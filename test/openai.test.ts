@@ -146,7 +146,7 @@ describe("POST /v1/chat/completions", () => {
     ["a temperature out of range", { temperature: 2.5 }, "temperature", "invalid_value"],
     ["a fractional max_tokens", { max_tokens: 1.5 }, "max_tokens", "invalid_value"],
     ["max_tokens of 0", { max_tokens: 0 }, "max_tokens", "invalid_value"],
-    ["max_tokens over the limit", { max_tokens: 16385 }, "max_tokens", "invalid_value"],
+    ["max_tokens over the limit", { max_tokens: 131_073 }, "max_tokens", "invalid_value"],
     ["contradicting limits", { max_tokens: 5, max_completion_tokens: 6 }, "max_tokens", "invalid_value"],
     ["a seed beyond the safe integers", { seed: 1e300 }, "seed", "invalid_value"],
     ["a stream that is no boolean", { stream: "yes" }, "stream", "invalid_value"],

@@ -94,7 +94,7 @@ describe("POST /api/v1/ai/generate", () => {
     ],
     [
       "maxTokens over the limit",
-      { projectId: "p", prompt: "x", options: { maxTokens: 16385 } },
+      { projectId: "p", prompt: "x", options: { maxTokens: 131_073 } },
       "options.maxTokens",
       "invalid_value",
     ],

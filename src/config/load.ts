@@ -20,11 +20,9 @@ export function loadConfig(bindings: Bindings): ConfigResult {
   // Without a problem, every setting that has a default has its value.
   const values = reading.values as SettingValues;
   const isOpen = values["auth.api_keys"].length === 0;
-  const maxTokens = Math.min(values["ai.max_tokens"], values["limits.max_tokens"]);
   return {
     config: configFrom({
       ...values,
-      "ai.max_tokens": maxTokens,
       "ai.providers": providers.map((provider) => embedsByDefault(provider, values["ai.embedding_model"])),
     }),
     problemElsewhere: isOpen

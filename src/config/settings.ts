@@ -102,9 +102,11 @@ export const settings = {
     unset: "every name is taken",
   }),
   "ai.max_tokens": setting(whole("tokens", 1, 1_000_000), "Answer length where the caller gave none.", {
-    default: "2000",
+    unset: "2000 on the platform's routes and for the AI service; nothing is added to requests in OpenAI's form",
   }),
-  "ai.temperature": setting(decimal(0, 2), "Temperature where the caller gave none.", { default: "0.7" }),
+  "ai.temperature": setting(decimal(0, 2), "Temperature where the caller gave none.", {
+    unset: "0.7 on the platform's routes and for the AI service; nothing is added to requests in OpenAI's form",
+  }),
   "ai.embedding_model": setting(
     modelName,
     "Embeds for callers who name no model; also the one name that the AI service embeds for, unless its entry lists others.",
@@ -210,14 +212,18 @@ export const settings = {
     },
   ),
 
-  "limits.body_bytes": setting(whole("bytes", 1, 104_857_600), "Largest request body, once it is unzipped (413).", {
-    default: "1048576",
-  }),
+  "limits.body_bytes": setting(
+    whole("bytes", 1, 104_857_600),
+    "Largest request body, unzipped and with its images (413).",
+    {
+      default: "4194304",
+    },
+  ),
   "limits.prompt_chars": setting(whole("code points", 1, 100_000_000), "Longest prompt, all messages together (413).", {
     default: "400000",
   }),
   "limits.max_tokens": setting(whole("tokens", 1, 1_000_000), "Longest answer that a caller may ask for (400).", {
-    default: "16384",
+    default: "131072",
   }),
 
   "cors.allowed_origins": setting(listOf(origin()), "Origins that browsers may call from.", {

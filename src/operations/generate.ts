@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { startCollecting } from "../collect.ts";
 import {
+  defaultsFor,
   type FinishReason,
   finishReasons,
   type Generation,
@@ -37,8 +38,10 @@ export function generateOperation({
       // for the default by its name.
       model: request.model ?? [defaults.model],
       messages: request.messages,
-      maxTokens: request.maxTokens ?? defaults.maxTokens,
-      temperature: request.temperature ?? defaults.temperature,
+      // What is left out to others is the platform's default for the AI service: neither that nor nothing.
+      maxTokens: request.maxTokens ?? defaultsFor(request, defaults).maxTokens ?? [defaults.platform.maxTokens],
+      temperature: request.temperature ?? defaultsFor(request, defaults).temperature ?? [defaults.platform.temperature],
+      isAsWritten: undefined,
       topP: request.topP,
       stop: request.stop,
       seed: request.seed,

@@ -99,6 +99,7 @@ export function fromChatCompletionRequest(body: ChatCompletionRequest): ChatComp
       responseFormat: response_format?.type === "json_object" ? "json_object" : undefined,
       user: user ?? undefined,
       extra: carried(isPlainFormat ? rest : { ...rest, response_format }),
+      isAsWritten: true,
     },
   };
 }

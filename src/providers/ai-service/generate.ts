@@ -76,7 +76,7 @@ function unsupported({ messages, extra }: GenerationRequest): string | undefined
 }
 
 function wireRequest(request: GenerationRequest, options: GenerateOptions) {
-  const { defaults } = options;
+  const { platform } = options.defaults;
   const wire: MessageInitShape<typeof GenerateContentRequestSchema> = {
     projectId: request.projectId,
     chapterId: request.chapterId,
@@ -90,8 +90,8 @@ function wireRequest(request: GenerationRequest, options: GenerateOptions) {
     options: {
       // Without a name the service takes its own model.
       model: request.model === undefined ? (options.model ?? "") : modelFor(request.model, options),
-      maxTokens: request.maxTokens ?? defaults.maxTokens,
-      temperature: request.temperature ?? defaults.temperature,
+      maxTokens: request.maxTokens ?? platform.maxTokens,
+      temperature: request.temperature ?? platform.temperature,
       stop: [...(request.stop ?? [])],
       topP: request.topP,
       seed: request.seed === undefined ? undefined : BigInt(request.seed),

@@ -1,4 +1,10 @@
-import type { GenerationDefaults, GenerationRequest, JsonObject, Message } from "../../generation.ts";
+import {
+  defaultsFor,
+  type GenerationDefaults,
+  type GenerationRequest,
+  type JsonObject,
+  type Message,
+} from "../../generation.ts";
 import { type ModelRules, modelFor } from "../model.ts";
 import { textOf } from "../prompt.ts";
 import { optionalMember } from "../wire/json.ts";
@@ -32,16 +38,33 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
   const model = modelOf(request, rules);
   const instructions = request.messages.filter(isInstruction).map(plainText);
   const system = instructions.filter((text) => !isBlank(text)).join("\n\n");
+  const defaults = defaultsFor(request, rules.defaults);
   return {
     model,
     messages: turnsOf(request.messages),
-    max_tokens: request.maxTokens ?? rules.defaults.maxTokens,
-    ...samplingOf(request, model, rules.defaults),
+    max_tokens: request.maxTokens ?? defaults.maxTokens ?? mostTokensOf(model),
+    ...samplingOf(request, model, defaults.temperature),
     ...optionalMember("system", system || undefined),
     ...optionalMember("stop_sequences", request.stop),
     ...optionalMember("metadata", request.user === undefined ? undefined : { user_id: request.user }),
     ...(stream && { stream }),
   };
+}
+
+/** How long an answer may be, by the model's name (https://platform.claude.com/docs/en/about-claude/models/overview). */
+const mostTokens: readonly (readonly [RegExp, number])[] = [
+  [/^claude-(2|instant|3-(opus|sonnet|haiku))/, 4_096],
+  [/^claude-3-5-/, 8_192],
+  [/^claude-opus-4(-[01](?!\d)|-\d{8}|$)/, 32_000],
+  [/^claude-(3-7-|sonnet-4(-0(?!\d)|-\d{8}|$)|(opus|sonnet|haiku)-4-5(?!\d))/, 64_000],
+  [/^claude-(opus|sonnet)-4-[6-9](?!\d)/, 128_000],
+  // Each new one has had at least as much as those before it.
+  [/^claude-/, 64_000],
+];
+
+/** The API needs a limit where the caller gave none: the model's own; what every model takes where that is not known. */
+function mostTokensOf(model: string): number {
+  return mostTokens.find(([name]) => name.test(model))?.[1] ?? 4_096;
 }
 
 function modelOf(request: GenerationRequest, rules: RequestRules): string {
@@ -103,9 +126,9 @@ function unsupportedSampling(request: GenerationRequest, model: string): string 
   return undefined;
 }
 
-function samplingOf(request: GenerationRequest, model: string, defaults: GenerationDefaults): JsonObject {
+function samplingOf(request: GenerationRequest, model: string, ours: number | undefined): JsonObject {
   if (!takesSampling(model)) return {};
   const topP = chosen(request.topP);
   if (topP !== undefined) return { top_p: topP };
-  return { temperature: request.temperature ?? Math.min(maxTemperature, defaults.temperature) };
+  return optionalMember("temperature", request.temperature ?? (ours && Math.min(maxTemperature, ours)));
 }

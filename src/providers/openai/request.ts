@@ -1,4 +1,4 @@
-import type { GenerationDefaults, GenerationRequest, JsonObject } from "../../generation.ts";
+import { defaultsFor, type GenerationDefaults, type GenerationRequest, type JsonObject } from "../../generation.ts";
 import { type ModelRules, modelFor } from "../model.ts";
 import { optionalMember } from "../wire/json.ts";
 
@@ -14,6 +14,7 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
   const { defaults } = rules;
   const model = modelFor(request.model ?? defaults.model, rules);
   const reasons = reasoningModel.test(model);
+  const { maxTokens, temperature } = defaultsFor(request, defaults);
   return {
     ...request.extra,
     model,
@@ -23,8 +24,8 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
       ...(name !== undefined && { name }),
       ...extra,
     })),
-    [reasons ? "max_completion_tokens" : "max_tokens"]: request.maxTokens ?? defaults.maxTokens,
-    ...optionalMember("temperature", request.temperature ?? (reasons ? undefined : defaults.temperature)),
+    ...optionalMember(reasons ? "max_completion_tokens" : "max_tokens", request.maxTokens ?? maxTokens),
+    ...optionalMember("temperature", request.temperature ?? (reasons ? undefined : temperature)),
     ...optionalMember("top_p", request.topP),
     ...optionalMember("stop", request.stop),
     ...optionalMember("seed", request.seed),
