@@ -5,7 +5,7 @@ import { docsDescription } from "../src/http/docs/describe.ts";
 import { type Description, response } from "../src/http/docs/description.ts";
 import { errorResponses } from "../src/http/docs/errors.ts";
 import { createdAtMs } from "../src/http/docs/examples.ts";
-import { headerComponents } from "../src/http/docs/headers.ts";
+import { headerComponents, requestHeaderRefs } from "../src/http/docs/headers.ts";
 import { healthDescription } from "../src/http/health/describe.ts";
 import { openAiDescription } from "../src/http/openai/describe.ts";
 import { qingyuDescription } from "../src/http/qingyu/describe.ts";
@@ -52,14 +52,17 @@ export async function openApiDocument(comments: Comments) {
 async function pathsOf(descriptions: readonly Description[]) {
   const paths: Record<string, Record<string, object>> = {};
   for (const { tag, errors: told, routes } of descriptions) {
-    for (const [route, { answer, answerHeaders, errors, others, ...operation }] of Object.entries(routes)) {
+    for (const [route, { answer, answerHeaders, errors, comeOfAsking, others, ...operation }] of Object.entries(
+      routes,
+    )) {
       const [method = "", path = ""] = route.split(" ");
       const responses = {
         200: response("The answer.", answer, answerHeaders),
         ...others,
-        ...(told && (await errorResponses(told.surface, told.schemaName, errors))),
+        ...(told && (await errorResponses(told.surface, told.schemaName, { errors, comeOfAsking }))),
       };
-      paths[path] = { ...paths[path], [method.toLowerCase()]: { tags: [tag], ...operation, responses } };
+      const parameters = [...(operation.parameters ?? []), ...requestHeaderRefs("x-request-id", "traceparent")];
+      paths[path] = { ...paths[path], [method.toLowerCase()]: { tags: [tag], ...operation, parameters, responses } };
     }
   }
   return paths;

@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { Hono } from "hono";
 import { expect, it } from "vitest";
+import { errorHeaderNames } from "../src/http/docs/headers.ts";
 import type { Gateway } from "../src/upstream.ts";
 import { fakeOpenAi, onlyOpenAi, type TestAppOptions, testApp } from "./support/app-on-fake-network.ts";
 import { at } from "./support/json.ts";
@@ -25,6 +26,8 @@ const scenarios: readonly Scenario[] = [
   // Before anything is kept.
   { headers: { "cache-control": "only-if-cached" } },
   {},
+  { before: (body) => body },
+  { headers: { "idempotency-key": "again", ...fresh }, before: (body) => body },
   { spoil: () => "{" },
   { spoil: (body) => body + " ".repeat(2000), settings: { ...onlyOpenAi, QINGYU_LIMITS_BODY_BYTES: "2000" } },
   { spoil: () => new ReadableStream(), settings: { ...onlyOpenAi, QINGYU_DEADLINES_REQUEST_MS: "20" } },
@@ -40,8 +43,9 @@ const scenarios: readonly Scenario[] = [
       "x-qingyu-hops": Array.from({ length: 8 }, () => crypto.randomUUID().slice(-12).padStart(16, "0")).join(", "),
     },
   },
-  ...[400, 401, 404, 413, 429, 500, 503].map((status) => ({ network: answering(status), headers: fresh })),
+  ...[400, 401, 404, 413, 429, 500, 503, 504, 508].map((status) => ({ network: answering(status), headers: fresh })),
   { network: answering(200, "<html>"), headers: fresh },
+  { network: answering(404, JSON.stringify({ error: { code: "model_not_found" } })), headers: fresh },
   { kv: brokenKv() },
   { replace: unforeseen },
 ];
@@ -58,7 +62,7 @@ function unforeseen(gateway: Gateway): Gateway {
   return new Proxy(gateway, { get: (parts, name) => (isOperation(name) ? fail : Reflect.get(parts, name)) });
 }
 
-/** A good request: the first example of its body, or an empty message in a frame. */
+/** A good request: the first example of its body, or a prompt in a frame. */
 function goodRequest(operation: unknown): { type?: string; body?: string } {
   const content = at(operation, "requestBody", "content");
   const json = at(content, "application/json");
@@ -69,13 +73,18 @@ function goodRequest(operation: unknown): { type?: string; body?: string } {
   const [type] = Object.keys(content ?? {});
   return type === undefined
     ? {}
-    : { type, body: new TextDecoder().decode(encodeEnvelope(0, new TextEncoder().encode("{}"))) };
+    : {
+        type,
+        body: new TextDecoder().decode(
+          encodeEnvelope(0, new TextEncoder().encode(JSON.stringify({ projectId: "p", prompt: "夜" }))),
+        ),
+      };
 }
 
 it.each(operations)(
-  "$method $path ends in every status that is promised, and in no other",
+  "$method $path ends in every status and header that is promised, and in no other",
   async ({ path, method, operation }) => {
-    const statuses = new Set<string>();
+    const seen = new Map<string, Set<string>>();
     const { type, body = "" } = goodRequest(operation);
     const sent = (headers: Record<string, string>, text: string | ReadableStream) => ({
       method: method.toUpperCase(),
@@ -88,8 +97,15 @@ it.each(operations)(
       if (before) await send(target, sent(headers, before(body)));
       const answer = await send(target, sent(headers, spoil(body)));
       expectDescribed(answer, operation);
-      statuses.add(String(answer.status));
+      const status = String(answer.status);
+      seen.set(status, new Set([...(seen.get(status) ?? []), ...answer.headers.keys()]));
     }
-    expect([...statuses].sort()).toEqual(membersOf(at(operation, "responses")).map(([status]) => status));
+    const promised = membersOf(at(operation, "responses"));
+    expect([...seen.keys()].sort()).toEqual(promised.map(([status]) => status));
+    for (const [status, response] of promised) {
+      const missing = membersOf(at(response, "headers")).filter(([name]) => !seen.get(status)?.has(name));
+      // What Connect itself refuses lacks the headers that every other error has.
+      expect(missing.filter(([name]) => !errorHeaderNames.includes(name))).toEqual([]);
+    }
   },
 );

@@ -2,6 +2,7 @@ import { type DescMethod, toJson } from "@bufbuild/protobuf";
 import * as z from "zod/mini";
 import { AIService, EmbedResponseSchema, GenerateContentResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import {
+  asksForStream,
   asksProvider,
   bodyErrors,
   type Description,
@@ -11,6 +12,7 @@ import {
   response,
 } from "../docs/description.ts";
 import { answer, embeddingModel, embeddings, messages, model, prompt } from "../docs/examples.ts";
+import { answerHeaderNames, refusalHeaderNames, requestHeaderRefs } from "../docs/headers.ts";
 import { type JsonSchema, jsonSchema, ref } from "../docs/schemas.ts";
 import { embedContents, toEmbedResponse } from "./embed.ts";
 import { contents, toGenerateContentResponse } from "./generate.ts";
@@ -78,8 +80,13 @@ function route({ method, summary, requests = {}, answer, errors = asksProvider.e
     "The body is compressed, and not by gzip.",
     json("ConnectError", { code: "unimplemented" }),
   );
+  const { parameters = [], ...asks }: Partial<Route> =
+    errors === asksProvider.errors ? (isUnary ? asksProvider : asksForStream) : {};
   return {
-    ...(errors === asksProvider.errors && asksProvider),
+    ...asks,
+    parameters: [...parameters, ...requestHeaderRefs("connect-timeout-ms")],
+    // An error that ends a stream before it begins has its headers there too.
+    answerHeaders: isUnary ? asks.answerHeaders : [...answerHeaderNames, ...refusalHeaderNames],
     operationId,
     summary,
     description: isUnary

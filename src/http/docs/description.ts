@@ -26,6 +26,8 @@ export interface Route {
   readonly answerHeaders?: readonly string[];
   /** All that it can end in besides: errors in the surface's form, and other answers by status. */
   readonly errors: readonly TypicalError[];
+  /** Those of them that a provider or the cache can have had a part in. */
+  readonly comeOfAsking?: readonly TypicalError[];
   readonly others?: Readonly<Record<number, object>>;
 }
 
@@ -73,21 +75,28 @@ export const bodyErrors = [
   "unsupported_media_type",
 ] as const;
 
+/** What a provider's failure can become. */
+const providerErrors = [
+  "not_found",
+  "rate_limited",
+  "upstream_bad_response",
+  "upstream_auth",
+  "upstream_unavailable",
+  "deadline_exceeded",
+] as const;
+
 /** What the routes that ask a provider have in common. */
 export const asksProvider = {
-  parameters: requestHeaderRefs,
+  parameters: requestHeaderRefs("cache-control", "idempotency-key", "x-request-timeout-ms"),
   answerHeaders: answerHeaderNames,
-  errors: [
-    ...bodyErrors,
-    "not_found",
-    "conflict",
-    "rate_limited",
-    "internal",
-    "upstream_bad_response",
-    "upstream_auth",
-    "upstream_unavailable",
-    "deadline_exceeded",
-  ],
+  errors: [...bodyErrors, "conflict", "internal", ...providerErrors],
+  comeOfAsking: ["invalid_request", "loop_detected", ...providerErrors],
+} satisfies Partial<Route>;
+
+/** The same for those that may stream. */
+export const asksForStream = {
+  ...asksProvider,
+  parameters: [...asksProvider.parameters, ...requestHeaderRefs("x-qingyu-delivery")],
 } satisfies Partial<Route>;
 
 export const streaming = `A streamed answer's status and headers are sent with its first token, so everything before it still has

@@ -1,7 +1,8 @@
 import { GatewayError } from "../../errors.ts";
 import type { Surface } from "../surface.ts";
+import type { Route } from "./description.ts";
 import { requestId } from "./examples.ts";
-import { headerRefs } from "./headers.ts";
+import { askedHeaderNames, errorHeaderNames, headerRefs } from "./headers.ts";
 import { ref } from "./schemas.ts";
 
 /** A typical error of each kind that a described route can end in. */
@@ -52,19 +53,24 @@ const typicalErrors = {
 export type TypicalError = keyof typeof typicalErrors;
 
 /** One response for each status that these errors have on a surface, with each of them as an example. */
-export async function errorResponses(surface: Surface, schemaName: string, names: readonly TypicalError[]) {
+export async function errorResponses(
+  surface: Surface,
+  schemaName: string,
+  { errors: names, comeOfAsking = [] }: Pick<Route, "errors" | "comeOfAsking">,
+) {
   const errors = names.map(async (name) => {
     const response = surface.errorResponse(typicalErrors[name], { request: new Request("http://gateway"), requestId });
     const headers = [...response.headers.keys()].filter((header) => !header.startsWith("content-"));
     if (name === "unauthenticated") headers.push("www-authenticate");
     if (name === "unsupported_media_type") headers.push("accept-encoding");
+    if (comeOfAsking.includes(name)) headers.push(...askedHeaderNames);
     return { name, status: response.status, headers, example: { value: await response.json() } };
   });
   const byStatus = Map.groupBy(await Promise.all(errors), ({ status }) => status);
   const responses = [...byStatus].map(([status, alike]) => {
     const examples = Object.fromEntries(alike.map(({ name, example }) => [name, example]));
     const description = alike.map(({ name }) => `\`${name}\`: ${typicalErrors[name].message}`).join("\n\n");
-    const headers = headerRefs(["x-request-id", ...alike.flatMap(({ headers }) => headers)]);
+    const headers = headerRefs([...errorHeaderNames, ...alike.flatMap(({ headers }) => headers)]);
     return [status, { description, headers, content: { "application/json": { schema: ref(schemaName), examples } } }];
   });
   return Object.fromEntries(responses);

@@ -2,10 +2,11 @@ import type { JsonSchema } from "./schemas.ts";
 
 const text: JsonSchema = { type: "string" };
 const count: JsonSchema = { type: "integer", minimum: 0 };
-const flag: JsonSchema = { type: "boolean" };
+/** A header that is there with one value or not at all. */
+const only = (value: boolean): JsonSchema => ({ type: "boolean", const: value });
 
 /** Without examples, which swagger-ui would send. */
-const requestHeaders: Readonly<Record<string, readonly [description: string, schema: JsonSchema]>> = {
+const requestHeaders = {
   "cache-control": [
     "What the cache may do (RFC 9111, RFC 5861): `no-store` (neither read nor written), `no-cache` (a fresh answer, which is kept), `max-age`, `max-stale`, `only-if-cached` (else 504 `cache_miss`), `stale-if-error`, `stale-while-revalidate`.",
     text,
@@ -24,7 +25,12 @@ const requestHeaders: Readonly<Record<string, readonly [description: string, sch
     { type: "integer", minimum: 1, maximum: 999_999_999 },
   ],
   traceparent: ["The caller's trace (W3C Trace Context), which the gateway continues.", text],
-};
+  "connect-timeout-ms": [
+    "The longest that the call may take, in milliseconds, as Connect's clients say it (gRPC-Web's say `grpc-timeout`).",
+    { type: "integer", minimum: 0, maximum: 9_999_999_999 },
+  ],
+} satisfies Readonly<Record<string, readonly [description: string, schema: JsonSchema]>>;
+type RequestHeader = keyof typeof requestHeaders;
 
 type ResponseHeaders = Readonly<Record<string, readonly [description: string, example: unknown, schema: JsonSchema]>>;
 
@@ -32,7 +38,11 @@ const headersOfAnswers: ResponseHeaders = {
   "x-request-id": ["The request's id; quote it when you report a problem.", "chapter-12-draft-3", text],
   "x-qingyu-provider": ["Who answered, also where the answer was cached.", "openai", text],
   "x-qingyu-attempts": ["Who was asked, in order, and how it went.", "ai-service:unavailable, openai:ok", text],
-  "idempotent-replayed": ["`true` where a request with the same idempotency key was answered so before.", true, flag],
+  "idempotent-replayed": [
+    "`true` where a request with the same idempotency key was answered so before.",
+    true,
+    only(true),
+  ],
   "cache-status": ["What the cache did (RFC 9211).", "QingyuGateway; hit; ttl=3412", text],
   "x-cache": [
     "The same in a word; COALESCED: another request's call answered.",
@@ -47,7 +57,7 @@ const headersOfAnswers: ResponseHeaders = {
 const headersOfErrors: ResponseHeaders = {
   "retry-after": ["When asking again can help, in seconds.", 1, count],
   "retry-after-ms": ["The same in milliseconds.", 1000, count],
-  "x-should-retry": ["`false` where asking again cannot help.", false, flag],
+  "x-should-retry": ["`false` where asking again cannot help.", false, only(false)],
   "www-authenticate": ["How to authenticate.", "Bearer", text],
   "accept-encoding": ["Where the body's `content-encoding` was not taken: the one that is.", "gzip", text],
 };
@@ -63,9 +73,18 @@ export const headerComponents = {
 };
 
 export const answerHeaderNames = Object.keys(headersOfAnswers);
-export const requestHeaderRefs = Object.keys(requestHeaders).map((name) => ({
-  $ref: `#/components/parameters/${name}`,
-}));
+
+/** What every error of a surface has; and what it has too where a provider was asked, or the cache. */
+export const errorHeaderNames = ["x-request-id", "cache-control", "server-timing"];
+export const askedHeaderNames = ["x-qingyu-attempts", "cache-status", "x-cache"];
+
+/** What errors say of asking again, and of keys. */
+export const refusalHeaderNames = ["retry-after", "retry-after-ms", "x-should-retry", "www-authenticate"];
+
+/** References to request headers under the document's `components`. */
+export function requestHeaderRefs(...names: readonly RequestHeader[]) {
+  return names.map((name) => ({ $ref: `#/components/parameters/${name}` }));
+}
 
 /** References to headers under the document's `components`. */
 export function headerRefs(names: readonly string[]) {

@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import { maxInputsPerRequest } from "../../embedding.ts";
 import {
   anyErrors,
+  asksForStream,
   asksProvider,
   type Description,
   eventStream,
@@ -63,7 +64,7 @@ export async function openAiDescription(): Promise<Description> {
     }),
     routes: {
       "POST /v1/chat/completions": {
-        ...asksProvider,
+        ...asksForStream,
         operationId: "createChatCompletion",
         summary: "Continue a conversation",
         description: `As OpenAI's API does. Parameters that are not listed are carried verbatim to providers of OpenAI's type. ${streaming}`,

@@ -1,6 +1,6 @@
 import {
   anyErrors,
-  asksProvider,
+  asksForStream,
   bodyErrors,
   type Description,
   eventStream,
@@ -43,7 +43,7 @@ export async function qingyuDescription(): Promise<Description> {
     }),
     routes: {
       "POST /api/v1/ai/generate": {
-        ...asksProvider,
+        ...asksForStream,
         operationId: "generate",
         summary: "Write text for a project",
         description: `Streams where \`options.stream\` or \`Accept: text/event-stream\` asks for it. ${streaming}`,
