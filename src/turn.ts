@@ -7,6 +7,9 @@ const restMs = 2;
 /** So often work goes on in any case: what comes a thousand times a second waits too, only less than the clock can tell. */
 const minSteps = 32;
 
+/** And no oftener, whatever the clock says: on Cloudflare it stands still while nothing comes from outside. */
+const maxSteps = 1_000;
+
 export interface Turn {
   /** Whether it is others' turn, after a wait that began at `askedMs`. */
   isOver(askedMs: number): boolean;
@@ -29,7 +32,7 @@ export function startTurn(): Turn {
     isOver(askedMs) {
       const nowMs = Date.now();
       if (nowMs - askedMs >= restMs) begin(nowMs);
-      return ++steps >= minSteps && nowMs - sinceMs >= turnMs;
+      return ++steps >= maxSteps || (steps >= minSteps && nowMs - sinceMs >= turnMs);
     },
     async giveWay() {
       await new Promise((resolve) => setTimeout(resolve));

@@ -1,10 +1,16 @@
 import { Hono } from "hono";
-import { expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { onlyOpenAi, testApp } from "./support/app-on-fake-network.ts";
 import { requestTo } from "./support/surfaces.ts";
 
-it("a provider's stream that never waits gives way to everybody else", async () => {
-  const comment = new TextEncoder().encode(`:${"-".repeat(512 * 1024)}\n`);
+afterEach(() => void vi.useRealTimers());
+
+it.each([
+  { clock: "goes on", pieceBytes: 512 * 1024 },
+  { clock: "stands still", pieceBytes: 16 * 1024 },
+])("a provider's stream that never waits gives way to everybody else while the clock $clock", async (is) => {
+  if (is.clock === "stands still") vi.useFakeTimers({ toFake: ["Date"] });
+  const comment = new TextEncoder().encode(`:${"-".repeat(is.pieceBytes)}\n`);
   const network = new Hono().post("*", () => {
     const body = new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(comment) });
     return new Response(body, { headers: { "content-type": "text/event-stream" } });
