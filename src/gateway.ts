@@ -64,8 +64,11 @@ export function createGateway(config: Config, { kv, coordinators, fetch }: Gatew
     operation: Operation<Request, Whole>,
     offerOf: OfferOf<Request, Answer<Whole>>,
   ) {
-    const { ask, forget } = remembered(operation, firstAvailable(operation, offering(members, offerOf), chain));
-    return { ask: recorded(operation, ask), forget };
+    const able = offering(members, offerOf);
+    const { ask, forget } = remembered(operation, firstAvailable(operation, able, chain));
+    const omittedBy = (name: string, request: Request) =>
+      able.find(({ provider }) => provider.name === name)?.offer.omitted?.(request);
+    return { ask: recorded(operation, ask, omittedBy), forget };
   }
   const limits = deadlines;
   const { scope } = cache;

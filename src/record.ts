@@ -54,6 +54,8 @@ export interface RequestRecord {
   /** Whether the answer is wanted piece by piece. */
   stream?: boolean;
   provider?: string;
+  /** The parameters that the provider was not sent, since it lacks them. */
+  omitted?: readonly string[];
   cache?: CacheRecord;
   /** Answered from an earlier request with the same idempotency key. */
   replayed?: true;

@@ -7,11 +7,12 @@ import type { Call, Upstream } from "./upstream.ts";
 
 /**
  * Writes down of every answer who gave it, what it cost and how it ended, whole or streamed, also of one that failed or
- * whose caller left; `record.ended` settles then, once. The outermost wrapper, so that no surface can forget it.
+ * whose caller left; `record.ended` settles then, once. `omittedBy` says what of the request a provider leaves out. The outermost wrapper, so that no surface can forget it.
  */
 export function recorded<Request, Whole extends WholeAnswer>(
   operation: Operation<Request, Whole>,
   upstream: Upstream<Request, Answer<Whole>>,
+  omittedBy: (provider: string, request: Request) => readonly string[] | undefined,
 ): Upstream<Request, Answer<Whole>> {
   return async (request, call) => {
     const { record } = call;
@@ -21,6 +22,8 @@ export function recorded<Request, Whole extends WholeAnswer>(
     try {
       const answer = await upstream(request, call);
       record.provider = answer.provider;
+      const omitted = omittedBy(answer.provider, request);
+      if (omitted?.length) record.omitted = omitted;
       record.model = answer.model;
       if (isStream(answer)) return followed(answer, call, ended.resolve);
       record.finishReason = operation.finishReason?.(answer);

@@ -51,6 +51,8 @@ export type GenerationAnswer = Answer<Generation>;
 export interface Offer<Request, Response> {
   /** The first parameter of the request that this provider cannot carry, by its wire name; `model` before all others. */
   unsupported(request: Request): string | undefined;
+  /** The parameters that it leaves out, since the answer answers the same question without them; absent where that is none. */
+  omitted?(request: Request): readonly string[];
   /** Whether it would answer by another model than was asked for; absent where that makes no difference. */
   substitutes?(request: Request): boolean;
   readonly ask: Upstream<Request, Response>;

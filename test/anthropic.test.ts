@@ -232,7 +232,6 @@ describe("a request to Anthropic", () => {
     ["top_p", { temperature: 0.7, top_p: 0.9 }],
     ["top_p", { model: newer, top_p: 0.9 }],
     ["stop", { stop: ["ok", "\n"] }],
-    ["user", { user: "reader@example.com" }],
     ["n", { n: 2 }],
     ["tools", { tools: [{}] }],
     ["logit_bias", { logit_bias: { 1: 1 } }],

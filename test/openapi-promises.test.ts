@@ -19,7 +19,8 @@ interface Scenario extends TestAppOptions {
 const { network } = fakeOpenAi();
 const fresh = { "cache-control": "no-store" };
 const anotherModel = (body: string) => body.replace(/"model":"[^"]*/, "$&-2");
-const answering = (status: number, body = "") => new Hono().all("*", (c) => c.body(body, status as 200));
+const answering = (status: number, body = "", type = "text/plain") =>
+  new Hono().all("*", (c) => c.body(body, status as 200, { "content-type": type }));
 
 /** What can be wrong with a request, the gateway or what is behind it; each is tried on every route. */
 const scenarios: readonly Scenario[] = [
@@ -31,6 +32,16 @@ const scenarios: readonly Scenario[] = [
   { spoil: () => "{" },
   { spoil: (body) => body + " ".repeat(2000), settings: { ...onlyOpenAi, QINGYU_LIMITS_BODY_BYTES: "2000" } },
   { spoil: () => new ReadableStream(), settings: { ...onlyOpenAi, QINGYU_DEADLINES_REQUEST_MS: "20" } },
+  {
+    spoil: (body) => body.replace("{", '{"store":true,'),
+    settings: {
+      AI_PROVIDERS: JSON.stringify([
+        { name: "c", type: "anthropic", baseUrl: "https://c.test", model: "claude-sonnet-4-5" },
+      ]),
+    },
+    network: answering(200, '{"content":[{"type":"text","text":"夜"}],"stop_reason":"end_turn"}', "application/json"),
+    headers: fresh,
+  },
   { headers: { "content-type": "text/plain" } },
   { headers: { "content-encoding": "br" } },
   { headers: { "x-request-timeout-ms": "soon" } },

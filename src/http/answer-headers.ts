@@ -4,6 +4,7 @@ import { type CacheRecord, isFromCache, type RequestRecord } from "../record.ts"
 export function answerHeaders(record: RequestRecord, nowMs: number): Record<string, string> {
   const headers: Record<string, string> = { "cache-control": "private, no-store" };
   if (record.provider !== undefined) headers["x-qingyu-provider"] = record.provider;
+  if (record.omitted) headers["x-qingyu-omitted"] = record.omitted.join(", ");
   const attempts = record.attempts.map((attempt) => `${attempt.provider}:${attempt.outcome}`);
   const { cache } = record;
   if (cache) {

@@ -13,6 +13,7 @@ export function corsOptions(origins: readonly string[]): Parameters<typeof cors>
       "x-request-id",
       "x-qingyu-provider",
       "x-qingyu-attempts",
+      "x-qingyu-omitted",
       "idempotent-replayed",
       "x-cache",
       "cache-status",

@@ -54,6 +54,15 @@ const headersOfAnswers: ResponseHeaders = {
   "cache-control": ["Nobody else may keep the answer.", "private, no-store", text],
 };
 
+/** Of answers to requests that have parameters which may be left out. */
+const omittedHeader: ResponseHeaders = {
+  "x-qingyu-omitted": [
+    "The parameters that whoever answered does not have and was not sent, since the answer answers the same question without them.",
+    "store, metadata",
+    text,
+  ],
+};
+
 const headersOfErrors: ResponseHeaders = {
   "retry-after": ["When asking again can help, in seconds.", 1, count],
   "retry-after-ms": ["The same in milliseconds.", 1000, count],
@@ -65,7 +74,7 @@ const headersOfErrors: ResponseHeaders = {
 /** OpenAPI's `components.parameters` and `components.headers`. */
 export const headerComponents = {
   parameters: mapped(requestHeaders, ([description, schema], name) => ({ name, in: "header", description, schema })),
-  headers: mapped({ ...headersOfAnswers, ...headersOfErrors }, ([description, example, schema]) => ({
+  headers: mapped({ ...headersOfAnswers, ...omittedHeader, ...headersOfErrors }, ([description, example, schema]) => ({
     description,
     schema,
     example,
@@ -73,6 +82,7 @@ export const headerComponents = {
 };
 
 export const answerHeaderNames = Object.keys(headersOfAnswers);
+export const omittedHeaderNames = Object.keys(omittedHeader);
 
 /** What every error of a surface has; and what it has too where a provider was asked, or the cache. */
 export const errorHeaderNames = ["x-request-id", "cache-control", "server-timing"];

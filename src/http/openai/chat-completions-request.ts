@@ -7,6 +7,7 @@ import {
   maxContentParts,
   maxMessages,
 } from "../../generation.ts";
+import { saying } from "../../parameters.ts";
 import type { Asked } from "../call.ts";
 import { invalidValue, missingField } from "../invalid.ts";
 import { refuseSteering } from "./steering.ts";
@@ -50,7 +51,7 @@ export const chatCompletionRequest = z.looseObject({
   n: z.nullish(z.int().check(z.gte(1), z.lte(128))),
   user,
   stream: z.nullish(z.boolean()).check(z.describe("Whether the answer comes piece by piece, as server-sent events.")),
-  stream_options: z.nullish(z.strictObject({ include_usage: z.nullish(z.boolean()) })),
+  stream_options: z.nullish(z.looseObject({ include_usage: z.nullish(z.boolean()) })),
 });
 type ChatCompletionRequest = z.infer<typeof chatCompletionRequest>;
 
@@ -83,22 +84,29 @@ export function fromChatCompletionRequest(body: ChatCompletionRequest): ChatComp
     throw invalidValue("max_tokens", "'max_tokens' and 'max_completion_tokens' differ; send one of them.");
   }
   const isPlainFormat = !response_format || response_format.type === "text" || response_format.type === "json_object";
+  const { include_usage, ...streamOptions } = stream_options ?? {};
+  const others = {
+    ...rest,
+    ...(!isPlainFormat && { response_format }),
+    // Without a stream OpenAI refuses them.
+    ...(stream && { stream_options: saying(jsonMembers(streamOptions), "request") }),
+  };
   return {
     stream: stream ?? false,
-    includeUsage: stream_options?.include_usage ?? false,
+    includeUsage: include_usage ?? false,
     request: {
       model: model ?? undefined,
       messages: messages.map(fromMessage),
       maxTokens: max_completion_tokens ?? max_tokens ?? undefined,
       temperature: temperature ?? undefined,
       topP: top_p ?? undefined,
-      stop: typeof stop === "string" ? [stop] : (stop ?? undefined),
+      stop: typeof stop === "string" ? [stop] : stop?.length ? stop : undefined,
       seed: seed ?? undefined,
       presencePenalty: presence_penalty ?? undefined,
       frequencyPenalty: frequency_penalty ?? undefined,
       responseFormat: response_format?.type === "json_object" ? "json_object" : undefined,
       user: user ?? undefined,
-      extra: carried(isPlainFormat ? rest : { ...rest, response_format }),
+      extra: saying(jsonMembers(others), "request"),
       isAsWritten: true,
     },
   };
@@ -108,38 +116,24 @@ function fromMessage({ role, content, name, ...rest }: z.infer<typeof message>, 
   if ((content ?? null) === null && role !== "assistant") {
     throw missingField(`messages[${index}].content`);
   }
-  const [only, ...others] = Array.isArray(content) ? content : [];
-  const isOneText = only?.type === "text" && typeof only.text === "string" && others.length === 0;
   return {
     role,
-    content: isOneText && Object.keys(only).length === 2 ? String(only.text) : asContent(content),
+    content: Array.isArray(content) ? contentOf(content) : (content ?? null),
     name: name ?? undefined,
-    extra: carried(rest),
+    extra: saying(jsonMembers(rest), "message"),
   };
 }
 
-function asContent(content: z.infer<typeof message>["content"]): Message["content"] {
-  return Array.isArray(content) ? content.map((part) => Object.fromEntries(jsonEntries(part))) : (content ?? null);
+/** A text alone is what a text is that stands in no list. */
+function contentOf(given: readonly z.infer<typeof contentPart>[]): Message["content"] {
+  const parts = given.map((part) => saying(jsonMembers(part), "part") ?? {});
+  const [only] = parts;
+  const isText = parts.length === 1 && only?.type === "text" && Object.keys(only).length === 2;
+  return isText && typeof only.text === "string" ? only.text : parts;
 }
 
-/** Parameters that ask for what happens anyway; they bind no provider. */
-const noOps: Readonly<Record<string, JsonValue>> = {
-  n: 1,
-  logprobs: false,
-  store: false,
-  service_tier: "auto",
-  parallel_tool_calls: true,
-};
-
-/** Members to carry as they are, without nulls and no-ops; undefined where there are none. */
-export function carried(members: Record<string, unknown>): JsonObject | undefined {
-  const entries = jsonEntries(members).filter(
-    ([name, value]) => value !== null && !(Object.hasOwn(noOps, name) && noOps[name] === value),
-  );
-  return entries.length > 0 ? Object.fromEntries(entries) : undefined;
-}
-
-/** The members of what JSON text was parsed into; zod types unknown ones as unknown. */
-function jsonEntries(members: Record<string, unknown>): [string, JsonValue][] {
-  return Object.entries(members).filter((entry): entry is [string, JsonValue] => entry[1] !== undefined);
+/** Members to carry, of what JSON text was parsed into: zod types unknown ones as unknown. */
+export function jsonMembers(members: Record<string, unknown>): JsonObject {
+  const given = Object.entries(members).filter((entry): entry is [string, JsonValue] => entry[1] !== undefined);
+  return Object.fromEntries(given);
 }

@@ -3,9 +3,10 @@ import { type EmbeddingInput, type EmbeddingRequest, maxInputsPerRequest } from 
 import type { GatewayError } from "../../errors.ts";
 import type { JsonValue } from "../../generation.ts";
 import { isJsonList } from "../../json.ts";
+import { saying } from "../../parameters.ts";
 import type { Asked } from "../call.ts";
 import { invalidValue } from "../invalid.ts";
-import { carried, modelName, user } from "./chat-completions-request.ts";
+import { jsonMembers, modelName, user } from "./chat-completions-request.ts";
 import { refuseSteering } from "./steering.ts";
 
 /**
@@ -39,7 +40,7 @@ export function fromEmbeddingsRequest(body: z.infer<typeof embeddingsRequest>): 
       inputs: inputsFrom(input),
       dimensions: dimensions ?? undefined,
       user: user ?? undefined,
-      extra: carried(rest),
+      extra: saying(jsonMembers(rest), "request"),
     },
   };
 }

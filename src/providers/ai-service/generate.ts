@@ -17,6 +17,7 @@ import {
   type Usage,
 } from "../../generation.ts";
 import type { Answer } from "../../operation.ts";
+import { neededInMessage, neededInRequest, optionalParameters } from "../../parameters.ts";
 import type { Call, GenerationAnswer, Offer } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import { usageOf } from "../../usage.ts";
@@ -61,18 +62,19 @@ export function generateOffer(
 
   return {
     unsupported,
+    omitted: optionalParameters,
     ask: (request, call) => (call.stream ? streamed(request, call) : whole(request, call)),
     mayLackStreams: true,
   };
 }
 
-function unsupported({ messages, extra }: GenerationRequest): string | undefined {
-  for (const message of messages) {
-    const [member] = Object.keys(message.extra ?? {});
+function unsupported(request: GenerationRequest): string | undefined {
+  for (const message of request.messages) {
+    const member = neededInMessage(message);
     if (member !== undefined) return `messages.${member}`;
     if (textOf(message) === undefined) return "messages.content";
   }
-  return Object.keys(extra ?? {})[0];
+  return neededInRequest(request);
 }
 
 function wireRequest(request: GenerationRequest, options: GenerateOptions) {

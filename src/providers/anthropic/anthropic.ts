@@ -4,7 +4,7 @@ import { generationIn } from "../wire/answer.ts";
 import { callHeaders, type Fetch, send } from "../wire/send.ts";
 import { messageEvents, messageFrom } from "./answer.ts";
 import { anthropicFailure } from "./failure.ts";
-import { type RequestRules, requestBody, unsupportedParameter } from "./request.ts";
+import { omittedParameters, type RequestRules, requestBody, unsupportedParameter } from "./request.ts";
 
 export interface AnthropicOptions extends RequestRules {
   readonly name: string;
@@ -39,7 +39,13 @@ export function anthropic(options: AnthropicOptions): Provider {
   return {
     name: options.name,
     contextTokens: options.contextTokens,
-    offers: { generate: { unsupported: (request) => unsupportedParameter(request, options), ask: generate } },
+    offers: {
+      generate: {
+        unsupported: (request) => unsupportedParameter(request, options),
+        omitted: omittedParameters,
+        ask: generate,
+      },
+    },
   };
 }
 

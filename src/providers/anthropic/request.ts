@@ -5,6 +5,7 @@ import {
   type JsonObject,
   type Message,
 } from "../../generation.ts";
+import { neededInMessage, neededInRequest, optionalParameters } from "../../parameters.ts";
 import { type ModelRules, modelFor } from "../model.ts";
 import { textOf } from "../prompt.ts";
 import { optionalMember } from "../wire/json.ts";
@@ -15,7 +16,7 @@ export interface RequestRules extends ModelRules {
 
 /** The first parameter that the Messages API cannot carry for the model that it would be asked for, by its wire name. */
 export function unsupportedParameter(request: GenerationRequest, rules: RequestRules): string | undefined {
-  const { seed, presencePenalty, frequencyPenalty, responseFormat, stop, user, extra } = request;
+  const { seed, presencePenalty, frequencyPenalty, responseFormat, stop } = request;
   const inMessages = request.messages.map(unsupportedMember).find((member) => member !== undefined);
   if (inMessages !== undefined) return `messages.${inMessages}`;
   const turns = turnsOf(request.messages);
@@ -28,9 +29,18 @@ export function unsupportedParameter(request: GenerationRequest, rules: RequestR
   if (frequencyPenalty) return "frequency_penalty";
   if (responseFormat !== undefined) return "response_format";
   if (stop?.some(isBlank)) return "stop";
-  // Anthropic answers 400 to ids that look like an address of e-mail.
-  if (user !== undefined && /\S@\S/.test(user)) return "user";
-  return Object.keys(extra ?? {})[0];
+  return neededInRequest(request);
+}
+
+/** What it leaves out. */
+export function omittedParameters(request: GenerationRequest): string[] {
+  const omitted = optionalParameters(request);
+  return request.user !== undefined && userId(request) === undefined ? [...omitted, "user"] : omitted;
+}
+
+/** Anthropic answers 400 to ids that look like an address of e-mail. */
+function userId({ user }: GenerationRequest): string | undefined {
+  return user !== undefined && /\S@\S/.test(user) ? undefined : user;
 }
 
 /** A request's body. Whatever `unsupportedParameter` names is not in it. */
@@ -39,6 +49,7 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
   const instructions = request.messages.filter(isInstruction).map(plainText);
   const system = instructions.filter((text) => !isBlank(text)).join("\n\n");
   const defaults = defaultsFor(request, rules.defaults);
+  const user = userId(request);
   return {
     model,
     messages: turnsOf(request.messages),
@@ -46,7 +57,7 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
     ...samplingOf(request, model, defaults.temperature),
     ...optionalMember("system", system || undefined),
     ...optionalMember("stop_sequences", request.stop),
-    ...optionalMember("metadata", request.user === undefined ? undefined : { user_id: request.user }),
+    ...optionalMember("metadata", user === undefined ? undefined : { user_id: user }),
     ...(stream && { stream }),
   };
 }
@@ -72,7 +83,7 @@ function modelOf(request: GenerationRequest, rules: RequestRules): string {
 }
 
 function unsupportedMember(message: Message): string | undefined {
-  const [member] = Object.keys(message.extra ?? {});
+  const member = neededInMessage(message);
   if (member !== undefined) return member;
   if (message.name !== undefined) return "name";
   if (message.role === "tool" || message.role === "function") return "role";

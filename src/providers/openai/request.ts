@@ -1,4 +1,5 @@
 import { defaultsFor, type GenerationDefaults, type GenerationRequest, type JsonObject } from "../../generation.ts";
+import { isJsonObject } from "../../json.ts";
 import { type ModelRules, modelFor } from "../model.ts";
 import { optionalMember } from "../wire/json.ts";
 
@@ -33,8 +34,12 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
     ...optionalMember("frequency_penalty", request.frequencyPenalty),
     ...optionalMember("response_format", request.responseFormat && { type: request.responseFormat }),
     ...optionalMember("user", request.user),
-    ...(stream && { stream: true, stream_options: { include_usage: true } }),
+    ...(stream && { stream: true, stream_options: { ...streamOptionsOf(request), include_usage: true } }),
   };
+}
+
+function streamOptionsOf({ extra }: GenerationRequest): JsonObject | undefined {
+  return isJsonObject(extra?.stream_options) ? extra.stream_options : undefined;
 }
 
 /** How many choices a request asks for. */
