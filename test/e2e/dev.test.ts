@@ -201,7 +201,7 @@ describe("npm run dev", () => {
           .generateContent({ projectId: "p" })
           .catch((thrown) => thrown);
         expect(refused.code).toBe(Code.InvalidArgument);
-        const streamed = client().streamGenerateContent({ projectId: "p", prompt, options: { maxTokens: 99_999 } });
+        const streamed = client().streamGenerateContent({ projectId: "p", prompt, options: { maxTokens: 999_999 } });
         const failed = await streamed[Symbol.asyncIterator]()
           .next()
           .catch((thrown) => thrown);
