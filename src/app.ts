@@ -10,6 +10,7 @@ import { corsOptions } from "./http/cors.ts";
 import { docsRoutes } from "./http/docs/routes.ts";
 import { errorHandler } from "./http/error-response.ts";
 import { healthFrom, healthRoutes, unconfiguredHealthRoutes } from "./http/health/health.ts";
+import { holdMemory } from "./http/hold-memory.ts";
 import { noteHops, refuseLoops } from "./http/hops.ts";
 import { requireHost } from "./http/host.ts";
 import { isFromElsewhere } from "./http/loopback.ts";
@@ -19,6 +20,7 @@ import { openAiSurface } from "./http/openai/surface.ts";
 import { qingyuRoutes } from "./http/qingyu/routes.ts";
 import { qingyuSurface } from "./http/qingyu/surface.ts";
 import { requireLength } from "./http/request-body.ts";
+import { createInFlight, inFlightLimits } from "./in-flight.ts";
 import type { Gateway, Hops } from "./upstream.ts";
 
 /** What the app answers from: its settings and, where they are right, the gateway built from them. */
@@ -61,6 +63,7 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
     return next();
   });
   app.use(authenticate(config.auth.apiKeys));
+  app.use(holdMemory(createInFlight(inFlightLimits), config));
   app.route("/v1", openAiRoutes(config, gateway));
   app.route("/api/v1/ai", qingyuRoutes(config, gateway));
   app.route("/qingyu.ai.AIService", connectRoutes(config, gateway, health));

@@ -5,7 +5,7 @@ import { settlesWithin } from "./waiting.ts";
 export type BodyFault = (reason: "oversized" | "truncated" | "malformed", cause?: unknown) => Error;
 
 /** How long a body is waited for, and the error for one that has not come to its end by then. */
-export interface Patience {
+interface Patience {
   readonly limitMs: number;
   readonly late: () => Error;
 }
@@ -16,9 +16,19 @@ export interface HttpMessage {
   readonly body: ReadableStream<Uint8Array> | null;
 }
 
-/** A body as UTF-8 text, never holding more than `maxBytes` of it. Throws what `fault` makes. */
-export async function readText(message: HttpMessage, maxBytes: number, fault: BodyFault): Promise<string> {
-  return decode(fault, wholeDecoder, await readBytes(message, maxBytes, fault));
+/** How a whole body is read. */
+export interface BodyOptions {
+  readonly maxBytes: number;
+  readonly fault: BodyFault;
+  /** It may take as long as it takes where this is absent. */
+  readonly patience?: Patience;
+  /** Is told for how many bytes of the body more there must be room; what it throws ends the reading. */
+  readonly takeRoom?: (bytes: number) => void;
+}
+
+/** A body as UTF-8 text. Throws what `readBytes` throws, and what `fault` makes of `malformed`. */
+export async function readText(message: HttpMessage, options: BodyOptions): Promise<string> {
+  return decode(options.fault, wholeDecoder, await readBytes(message, options));
 }
 
 /** Room for a body that does not say how long it is, and the most that one gets because it says so. */
@@ -26,19 +36,25 @@ const [usualBytes, mostTrustedBytes] = [16 * 1024, 64 * 1024];
 
 /**
  * A body's bytes, never holding more than `maxBytes` of them. They are counted whatever was announced: neither chunks nor a
- * compressed body is held to its `Content-Length`. Throws what `fault` makes of `oversized` and `truncated`, and `late`.
+ * compressed body is held to its `Content-Length`. Throws what `fault` makes of `oversized` and `truncated`, `late`, and
+ * what `takeRoom` throws.
  */
 export async function readBytes(
   { headers, body }: HttpMessage,
-  maxBytes: number,
-  fault: BodyFault,
-  patience?: Patience,
+  { maxBytes, fault, patience, takeRoom = () => {} }: BodyOptions,
 ): Promise<Uint8Array> {
   const announcedBytes = announcedLength(headers);
   if (announcedBytes > maxBytes) throw fault("oversized");
   if (!body) return new Uint8Array();
   const isAnnounced = announcedBytes >= 0 && !headers.has("content-encoding");
   const expectedBytes = isAnnounced ? Math.min(announcedBytes, mostTrustedBytes) : usualBytes;
+  let takenBytes = 0;
+  const takeRoomFor = (bytes: number) => {
+    if (bytes > takenBytes) takeRoom(bytes - takenBytes);
+    takenBytes = Math.max(bytes, takenBytes);
+  };
+  // For all that is announced, so that who finds no room for it is told before he has sent it.
+  if (isAnnounced) takeRoomFor(announcedBytes);
   const reader = wholeReader(body);
   // One more than expected, so that one wait tells that a body has ended, in however many pieces it came.
   let buffer = new Uint8Array(Math.min(expectedBytes, maxBytes) + 1);
@@ -61,12 +77,19 @@ export async function readBytes(
       bytes += came.byteLength;
       // What was lent to the reader comes back as another buffer over the same memory.
       buffer = new Uint8Array(came.buffer);
-      if (came.byteLength < roomBytes) return buffer.subarray(0, bytes);
-      if (bytes > maxBytes) {
-        cancel(reader);
-        throw fault("oversized");
+      if (came.byteLength < roomBytes) {
+        takeRoomFor(bytes);
+        return buffer.subarray(0, bytes);
       }
-      const larger = new Uint8Array(Math.min(2 * buffer.byteLength, maxBytes + 1));
+      const largerBytes = Math.min(2 * buffer.byteLength, maxBytes + 1);
+      try {
+        if (bytes > maxBytes) throw fault("oversized");
+        takeRoomFor(largerBytes);
+      } catch (error) {
+        cancel(reader);
+        throw error;
+      }
+      const larger = new Uint8Array(largerBytes);
       larger.set(buffer);
       buffer = larger;
     }

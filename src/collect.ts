@@ -9,8 +9,9 @@ import type {
   KnowledgeState,
   Usage,
 } from "./generation.ts";
+import type { Share } from "./in-flight.ts";
 import { isJsonList, isJsonObject } from "./json.ts";
-import { chunkUnits } from "./memory-units.ts";
+import { bytesPerUnit, chunkUnits } from "./memory-units.ts";
 import type { Answer, Collector, StreamHead, WholeAnswer } from "./operation.ts";
 import { UpstreamFailure } from "./upstream-failure.ts";
 
@@ -59,16 +60,22 @@ function chunksOf({ choices, model, usage, knowledge }: Generation): GenerationC
 const maxWholeUnits = 8 * 1024 * 1024;
 
 /**
- * A stream's whole answer, when it has come. Throws what the stream throws and what the collector does, and
- * `UpstreamFailure` wire `oversized` where it is too much to be held in memory.
+ * A stream's whole answer, when it has come, counted into the memory for its request. Throws what the stream, the collector
+ * and the memory throw, and `UpstreamFailure` wire `oversized` where it is too much to be anyone's answer.
  */
-export async function collect<Whole>(stream: GenerationStream, collector: Collector<Whole>): Promise<Whole> {
+export async function collect<Whole>(
+  stream: GenerationStream,
+  collector: Collector<Whole>,
+  memory?: Share,
+): Promise<Whole> {
   let units = 0;
   for (let batch = await stream.read(); batch; batch = await stream.read()) {
+    const before = units;
     for (const chunk of batch) {
       units += chunkUnits(chunk);
       collector.add(chunk);
     }
+    memory?.take(bytesPerUnit * (units - before));
     if (units > maxWholeUnits) throw UpstreamFailure.wire("oversized");
   }
   return collector.finish();

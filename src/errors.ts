@@ -15,6 +15,7 @@ export type ErrorKind =
   | "upstream_bad_response"
   | "upstream_auth"
   | "upstream_unavailable"
+  | "overloaded"
   | "config_error"
   | "loop_detected"
   | "deadline_exceeded";

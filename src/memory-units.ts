@@ -5,14 +5,22 @@ import type { GenerationChunk } from "./generation.ts";
  * without compressed pointers; meant to be neither exact nor too little.
  */
 
+export const bytesPerUnit = 2;
+
 /** What a value of JSON takes beside its characters. */
 const own = { chunk: 50, object: 24, member: 8, list: 16, item: 4, string: 4, number: 6, other: 2 } as const;
 
-/** What a value takes that is JSON or may be written as such. */
+/** What a value takes that is JSON or may be written as such, in bytes. */
+export function bytesOf(value: unknown): number {
+  return bytesPerUnit * unitsOf(value);
+}
+
+/** The same in units. */
 export function unitsOf(value: unknown): number {
   if (typeof value === "string") return own.string + value.length;
   if (typeof value === "number") return own.number;
   if (typeof value !== "object" || value === null) return own.other;
+  if (ArrayBuffer.isView(value)) return own.list + value.byteLength / bytesPerUnit;
   let units: number;
   if (Array.isArray(value)) {
     units = own.list;

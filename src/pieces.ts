@@ -7,7 +7,7 @@ import { chunkUnits, unitsOf } from "./memory-units.ts";
 export const pieceUnits = 8 * 1024;
 
 /** A text in pieces, none of which ends within a character. An empty text is one piece. */
-export function* textPieces(text: string): Generator<string, void> {
+export function* textPieces(text: string): Generator<string, undefined> {
   let start = 0;
   do {
     let end = Math.min(start + pieceUnits, text.length);
@@ -20,7 +20,7 @@ export function* textPieces(text: string): Generator<string, void> {
 const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbff;
 
 /** The same chunks, of which the long ones are several. */
-export function* shortChunks(batch: readonly GenerationChunk[]): Generator<GenerationChunk, void> {
+export function* shortChunks(batch: readonly GenerationChunk[]): Generator<GenerationChunk, undefined> {
   for (const chunk of batch) {
     if (chunkUnits(chunk) <= pieceUnits) yield chunk;
     else yield* piecesOf(chunk);
@@ -28,7 +28,7 @@ export function* shortChunks(batch: readonly GenerationChunk[]): Generator<Gener
 }
 
 /** What only the end of a chunk may say is said by its last piece. */
-function* piecesOf(chunk: GenerationChunk): Generator<GenerationChunk, void> {
+function* piecesOf(chunk: GenerationChunk): Generator<GenerationChunk, undefined> {
   const { choice, model, delta, extra, logprobs, ...ending } = chunk;
   const texts = textPieces(delta);
   const extras = extra && objectDeltas(extra);
@@ -37,8 +37,8 @@ function* piecesOf(chunk: GenerationChunk): Generator<GenerationChunk, void> {
   for (;;) {
     const said = {
       delta: texts.next().value,
-      extra: extras?.next().value ?? undefined,
-      logprobs: probabilities?.next().value ?? undefined,
+      extra: extras?.next().value,
+      logprobs: probabilities?.next().value,
     };
     if (Object.values(said).every((member) => member === undefined)) break;
     if (piece) yield piece;
@@ -48,7 +48,7 @@ function* piecesOf(chunk: GenerationChunk): Generator<GenerationChunk, void> {
 }
 
 /** A value as deltas that amount to it (`draft.ts`). The first one has something of every member, as clients expect it. */
-function* deltasOf(value: JsonValue, key = ""): Generator<JsonValue, void> {
+function* deltasOf(value: JsonValue, key = ""): Generator<JsonValue, undefined> {
   const isLong = unitsOf(value) > pieceUnits;
   if (isLong && typeof value === "string" && !wholeStrings.has(key)) yield* textPieces(value);
   else if (isLong && isJsonObject(value)) yield* objectDeltas(value);
@@ -56,13 +56,13 @@ function* deltasOf(value: JsonValue, key = ""): Generator<JsonValue, void> {
   else yield value;
 }
 
-function* objectDeltas(value: JsonObject): Generator<JsonObject, void> {
+function* objectDeltas(value: JsonObject): Generator<JsonObject, undefined> {
   const members = Object.entries(value).map(([name, member]) => [name, deltasOf(member, name)] as const);
   yield Object.fromEntries(members.map(([name, deltas]) => [name, deltas.next().value ?? null]));
   for (const [name, deltas] of members) for (const delta of deltas) yield Object.fromEntries([[name, delta]]);
 }
 
-function* listDeltas(items: readonly JsonValue[]): Generator<JsonValue, void> {
+function* listDeltas(items: readonly JsonValue[]): Generator<JsonValue, undefined> {
   let run: JsonValue[] = [];
   let units = 0;
   for (const item of items) {

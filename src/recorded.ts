@@ -1,9 +1,13 @@
 import { isStream } from "./collect.ts";
 import { callerError } from "./errors.ts";
 import type { GenerationStream } from "./generation.ts";
+import { bytesOf } from "./memory-units.ts";
 import type { Answer, Operation, WholeAnswer } from "./operation.ts";
 import { noteError } from "./record.ts";
 import type { Call, Upstream } from "./upstream.ts";
+
+/** A whole answer of no more is given out however little memory there is. */
+const uncountedBytes = 16 * 1024;
 
 /**
  * Writes down of every answer who gave it, what it cost and how it ended, whole or streamed, also of one that failed or
@@ -26,6 +30,8 @@ export function recorded<Request, Whole extends WholeAnswer>(
       if (omitted?.length) record.omitted = omitted;
       record.model = answer.model;
       if (isStream(answer)) return followed(answer, call, ended.resolve);
+      const bytes = bytesOf(answer);
+      if (bytes > uncountedBytes) call.memory.takeShared(answer, bytes);
       record.finishReason = operation.finishReason?.(answer);
       record.usage = answer.usage;
       ended.resolve();

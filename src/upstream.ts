@@ -1,5 +1,6 @@
 import type { EmbeddingRequest, Embeddings } from "./embedding.ts";
 import type { Generation, GenerationRequest } from "./generation.ts";
+import type { Share } from "./in-flight.ts";
 import type { Answer } from "./operation.ts";
 import type { RequestRecord } from "./record.ts";
 
@@ -35,6 +36,8 @@ export interface Call {
   /** Keeps work alive past the answer (Workers' `ctx.waitUntil`). */
   readonly waitUntil: (work: Promise<unknown>) => void;
   readonly record: RequestRecord;
+  /** What is held in memory for it. */
+  readonly memory: Share;
 }
 
 export type Delivery = "live" | "atomic";

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { createFlights } from "../src/cache/sharing/single-flight.ts";
 import type { Generation } from "../src/generation.ts";
+import { createInFlight } from "../src/in-flight.ts";
 import { generateOperation } from "../src/operations/generate.ts";
 import type { Call } from "../src/upstream.ts";
 
@@ -24,6 +25,7 @@ function callUntil(deadlineMs: number, signal: AbortSignal): Call {
     deadlineMs,
     signal,
     waitUntil: () => {},
+    memory: createInFlight({ maxBytes: 0, maxTenantBytes: 0 }).open("t", deadlineMs),
     record: { requestId: "r", traceId: "0", startedAtMs: 0, attempts: [], method: "POST" },
   };
 }

@@ -106,7 +106,7 @@ describe("what a stream's chunks amount to", () => {
         }
         expect(JSON.stringify(collected(pieces))).toBe(JSON.stringify(collected([...chunks, ...ends])));
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 });

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type { Config } from "../config/config.ts";
 import type { GatewayError } from "../errors.ts";
+import type { Share } from "../in-flight.ts";
 import type { RequestRecord } from "../record.ts";
 import type { Call, Delivery, Hops, TraceContext, Upstream } from "../upstream.ts";
 import { invalidValue } from "./invalid.ts";
@@ -14,6 +15,8 @@ export interface Walk {
     hops: Hops;
     /** Who is asking; set by `authenticate`. */
     tenant: string;
+    /** What is held in memory for the request; set by `holdMemory`. */
+    memory: Share;
   };
 }
 
@@ -70,6 +73,7 @@ export function startCall<Request extends { readonly model?: string }, Answer>(
     cacheControl: c.req.header("cache-control"),
     waitUntil: (work) => c.executionCtx.waitUntil(work),
     record,
+    memory: c.get("memory"),
   };
   return { call, answer: upstream(request, call), leave: () => reading?.abort() };
 }

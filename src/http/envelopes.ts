@@ -27,6 +27,7 @@ export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   upstream_bad_response: { status: 502, type: "api_error", qingyuCode: 5004 },
   upstream_auth: { status: 502, type: "api_error", qingyuCode: 5004, retry: false },
   upstream_unavailable: { status: 503, type: "api_error", qingyuCode: 5002 },
+  overloaded: { status: 503, type: "api_error", qingyuCode: 5002 },
   config_error: { status: 503, type: "api_error", qingyuCode: 5002, retry: false },
   loop_detected: { status: 508, type: "api_error", qingyuCode: 5002, retry: false },
   // The time that the request may take is spent; an SDK that asks again at once would only double the wait.
@@ -68,6 +69,7 @@ export function qingyuError(error: GatewayError, requestId: string, nowMs: numbe
 const defaultRetryAfterMs: Partial<Readonly<Record<ErrorKind, number>>> = {
   rate_limited: 1_000,
   upstream_unavailable: 1_000,
+  overloaded: 1_000,
   config_error: 60_000,
 };
 

@@ -54,6 +54,7 @@ export async function eventStreamResponse<Answer>(
     join: (events) => utf8.encode(events.join("")),
     record,
     onLeave: leave,
+    endsMs: call.memory.endsMs,
     batchMs,
     heartbeat: heartbeatMs > 0 ? { bytes: heartbeat, afterMs: heartbeatMs, isDue: isLate } : undefined,
   });
@@ -74,7 +75,7 @@ function eventsOf<Answer>(
 ): Pieces<string> {
   let stream: GenerationStream | undefined;
   /** What has come and not been written yet, because there was too much of it for one write. */
-  let rest: Iterator<GenerationChunk, void> | undefined;
+  let rest: Iterator<GenerationChunk, undefined> | undefined;
   return {
     async next() {
       try {

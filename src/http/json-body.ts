@@ -3,6 +3,7 @@ import { mediaType } from "../body.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors.ts";
 import type { JsonValue } from "../generation.ts";
+import type { Share } from "../in-flight.ts";
 import { JsonBeyondLimits, parseJson } from "../json.ts";
 import { requireValid } from "./invalid.ts";
 import { readBody } from "./request-body.ts";
@@ -20,9 +21,10 @@ export async function readJson<S extends z.ZodMiniType>(
   request: Request,
   schema: S,
   config: Pick<Config, "limits" | "deadlines">,
+  memory: Share,
 ): Promise<z.infer<S>> {
   requireJson(request.headers);
-  return requireValid(schema, jsonIn(await readBody(request, config)));
+  return requireValid(schema, jsonIn(await readBody(request, config, memory)));
 }
 
 function requireJson(headers: Headers): void {

@@ -6,10 +6,10 @@ import { maxWriteLength, streamedBody } from "./streamed-body.ts";
 
 const utf8 = new TextEncoder();
 
-/** A value as JSON: as one body where it is short, else a piece at a time. */
-export function jsonResponse(value: unknown, record: RequestRecord): Response {
+/** A value as JSON: as one body where it is short, else a piece at a time until `endsMs` (Unix milliseconds). */
+export function jsonResponse(value: unknown, record: RequestRecord, endsMs: number): Response {
   if (unitsOf(value) <= maxWriteLength) return wholeText(JSON.stringify(value), record);
-  return jsonPieces(jsonTexts(value), record);
+  return jsonPieces(jsonTexts(value), record, endsMs);
 }
 
 function wholeText(text: string, record: RequestRecord): Response {
@@ -44,8 +44,8 @@ function* jsonTexts(value: unknown): Generator<string, void> {
   }
 }
 
-/** JSON of any length: sent as one body where it is short, else a piece at a time, so that no more than that is in memory. */
-export function jsonPieces(texts: Iterator<string>, record: RequestRecord): Response {
+/** JSON of any length: sent as one body where it is short, else a piece at a time, so that no more than that is in memory, until `endsMs` (Unix milliseconds). */
+export function jsonPieces(texts: Iterator<string>, record: RequestRecord, endsMs: number): Response {
   const next = (): IteratorResult<string, string> => {
     let text = "";
     while (text.length < maxWriteLength) {
@@ -70,6 +70,7 @@ export function jsonPieces(texts: Iterator<string>, record: RequestRecord): Resp
     record,
     onLeave: () => {},
     batchMs: 0,
+    endsMs,
   });
   return new Response(body, { headers: headersOf(record) });
 }

@@ -39,5 +39,6 @@ async function logWhenOver(c: Context<Walk>, walked: Promise<void>): Promise<voi
   const record = c.get("record");
   await record.ended;
   await record.written;
+  c.get("memory")?.release();
   console.log(logLine(record, record.status ?? c.res.status, Date.now()));
 }

@@ -46,14 +46,15 @@ export function serve<
 >(codec: Codec<Body, Request, Answer, AskedFor>, upstream: Upstream<Request, Answer>, config: Config): Handler<Walk> {
   return async (c) => {
     const record = c.get("record");
-    const body = await readJson(c.req.raw, codec.body, config);
+    const memory = c.get("memory");
+    const body = await readJson(c.req.raw, codec.body, config, memory);
     const asked = codec.decode(body, c.req.raw.headers);
     const started = startCall(c, asked, { upstream, config, check: codec.check });
-    if (codec.pieces) return jsonPieces(codec.pieces(await started.answer, asked), record);
+    if (codec.pieces) return jsonPieces(codec.pieces(await started.answer, asked), record, memory.endsMs);
     if (asked.stream && codec.encoder) {
       const encoder = codec.encoder(record.requestId, asked);
       return await eventStreamResponse(c, started, { encoder, ...config.stream });
     }
-    return jsonResponse(await codec.whole(await started.answer, record.requestId), record);
+    return jsonResponse(await codec.whole(await started.answer, record.requestId), record, memory.endsMs);
   };
 }

@@ -15,6 +15,8 @@ export interface StreamedBodyOptions<Piece extends string | Uint8Array> {
   readonly onLeave: () => void;
   /** What comes within so long after a write waits until then, in milliseconds, so that it leaves together; 0 for as short as it can be. */
   readonly batchMs: number;
+  /** When what has not been read is given up, in Unix milliseconds. */
+  readonly endsMs: number;
   /** Absent where nothing is sent into a silence. */
   readonly heartbeat?: Heartbeat;
 }
@@ -41,7 +43,7 @@ export const maxWriteLength = 64 * 1024;
 export function streamedBody<Piece extends string | Uint8Array>(
   options: StreamedBodyOptions<Piece>,
 ): ReadableStream<Uint8Array> {
-  const { pieces, join, record, onLeave, heartbeat } = options;
+  const { pieces, join, record, onLeave, endsMs, heartbeat } = options;
   const usualMs = options.batchMs || shortestMs;
   const longestMs = options.batchMs || longestBurstMs;
   let batchMs = usualMs;
@@ -52,6 +54,7 @@ export function streamedBody<Piece extends string | Uint8Array>(
   let lastSentMs = Date.now();
   let batchEndsMs = 0;
   let beatTimer: ReturnType<typeof setTimeout> | undefined;
+  let endTimer: ReturnType<typeof setTimeout> | undefined;
   /** Asked for already, but not there in time to leave with what came before it. */
   let coming: ReturnType<Pieces<Piece>["next"]> | undefined;
 
@@ -79,6 +82,7 @@ export function streamedBody<Piece extends string | Uint8Array>(
 
   function end(): void {
     if (beatTimer !== undefined) clearTimeout(beatTimer);
+    if (endTimer !== undefined) clearTimeout(endTimer);
     ended.resolve();
   }
 
@@ -111,6 +115,13 @@ export function streamedBody<Piece extends string | Uint8Array>(
 
   const source: UnderlyingSource<Uint8Array> = {
     start(controller) {
+      const giveUp = () => {
+        record.error = "read_too_slowly";
+        onLeave();
+        end();
+        controller.error(new Error("the answer was read too slowly"));
+      };
+      endTimer = setTimeout(giveUp, endsMs - Date.now());
       if (!heartbeat) return;
       if (heartbeat.isDue) send(controller, heartbeat.bytes);
       startBeating(controller, heartbeat);

@@ -93,7 +93,7 @@ export async function attempt<Request, Whole extends WholeAnswer>(
       }
       if (!operation.collector) throw new Error(`an answer to ${operation.name} came as a stream`);
       const stream = limited(begun, { limit, idleMs, endsMs: deadlineMs });
-      answer = await collect(stream, operation.collector(stream));
+      answer = await collect(stream, operation.collector(stream), call.memory);
     }
     if (operation.isEmpty(answer)) {
       throw UpstreamFailure.wire("empty", { finishReason: operation.finishReason?.(answer) });
@@ -155,7 +155,7 @@ function failed(error: unknown, turn: Turn): Failed {
   const reason: unknown = limit.signal.aborted ? limit.signal.reason : error;
   limit.release(reason instanceof Error ? reason : undefined);
   if (!(reason instanceof UpstreamFailure)) {
-    record.outcome = "internal";
+    record.outcome = reason instanceof GatewayError ? reason.code : "internal";
     permit.release();
     throw reason;
   }

@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { brotliCompress, constants, gzip, gzipSync } from "node:zlib";
 import { failInHeaders, frame } from "./ai-service-dialects.ts";
 import { type Dialect, type Spoken, utf8, type WireError } from "./dialect.ts";
-import { event } from "./openai-answers.ts";
+import { completionChunk, event } from "./openai-answers.ts";
 import { openAi, openAiDone, openAiStream } from "./openai-dialects.ts";
 import { badPieces, goodPieces, marker, noise, shortText } from "./texts.ts";
 import { inCrumbs, type Wire } from "./wire.ts";
@@ -57,6 +57,13 @@ async function fail({ wire }: Stage, { status, type, headers, body }: WireError)
 function html(stage: Stage, status: number, headers?: Record<string, string>): Promise<void> {
   const body = utf8(`<html><h1>${marker}</h1></html>`);
   return fail(stage, { status, type: "text/html", headers, body });
+}
+
+/** A few of them in each write, so that the back end is not what is slow. */
+function inBulk(units: readonly Uint8Array[]): Uint8Array[] {
+  const atOnce = 16;
+  const starts = Array.from({ length: Math.ceil(units.length / atOnce) }, (_, index) => index * atOnce);
+  return starts.map((start) => joined(units.slice(start, start + atOnce)));
 }
 
 /** Headers, and as much of an answer as holds no token yet. */
@@ -397,6 +404,20 @@ const scenarios: Readonly<Record<string, Play>> = {
     await begin(stage, opening);
     const token = joined(tokens);
     while (stage.wire.isOpen) await stage.wire.send(token);
+  },
+  /** A good answer of so many characters, of which a stream says a thousand at a time. */
+  async wordy(stage, chars) {
+    const pieces = Array.from({ length: Number(chars) / 1024 }, () => "字".repeat(1024));
+    await whole(stage, inBulk(allOf(stage.dialect.say(pieces))));
+  },
+  /** OpenAI streams: so many tokens, each with the probabilities of twenty others. */
+  async probable(stage, tokens) {
+    const alternative = (index: number) => ({ token: `tok${index}`, logprob: -index / 7, bytes: [116, 111, 107, 49] });
+    const others = Array.from({ length: 20 }, (_, index) => alternative(index));
+    const logprobs = { content: [{ ...alternative(1), top_logprobs: others }], refusal: null };
+    const choices = [{ index: 0, delta: { content: "字" }, logprobs, finish_reason: null }];
+    const token = utf8(event(completionChunk({}, null, { choices })));
+    await whole(stage, [...inBulk(Array(Number(tokens)).fill(token)), ...stage.dialect.say([]).ending]);
   },
   /** A body that announces 5 GB. */
   async announced(stage) {

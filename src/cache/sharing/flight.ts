@@ -1,9 +1,9 @@
 import { isStream } from "../../collect.ts";
 import { GatewayError } from "../../errors.ts";
 import type { GenerationStream } from "../../generation.ts";
-import type { Answer, Collector, Operation, StreamHead, WholeAnswer } from "../../operation.ts";
+import type { Answer, Operation, StreamHead, WholeAnswer } from "../../operation.ts";
 import type { Call } from "../../upstream.ts";
-import { maxEntryBytes } from "../storage/codec.ts";
+import { gathering } from "./gathering.ts";
 import { createReplay, type ReplayReader } from "./replay.ts";
 import { brokenOff, createWait } from "./wait.ts";
 
@@ -20,8 +20,6 @@ const orphanedForMs = 30_000;
 const graceMs = 1_000;
 /** How far a stream is read ahead of its fastest reader, in UTF-16 units. */
 const readAheadUnits = 64 * 1024;
-/** More of a stream could not be stored: it is held no longer for who might come, but only for who reads it. */
-const maxHeldUnits = maxEntryBytes;
 
 /** What a call in flight offers those who work for it. */
 export interface Flight<Whole> {
@@ -63,8 +61,8 @@ interface State<Whole> {
   /** Of an answer that comes as a stream. */
   head?: StreamHead;
   whole?: Whole;
-  /** There is more of a stream than is held, so nobody gets the whole. */
-  isTooLong: boolean;
+  /** Why nobody gets the whole of a stream that may go on for its readers. */
+  letGo?: GatewayError;
   hasEnded: boolean;
   error?: Error;
 }
@@ -74,8 +72,9 @@ export function start<Request, Whole extends WholeAnswer>(
   { key, tag = key, operation, call: leader, upstream }: ShareOptions<Request, Whole>,
   onOver: () => void,
 ): Running<Whole> {
-  const state: State<Whole> = { isTooLong: false, hasEnded: false };
-  const replay = createReplay(maxHeldUnits);
+  const state: State<Whole> = { hasEnded: false };
+  const replay = createReplay();
+  const memory = leader.memory.another(leader.memory.endsMs);
   const listeners: ((whole: Whole | undefined) => void)[] = [];
   const waiting = new Set<() => void>();
   const changed = () => {
@@ -96,22 +95,29 @@ export function start<Request, Whole extends WholeAnswer>(
     void cancelled.promise.then(() => controller.abort());
     try {
       const flight: Flight<Whole> = { onWhole: (listener) => void listeners.push(listener) };
-      const answer = await upstream({ ...leader, signal: controller.signal }, flight);
+      const answer = await upstream({ ...leader, signal: controller.signal, memory }, flight);
       if (isStream(answer)) state.whole = await follow(answer);
       else state.whole = answer;
     } catch (error) {
       state.error = error instanceof Error ? error : new Error("the upstream threw something else", { cause: error });
+      // It may go on where there was no memory for what it says.
+      controller.abort();
     }
     if (state.head) for (const tell of listeners) tell(state.whole);
     state.hasEnded = true;
+    if (callers === 0) memory.release();
     onOver();
     changed();
   }
 
   /** Reads a stream to its end for everybody. Gives the whole answer, unless there is too much of it. */
   async function follow(stream: GenerationStream): Promise<Whole | undefined> {
-    let collector: Collector<Whole> | undefined = operation.collector?.(stream);
-    if (!collector) throw new Error(`an answer to ${operation.name} came as a stream`);
+    if (!operation.collector) throw new Error(`an answer to ${operation.name} came as a stream`);
+    const onLetGo = (reason: GatewayError) => {
+      state.letGo = reason;
+      onOver();
+    };
+    const gathered = gathering({ replay, collector: operation.collector(stream), memory, onLetGo });
     state.head = stream;
     changed();
     for (;;) {
@@ -121,22 +127,18 @@ export function start<Request, Whole extends WholeAnswer>(
         await wanted.promise;
       }
       const batch = await stream.read();
-      if (!batch) return collector?.finish();
-      replay.push(batch);
-      for (const chunk of batch) collector?.add(chunk);
-      if (collector && replay.units() > maxHeldUnits) {
-        collector = undefined;
-        state.isTooLong = true;
-        replay.forgetBeginning();
-        onOver();
-      }
+      if (!batch) return gathered.finish();
+      gathered.add(batch);
       changed();
     }
   }
 
   function leave(isLeader: boolean): void {
-    if (state.hasEnded) return;
     callers--;
+    if (state.hasEnded) {
+      if (callers === 0) memory.release();
+      return;
+    }
     if (isLeader) endsMs = Math.min(endsMs, Date.now() + orphanedForMs);
     if (callers === 0) {
       onOver();
@@ -211,13 +213,13 @@ export function start<Request, Whole extends WholeAnswer>(
     const { reader } = waiter;
     for (;;) {
       if (reader && state.head) return { answer: { ...state.head, read: readFor(reader, waiter) } };
-      if (state.isTooLong) return { failure: tooLong() };
-      if (state.hasEnded) break;
+      if (state.letGo || state.hasEnded) break;
       const failure = await waiter.news();
       if (failure) return { failure };
     }
     if (state.whole) return { answer: state.whole };
-    const error = state.error ?? brokenOff();
+    const error = state.letGo ?? state.error ?? brokenOff();
+    if (error instanceof GatewayError && error.kind === "overloaded") throw error;
     // Of a stream nothing has been told to this caller, whose own call could still fall back.
     const mayAskAnew = state.head
       ? error instanceof GatewayError && !call.signal.aborted
@@ -249,7 +251,5 @@ export function start<Request, Whole extends WholeAnswer>(
   leader.waitUntil(ran);
   return running;
 }
-
-const tooLong = () => new GatewayError("upstream_bad_response", "The AI provider's answer is too large.");
 
 const leftBehind = () => new GatewayError("cancelled", "The answer was read too slowly.", { code: "read_too_slowly" });

@@ -5,52 +5,60 @@ import { chunkUnits, isOnlyText } from "../../memory-units.ts";
 export interface Replay {
   push(batch: readonly GenerationChunk[]): void;
   reader(): ReplayReader;
-  /** How much has come, in UTF-16 units of memory. */
-  units(): number;
-  /** How much of it not even the fastest reader has read yet. */
+  /** How much is held, in UTF-16 units of memory. */
+  heldUnits(): number;
+  /** How much not even the fastest reader has read yet. */
   unreadUnits(): number;
   /**
-   * Nobody begins at the beginning any more. What all have read goes at once from now on, and who is further behind than is
-   * held is left behind.
+   * Nobody begins at the beginning any more. What all have read goes at once from now on, and who has more than so much
+   * still to read is left behind.
    */
-  forgetBeginning(): void;
+  forgetBeginning(maxUnreadUnits: number): void;
 }
 
 export interface ReplayReader {
   hasUnread(): boolean;
   /** Whether it has read so slowly that what it had to read next is gone. */
   isLeftBehind(): boolean;
-  /** All chunks that it has not read yet. */
+  /** The chunks that it has to read next, not many more than are written at once. */
   read(): readonly GenerationChunk[];
   /** Reads no more. */
   close(): void;
 }
 
+interface Kept {
+  readonly chunk: GenerationChunk;
+  readonly units: number;
+}
+
 interface Position {
   next: number;
-  /** What the stream had come to when it was last read. */
+  /** What has been read. */
   units: number;
   isLeftBehind: boolean;
 }
 
 /** So many chunks are made into as few as they can be. */
 const compactedAtOnce = 256;
+const readAtOnceUnits = 64 * 1024;
 
 /**
  * Keeps what late readers will need, and not each token by itself: a long answer would else take many times the memory of
- * its text. `maxBehindUnits` is how far a reader may be behind once the beginning is forgotten.
+ * its text.
  */
-export function createReplay(maxBehindUnits: number): Replay {
-  const chunks: GenerationChunk[] = [];
+export function createReplay(): Replay {
+  const chunks: Kept[] = [];
   /** How many at the beginning are compact already. */
   let compact = 0;
   let units = 0;
-  let isForgetting = false;
+  let forgottenUnits = 0;
+  /** Undefined while all of it is kept. */
+  let maxUnreadUnits: number | undefined;
   const positions = new Set<Position>();
 
   /** Merges what is between two readers' places. */
   function compactLoose(): void {
-    const merged: GenerationChunk[] = [];
+    const merged: Kept[] = [];
     let from = compact;
     const mergeTo = (end: number) => {
       for (const chunk of mergeTexts(chunks.slice(from, end))) merged.push(chunk);
@@ -66,14 +74,15 @@ export function createReplay(maxBehindUnits: number): Replay {
   }
 
   function forgetWhatAllHaveRead(): void {
+    if (maxUnreadUnits === undefined) return;
     let readByAll = chunks.length;
     for (const position of positions) {
-      position.isLeftBehind = units - position.units > maxBehindUnits;
+      position.isLeftBehind = units - position.units > maxUnreadUnits;
       if (position.isLeftBehind) positions.delete(position);
       else readByAll = Math.min(readByAll, position.next);
     }
     if (readByAll === 0) return;
-    chunks.splice(0, readByAll);
+    for (const gone of chunks.splice(0, readByAll)) forgottenUnits += gone.units;
     compact = Math.max(0, compact - readByAll);
     for (const position of positions) position.next -= readByAll;
   }
@@ -81,20 +90,21 @@ export function createReplay(maxBehindUnits: number): Replay {
   return {
     push(batch) {
       for (const chunk of batch) {
-        chunks.push(chunk);
-        units += chunkUnits(chunk);
+        const kept = { chunk, units: chunkUnits(chunk) };
+        chunks.push(kept);
+        units += kept.units;
       }
-      if (isForgetting) forgetWhatAllHaveRead();
+      forgetWhatAllHaveRead();
       if (chunks.length - compact >= compactedAtOnce) compactLoose();
     },
-    units: () => units,
+    heldUnits: () => units - forgottenUnits,
     unreadUnits() {
       let read = 0;
       for (const position of positions) read = Math.max(read, position.units);
       return units - read;
     },
-    forgetBeginning() {
-      isForgetting = true;
+    forgetBeginning(most) {
+      maxUnreadUnits = most;
       forgetWhatAllHaveRead();
     },
     reader() {
@@ -104,10 +114,16 @@ export function createReplay(maxBehindUnits: number): Replay {
         hasUnread: () => position.next < chunks.length,
         isLeftBehind: () => position.isLeftBehind,
         read() {
-          const batch = chunks.slice(position.next);
-          position.next = chunks.length;
-          position.units = units;
-          if (isForgetting) forgetWhatAllHaveRead();
+          const batch: GenerationChunk[] = [];
+          for (let read = 0; read < readAtOnceUnits; ) {
+            const kept = chunks[position.next];
+            if (!kept) break;
+            batch.push(kept.chunk);
+            read += kept.units;
+            position.next++;
+            position.units += kept.units;
+          }
+          forgetWhatAllHaveRead();
           return batch;
         },
         close: () => void positions.delete(position),
@@ -117,22 +133,25 @@ export function createReplay(maxBehindUnits: number): Replay {
 }
 
 /** The same chunks, of which those that only go on with a choice's text are one for each choice. */
-function mergeTexts(chunks: readonly GenerationChunk[]): GenerationChunk[] {
-  const merged: GenerationChunk[] = [];
-  const runs = new Map<number, GenerationChunk[]>();
+function mergeTexts(chunks: readonly Kept[]): Kept[] {
+  const merged: Kept[] = [];
+  const runs = new Map<number, Kept[]>();
   const endRuns = () => {
-    for (const [first, ...others] of runs.values()) {
-      if (first) merged.push({ ...first, delta: first.delta + others.map(({ delta }) => delta).join("") });
+    for (const run of runs.values()) {
+      const [first] = run;
+      if (!first) continue;
+      const delta = run.map(({ chunk }) => chunk.delta).join("");
+      merged.push({ chunk: { ...first.chunk, delta }, units: delta.length });
     }
     runs.clear();
   };
-  for (const chunk of chunks) {
-    const run = runs.get(chunk.choice);
-    if (!isOnlyText(chunk)) {
+  for (const kept of chunks) {
+    const run = runs.get(kept.chunk.choice);
+    if (!isOnlyText(kept.chunk)) {
       endRuns();
-      merged.push(chunk);
-    } else if (run) run.push(chunk);
-    else runs.set(chunk.choice, [chunk]);
+      merged.push(kept);
+    } else if (run) run.push(kept);
+    else runs.set(kept.chunk.choice, [kept]);
   }
   endRuns();
   return merged;

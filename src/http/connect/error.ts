@@ -20,6 +20,7 @@ const codes: Readonly<Record<ErrorKind, Code>> = {
   upstream_bad_response: Code.Internal,
   upstream_auth: Code.Internal,
   upstream_unavailable: Code.Unavailable,
+  overloaded: Code.Unavailable,
   config_error: Code.Unavailable,
   loop_detected: Code.FailedPrecondition,
   deadline_exceeded: Code.DeadlineExceeded,

@@ -15,7 +15,7 @@ import { decodeMessage, UndecodableMessage } from "../../protobuf.ts";
 import { isGzip, unzipped } from "../content-coding.ts";
 import { invalidValue } from "../invalid.ts";
 import { jsonIn } from "../json-body.ts";
-import { bodyFault, frameHeadBytes, isFramed, readBody } from "../request-body.ts";
+import { bodyFault, frameHeadBytes, isFramed, readBody, takeBodyRoom } from "../request-body.ts";
 import { connectErrorOf, walkOf } from "./rpc.ts";
 
 const emptyJson = new TextEncoder().encode("{}");
@@ -58,7 +58,11 @@ export function boundedMessages(config: Pick<Config, "limits" | "deadlines">): I
       if (form.isZipped === undefined) {
         throw new ConnectError("The compression is not known here: use gzip, or none.", Code.Unimplemented);
       }
-      message = messageIn(await readBody(c.req.raw, config), asked.method.input, form, config.limits.bodyBytes);
+      const memory = c.get("memory");
+      const body = await readBody(c.req.raw, config, memory);
+      const bytes = form.isFramed ? onlyFrame(body, form.isZipped, config.limits.bodyBytes) : body;
+      takeBodyRoom(memory, Math.max(0, bytes.byteLength - body.byteLength));
+      message = messageIn(bytes, asked.method.input, form);
     } catch (error) {
       // The suite's code for a frame that is wrong; nothing of ours has failed.
       if (error instanceof ConnectError && error.code === Code.Internal) c.get("record").status = 400;
@@ -86,14 +90,8 @@ function formOf(headers: Headers): Form {
   return { isFramed: isFramed(headers), isJson: type.endsWith("json"), isZipped: isGzip(headers.get(encoding)) };
 }
 
-/** The message that a body is. Throws a `GatewayError` that says in what way it is none. */
-function messageIn<Desc extends DescMessage>(
-  body: Uint8Array,
-  type: Desc,
-  { isFramed, isJson, isZipped }: Form,
-  maxBytes: number,
-): MessageShape<Desc> {
-  const bytes = isFramed ? onlyFrame(body, isZipped === true, maxBytes) : body;
+/** The message that these bytes are. Throws a `GatewayError` that says in what way they are none. */
+function messageIn<Desc extends DescMessage>(bytes: Uint8Array, type: Desc, { isJson }: Form): MessageShape<Desc> {
   if (isJson) return messageInJson(jsonIn(bytes), type);
   try {
     return decodeMessage(type, bytes);

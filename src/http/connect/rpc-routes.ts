@@ -33,8 +33,10 @@ export function rpcRoutes(config: Config, register: (router: ConnectRouter) => v
     const contextValues = createContextValues().set(rpcWalkKey, walk);
     const answer = await handler({ ...universalRequest(c.req.raw), contextValues });
     if (answer.status === 415) record.error = "unsupported_media_type";
-    if (handler.method.methodKind === "unary") return await wholeResponse(answer, record);
-    return streamedResponse(answer, { record, onLeave: () => walk.leave?.(), batchMs: config.stream.batchMs });
+    const memory = c.get("memory");
+    if (handler.method.methodKind === "unary") return await wholeResponse(answer, record, memory);
+    const { endsMs } = memory;
+    return streamedResponse(answer, { record, onLeave: () => walk.leave?.(), batchMs: config.stream.batchMs, endsMs });
   });
   routes.all("/:method", allowOnly("POST"));
   return routes;

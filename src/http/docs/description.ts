@@ -66,7 +66,7 @@ interface OpenRoute extends Pick<Route, "operationId" | "summary" | "answer"> {
 }
 
 /** What can become of any request, and of one with a body. */
-export const anyErrors: readonly TypicalError[] = ["unauthenticated", "config_error", "loop_detected"];
+export const anyErrors: readonly TypicalError[] = ["unauthenticated", "overloaded", "config_error", "loop_detected"];
 export const bodyErrors = [
   ...anyErrors,
   "invalid_request",

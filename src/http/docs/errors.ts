@@ -35,6 +35,7 @@ const typicalErrors = {
   upstream_bad_response: new GatewayError("upstream_bad_response", "The AI provider's answer could not be used."),
   upstream_auth: new GatewayError("upstream_auth", "The AI provider refused the gateway's own credential."),
   upstream_unavailable: new GatewayError("upstream_unavailable", "No AI provider could be reached."),
+  overloaded: new GatewayError("overloaded", "The gateway holds as much as it can for requests in flight."),
   cache_unavailable: new GatewayError("upstream_unavailable", "The cache could not be purged.", {
     code: "cache_unavailable",
   }),

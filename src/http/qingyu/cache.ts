@@ -23,7 +23,7 @@ export function cacheRoutes(config: Config, purge: Purge): Hono<Walk> {
   routes.all("/", allowOnly("DELETE"));
 
   routes.post("/purge", async (c) => {
-    const body = await readJson(c.req.raw, z.looseObject({}), config);
+    const body = await readJson(c.req.raw, z.looseObject({}), config, c.get("memory"));
     await purgeOne(purge, c.get("tenant"), body);
     return c.json(purged("one", c.get("record").requestId));
   });

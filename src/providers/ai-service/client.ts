@@ -45,6 +45,7 @@ export function createService({ baseUrl, protocol, token, fetch }: ServiceOption
     },
     callOptions: (call, user) => ({
       signal: call.signal,
+      memory: call.memory,
       timeoutMs: Math.max(1, Math.floor(call.deadlineMs - Date.now())),
       headers: {
         ...authorization,

@@ -18,8 +18,14 @@ export interface FrameSplitter {
 
 const headBytes = 5;
 
+export interface FrameOptions {
+  readonly maxBytesOf: (flags: number) => number;
+  /** Is told of how many bytes more there must be room before there is, and of how many less; may throw. */
+  readonly takeRoom: (bytes: number) => void;
+}
+
 /** Cuts a body into frames, in whatever pieces it comes. What comes whole is not copied. */
-export function frameSplitter(maxBytesOf: (flags: number) => number): FrameSplitter {
+export function frameSplitter({ maxBytesOf, takeRoom }: FrameOptions): FrameSplitter {
   /** Of a frame that has not come whole: its head, and room for the rest once that is known. */
   let held = new Uint8Array(headBytes);
   let heldBytes = 0;
@@ -40,7 +46,9 @@ export function frameSplitter(maxBytesOf: (flags: number) => number): FrameSplit
     heldBytes += taken.byteLength;
     if (heldBytes === headBytes && held.byteLength === headBytes) {
       const head = held;
-      held = new Uint8Array(readHead(head, 0).frameBytes);
+      const { frameBytes } = readHead(head, 0);
+      takeRoom(frameBytes);
+      held = new Uint8Array(frameBytes);
       held.set(head);
     }
     return taken.byteLength;
@@ -61,6 +69,7 @@ export function frameSplitter(maxBytesOf: (flags: number) => number): FrameSplit
         at += hold(bytes.subarray(at));
         if (heldBytes < held.byteLength) continue;
         const whole = held;
+        takeRoom(-whole.byteLength);
         held = new Uint8Array(headBytes);
         heldBytes = 0;
         frames.push({ flags: readHead(whole, 0).flags, data: whole.subarray(headBytes) });

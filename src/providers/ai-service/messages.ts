@@ -1,16 +1,23 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { compressedFlag } from "@connectrpc/connect/protocol";
 import { bodyReader } from "../../body.ts";
+import type { Share } from "../../in-flight.ts";
 import { decodeMessage, UndecodableMessage } from "../../protobuf.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import type { EventReader } from "../wire/events.ts";
-import { maxAnswerBytes, maxStreamBytes, requireNoCoding, wireFault } from "../wire/send.ts";
+import { bytesPerBodyByte, maxAnswerBytes, maxStreamBytes, requireNoCoding, wireFault } from "../wire/send.ts";
 import { connectFailure, withHeaders } from "./failure.ts";
 import { frameSplitter } from "./frames.ts";
 import type { End, Framing } from "./framing.ts";
 
 /** Trailers, or an error with its details. */
 const maxEndBytes = 64 * 1024;
+
+interface MessageOptions {
+  readonly framing: Framing;
+  /** Must have room for a message that does not come at once. */
+  readonly memory?: Share;
+}
 
 /**
  * The messages of an answer in frames, a read of the body at a time; undefined at the protocol's own end and the body's.
@@ -20,12 +27,15 @@ const maxEndBytes = 64 * 1024;
 export function messageReader<Desc extends DescMessage>(
   response: Response,
   type: Desc,
-  { readHeaders, endInHeaders, readEnd, endFlag }: Framing,
+  { framing: { readHeaders, endInHeaders, readEnd, endFlag }, memory }: MessageOptions,
 ): EventReader<MessageShape<Desc>> {
   const { headers } = response;
   readHeaders(response);
   requireNoCoding(response);
-  const frames = frameSplitter((flags) => ((flags & endFlag) === 0 ? maxAnswerBytes : maxEndBytes));
+  const frames = frameSplitter({
+    maxBytesOf: (flags) => ((flags & endFlag) === 0 ? maxAnswerBytes : maxEndBytes),
+    takeRoom: (bytes) => memory?.take(bytesPerBodyByte * bytes),
+  });
   let hasMessages = false;
   let hasEnd = false;
 

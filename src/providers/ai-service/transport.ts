@@ -18,6 +18,7 @@ import {
   validateResponse,
 } from "@connectrpc/connect/protocol-connect";
 import { mediaType } from "../../body.ts";
+import type { Share } from "../../in-flight.ts";
 import { parseJson } from "../../json.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import type { EventReader } from "../wire/events.ts";
@@ -29,6 +30,8 @@ import { messageIn, messageReader, onlyMessage } from "./messages.ts";
 
 export interface CallOptions {
   readonly signal: AbortSignal;
+  /** What is held in memory for the request that it is for, where it is for one. */
+  readonly memory?: Share;
   /** What the service is told of the time that it has. Who asks keeps to it by the signal. */
   readonly timeoutMs?: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -70,14 +73,14 @@ export function createTransport(protocol: "connect" | "grpc-web", baseUrl: strin
     framing: Framing,
     method: DescMethod & { readonly input: I; readonly output: O },
     input: MessageInitShape<I>,
-    { signal, timeoutMs, headers }: CallOptions,
+    { signal, memory, timeoutMs, headers }: CallOptions,
   ): Promise<EventReader<MessageShape<O>>> {
     const response = await post(method, framing.contentType, {
       headers: { ...headers, ...noCoding, ...framing.requestHeaders(timeoutMs) },
       body: encodeEnvelope(0, toBinary(method.input, create(method.input, input))),
       signal,
     });
-    return messageReader(response, method.output, framing);
+    return messageReader(response, method.output, { framing, memory });
   }
 
   if (protocol === "grpc-web") {
@@ -88,7 +91,7 @@ export function createTransport(protocol: "connect" | "grpc-web", baseUrl: strin
   }
   return {
     /** https://connectrpc.com/docs/protocol#unary-request */
-    async unary(method, input, { signal, timeoutMs, headers }) {
+    async unary(method, input, { signal, memory, timeoutMs, headers }) {
       const response = await post(method, contentTypeUnaryProto, {
         headers: { ...headers, ...connectStreams.requestHeaders(timeoutMs) },
         body: toBinary(method.input, create(method.input, input)),
@@ -96,7 +99,7 @@ export function createTransport(protocol: "connect" | "grpc-web", baseUrl: strin
       });
       const { isUnaryError, unaryError } = validateResponse(method.methodKind, true, response.status, response.headers);
       if (isUnaryError) throw errorIn(await readErrorText(response), response, unaryError);
-      return messageIn(await readAnswerBytes(response), method.output);
+      return await readAnswerBytes(response, { memory }, (bytes) => messageIn(bytes, method.output));
     },
     stream: (...asked) => framed(connectStreams, ...asked),
   };

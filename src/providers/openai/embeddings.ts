@@ -31,7 +31,7 @@ export function embedder(options: Endpoint & { readonly name: string }): Embedde
     async askFor(request, call) {
       const response = await post(options, "/embeddings", requestBody(request), call);
       if (mediaType(response.headers) !== "application/json") throw UpstreamFailure.wire("malformed");
-      return batchFrom(parseAnswer(await readAnswer(response)), request.inputs.length);
+      return await readAnswer(response, call, (text) => batchFrom(parseAnswer(text), request.inputs.length));
     },
   };
 }

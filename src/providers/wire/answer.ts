@@ -29,7 +29,7 @@ export async function generationIn(
       if (!call.stream) throw UpstreamFailure.wire("malformed");
       return { ...head, read: chunkReader(eventReader(response, call), events()) };
     case "application/json": {
-      const answer = whole(parseAnswer(await readAnswer(response)));
+      const answer = await readAnswer(response, call, (text) => whole(parseAnswer(text)));
       return { ...head, ...answer, model: answer.model ?? model };
     }
     default:

@@ -1,8 +1,9 @@
 import { createParser } from "eventsource-parser";
 import { bodyReader, readToEnd, textDecoder } from "../../body.ts";
+import { bytesPerUnit } from "../../memory-units.ts";
 import type { Call } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
-import { maxAnswerBytes, maxStreamBytes, requireNoCoding, wireFault } from "./send.ts";
+import { maxAnswerBytes, maxStreamBytes, requireNoCoding, uncountedBodyBytes, wireFault } from "./send.ts";
 
 /** What may follow an answer that is complete: an event or two, and the body's end. */
 const maxRestBytes = 64 * 1024;
@@ -30,7 +31,10 @@ export interface EventReader<Event> {
  * stream more than four times that. What follows a leave is read behind the answer's back, so that the connection can be
  * used again.
  */
-export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitUntil">): EventReader<string> {
+export function eventReader(
+  response: Response,
+  { waitUntil, memory }: Pick<Call, "waitUntil" | "memory">,
+): EventReader<string> {
   requireNoCoding(response);
   let events: string[] = [];
   let [lines, strangeLines] = [0, 0];
@@ -43,6 +47,13 @@ export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitU
     },
   });
   const decode = textDecoder(wireFault);
+  /** At most so much is held of an event that has begun; what comments say is not. */
+  let begunUnits = 0;
+  let heldBytes = 0;
+  const hold = (bytes: number) => {
+    if (bytes !== heldBytes) memory.take(bytes - heldBytes);
+    heldBytes = bytes;
+  };
   const body = bodyReader(response.body, {
     maxBytes: maxStreamBytes,
     fault: wireFault,
@@ -51,6 +62,8 @@ export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitU
       if (text === undefined) return undefined;
       events = [];
       parser.feed(text);
+      begunUnits = Math.min(maxAnswerBytes, text.length + (events.length > 0 ? 0 : begunUnits));
+      hold(begunUnits > uncountedBodyBytes ? bytesPerUnit * begunUnits : 0);
       lines = events.length > 0 ? 0 : lines + lineEndsIn(text);
       if (lines > maxLines) throw UpstreamFailure.wire("malformed");
       return events;
@@ -58,7 +71,10 @@ export function eventReader(response: Response, { waitUntil }: Pick<Call, "waitU
   });
   return {
     read: body.read,
-    leave: () => body.leave((reader) => waitUntil(readToEnd(reader, restLimitMs, maxRestBytes))),
+    leave() {
+      hold(0);
+      body.leave((reader) => waitUntil(readToEnd(reader, restLimitMs, maxRestBytes)));
+    },
   };
 }
 

@@ -1,14 +1,15 @@
+import { readText } from "../../body.ts";
 import type { JsonValue } from "../../generation.ts";
 import { parseJson } from "../../json.ts";
 import type { PeerReason } from "../../upstream-failure.ts";
-import { readAnswer } from "./send.ts";
+import { wireFault } from "./send.ts";
 
 /** An error's body is read for its codes only, so a little of it is enough. */
 const maxErrorBytes = 64 * 1024;
 
 /** An error answer's body; empty where it cannot be read. */
 export async function readErrorText(response: Response): Promise<string> {
-  return await readAnswer(response, maxErrorBytes).catch(() => "");
+  return await readText(response, { maxBytes: maxErrorBytes, fault: wireFault }).catch(() => "");
 }
 
 /** An error answer's JSON; null where it has none: many proxies answer errors in HTML. */

@@ -1,4 +1,5 @@
 import { type BodyFault, readBytes, readText } from "../../body.ts";
+import type { Share } from "../../in-flight.ts";
 import type { Call, Hops } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 
@@ -61,15 +62,54 @@ export function hopsHeader(hops: Hops): Record<string, string> {
   return { "x-qingyu-hops": hops.join(", ") };
 }
 
-/** A response's body as text. Throws `UpstreamFailure` (wire): `oversized`, `truncated`, or `malformed` where it is not UTF-8. */
-export function readAnswer(response: Response, maxBytes = maxAnswerBytes): Promise<string> {
-  return readText(response, maxBytes, wireFault);
+/** A body becomes text and then values, which may take two bytes for one of its own. */
+export const bytesPerBodyByte = 3;
+/** So much of an answer, or of an event of a stream, is read however little memory there is. */
+export const uncountedBodyBytes = 16 * 1024;
+
+/** For whose memory an answer is read; nobody's where it is for no request. */
+type ForMemory = { readonly memory?: Share };
+
+/**
+ * What `parse` makes of the text of a response's body, for which there must be memory meanwhile. Throws what that and
+ * `parse` throw, and `UpstreamFailure` (wire): `oversized`, `truncated`, or `malformed` where it is not UTF-8.
+ */
+export function readAnswer<Parsed>(
+  response: Response,
+  call: ForMemory,
+  parse: (text: string) => Parsed,
+): Promise<Parsed> {
+  return whileHeld(call, async (takeRoom) => parse(await readText(response, { ...wholeAnswer, takeRoom })));
 }
 
-/** A response's body as bytes. Throws `UpstreamFailure` (wire) `oversized` or `truncated`. */
-export function readAnswerBytes(response: Response): Promise<Uint8Array> {
-  return readBytes(response, maxAnswerBytes, wireFault);
+/** The same of the body's bytes. */
+export function readAnswerBytes<Parsed>(
+  response: Response,
+  call: ForMemory,
+  parse: (bytes: Uint8Array) => Parsed,
+): Promise<Parsed> {
+  return whileHeld(call, async (takeRoom) => parse(await readBytes(response, { ...wholeAnswer, takeRoom })));
+}
+
+async function whileHeld<Parsed>(
+  { memory }: ForMemory,
+  read: (takeRoom: (bytes: number) => void) => Promise<Parsed>,
+): Promise<Parsed> {
+  let bodyBytes = -uncountedBodyBytes;
+  let takenBytes = 0;
+  try {
+    return await read((bytes) => {
+      bodyBytes += bytes;
+      if (bodyBytes <= 0) return;
+      memory?.take(bytesPerBodyByte * bodyBytes - takenBytes);
+      takenBytes = bytesPerBodyByte * bodyBytes;
+    });
+  } finally {
+    if (takenBytes > 0) memory?.take(-takenBytes);
+  }
 }
 
 /** What a body that cannot be read means. */
 export const wireFault: BodyFault = (reason, cause) => UpstreamFailure.wire(reason, { cause });
+
+const wholeAnswer = { maxBytes: maxAnswerBytes, fault: wireFault };

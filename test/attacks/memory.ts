@@ -1,0 +1,96 @@
+import type { Attack } from "./attack.ts";
+import { promptFor } from "./scenario.ts";
+import type { Target } from "./target.ts";
+
+const chat = "/v1/chat/completions";
+
+/** How long those who do not read keep their connections. */
+const idleMs = 5_000;
+
+/** What must be held in memory for a caller: his body, his answer, what he has not read. */
+export const memory: readonly Attack[] = [
+  {
+    name: "bodies of 1 MiB, 200 at once",
+    play: ({ askAll }) => askAll(400, 200, (index) => ({ body: asking(`${index} ${"a".repeat(1_000_000)}`) })),
+  },
+  {
+    name: "bodies of 1 MiB that do not end, 200 at once",
+    async play(target) {
+      const body = asking("a".repeat(1_000_000));
+      await idle(target, 200, { body: body.slice(0, -10), length: body.length });
+    },
+  },
+  {
+    name: "answers of 7 MiB, 50 at once",
+    play: ({ askAll }) => askAll(100, 50, (index) => ({ body: asking(`${index} ${promptFor("wordy:2400256")}`) })),
+  },
+  {
+    name: "answers of 7 MiB to one question, 50 at once",
+    play: ({ askAll }) => askAll(100, 50, () => ({ body: asking(promptFor("wordy:2400256")) })),
+  },
+  {
+    name: "streams of 7 MiB, 50 at once",
+    play: ({ askAll }) =>
+      askAll(100, 50, (index) => ({ body: asking(`${index} ${promptFor("wordy:2400256")}`, true) })),
+  },
+  {
+    name: "streams with token probabilities, 100 at once",
+    play: ({ askAll }) =>
+      askAll(100, 100, (index) => ({ body: asking(`${index} ${promptFor("probable:1000")}`, true) })),
+  },
+  ...[true, false].map((stream) => ({
+    name: `200 who do not read a cached answer of 1 MiB, ${stream ? "streamed" : "plain"}`,
+    async play(target: Target) {
+      const body = asking(promptFor("wordy:349184"), stream);
+      await target.ask({ body });
+      await idle(target, 200, { body });
+    },
+  })),
+  {
+    name: "200 who do not read a cached answer of 1 MiB, over Connect",
+    async play(target) {
+      const path = "/qingyu.ai.AIService/GenerateContent";
+      const body = JSON.stringify({ projectId: "p", prompt: promptFor("wordy:349184") });
+      await target.ask({ body, path });
+      await idle(target, 200, { body, path });
+    },
+  },
+  {
+    name: "200 who do not read streams with token probabilities",
+    play: (target) => idle(target, 200, (index) => ({ body: asking(`${index} ${promptFor("probable:1000")}`, true) })),
+  },
+];
+
+interface Written {
+  readonly path?: string;
+  readonly body: string;
+  /** What is announced, where it is more than is sent. */
+  readonly length?: number;
+}
+
+/** So many connections on which a request is written and nothing is read. */
+async function idle(
+  { connect, key }: Target,
+  count: number,
+  sent: Written | ((index: number) => Written),
+): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    const { path = chat, body, length = Buffer.byteLength(body) } = typeof sent === "function" ? sent(index) : sent;
+    const head = [
+      `POST ${path} HTTP/1.1`,
+      "host: gateway.test",
+      "content-type: application/json",
+      `authorization: Bearer ${key}`,
+      `content-length: ${length}`,
+    ];
+    connect()
+      .pause()
+      .write(`${head.join("\r\n")}\r\n\r\n${body}`);
+  }
+  await new Promise((resolve) => setTimeout(resolve, idleMs));
+}
+
+/** The body of a chat completion. */
+function asking(content: string, stream = false): string {
+  return JSON.stringify({ model: "m", messages: [{ role: "user", content }], stream });
+}
