@@ -17,6 +17,7 @@ import { isFromElsewhere } from "./http/loopback.ts";
 import { observe } from "./http/observe.ts";
 import { openAiRoutes } from "./http/openai/routes.ts";
 import { openAiSurface } from "./http/openai/surface.ts";
+import { tidyPath, unknownPath } from "./http/path.ts";
 import { qingyuRoutes } from "./http/qingyu/routes.ts";
 import { qingyuSurface } from "./http/qingyu/surface.ts";
 import { requireLength } from "./http/request-body.ts";
@@ -30,7 +31,7 @@ export type AppDependencies =
 
 /** The HTTP application: the middleware in the order in which a request walks through them, then the surfaces. */
 export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
-  const app = new Hono<Walk>();
+  const app = new Hono<Walk>({ getPath: tidyPath });
   if (settings.problemElsewhere) {
     const { problemElsewhere, warnings } = settings;
     const closed = createApp({ settings: { problems: [problemElsewhere], warnings } });
@@ -68,7 +69,7 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   app.route("/api/v1/ai", qingyuRoutes(config, gateway));
   app.route("/qingyu.ai.AIService", connectRoutes(config, gateway, health));
   app.notFound(() => {
-    throw new GatewayError("unknown_path", "There is nothing at this path.", { code: "not_found" });
+    throw unknownPath();
   });
   return app;
 }

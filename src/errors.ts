@@ -55,6 +55,12 @@ export class GatewayError extends Error {
   }
 }
 
+/** The same error, with its parameter under another name, in its message too. */
+export function withParam(error: GatewayError, param: string): GatewayError {
+  const message = error.message.replaceAll(`'${error.param}'`, `'${param}'`);
+  return new GatewayError(error.kind, message, { ...error, cause: error.cause, param });
+}
+
 /** 404 for a model that nobody has, or that the settings do not allow. `param` is the field that named it. */
 export function modelNotFound(param: string): GatewayError {
   return new GatewayError("not_found", "The model does not exist or is not offered here.", {

@@ -349,7 +349,7 @@ describe("a failure of Anthropic's", () => {
     [409, failure("conflict_error"), "conflict", 503, "upstream_unavailable"],
     [413, failure("request_too_large"), "context_length_exceeded", 400, "context_length_exceeded"],
     [413, "<html>", "context_length_exceeded", 400, "context_length_exceeded"],
-    [429, failure("rate_limit_error"), "rate_limited", 429, "rate_limited"],
+    [429, failure("rate_limit_error"), "rate_limited", 429, "rate_limit_exceeded"],
     [500, failure("api_error", "Internal server error"), "internal", 503, "upstream_unavailable"],
     [502, "<html>", "unavailable", 503, "upstream_unavailable"],
     [504, failure("timeout_error"), "deadline_exceeded", 504, "upstream_timeout"],
@@ -463,7 +463,7 @@ describe("a failure of Anthropic's", () => {
       "upstream_bad_response",
     ],
     ["fails", encode(stream(overloaded, stop)), "upstream_unavailable"],
-    ["meets a limit", encode(stream(failure("rate_limit_error"))), "rate_limited"],
+    ["meets a limit", encode(stream(failure("rate_limit_error"))), "rate_limit_exceeded"],
     [
       "is filtered",
       encode(stream(failure("invalid_request_error", "Output blocked by content filtering policy"))),

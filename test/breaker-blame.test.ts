@@ -244,7 +244,7 @@ describe("a breaker that 429s opened", () => {
     const { status, headers, attempts, json } = await ask("a");
     expect([status, at(json(), "error", "code"), headers.get("retry-after"), attempts]).toEqual([
       429,
-      "rate_limited",
+      "rate_limit_exceeded",
       "10",
       "first:breaker_open",
     ]);

@@ -26,11 +26,11 @@ const retried = new Set(["unavailable", "internal", "rate_limited"]);
 const unavailable = expected("next", 503, "upstream_unavailable");
 const bad = expected("next", 502, "upstream_bad_response");
 const timeout = expected("next", 504, "upstream_timeout");
-const limited = expected("next", 429, "rate_limited")("rate_limited");
+const limited = expected("next", 429, "rate_limit_exceeded")("rate_limited");
 const ourKey = expected("next", 502, "upstream_auth");
 const noModel = expected("next", 404, "model_not_found")("model_not_found");
 const tooLong = expected("next", 400, "context_length_exceeded")("context_length_exceeded");
-const usedUp = expected("next", 429, "rate_limited")("quota_exhausted");
+const usedUp = expected("next", 429, "rate_limit_exceeded")("quota_exhausted");
 /** An answer that has begun is not asked for again. */
 const begun = (row: Expected): Expected => ({ ...row, isRetried: false });
 const refused = expected("caller", 400, "invalid_request")("invalid_request");
@@ -312,7 +312,7 @@ describe.concurrent("a first provider that fails", () => {
 
 describe.concurrent("a failure of all providers", () => {
   const cases = [
-    { scenario: "status:429", openai: [429, "rate_limited"], connect: [429, "resource_exhausted"] },
+    { scenario: "status:429", openai: [429, "rate_limit_exceeded"], connect: [429, "resource_exhausted"] },
     { scenario: "html:503", openai: [503, "upstream_unavailable"], connect: [503, "unavailable"] },
     { scenario: "html:200", openai: [502, "upstream_bad_response"], connect: [500, "internal"] },
     { scenario: "status:408", openai: [504, "upstream_timeout"], connect: [504, "deadline_exceeded"] },

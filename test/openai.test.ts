@@ -168,7 +168,7 @@ describe("POST /v1/chat/completions", () => {
   });
 
   it.each([
-    [{ max_tokens: 0 }, "The field 'max_tokens' must be more than 0."],
+    [{ max_tokens: 0 }, "The field 'max_tokens' must be at least 1."],
     [{ temperature: -1 }, "The field 'temperature' must be at least 0."],
     [{ temperature: 3 }, "The field 'temperature' must be at most 2."],
   ])("says of %j what is allowed", async (fields, message) => {

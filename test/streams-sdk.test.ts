@@ -58,7 +58,7 @@ describe.concurrent("the official SDK, as the reader of a stream", () => {
   });
 
   it.each([
-    ["status:429", OpenAI.RateLimitError, "rate_limited"],
+    ["status:429", OpenAI.RateLimitError, "rate_limit_exceeded"],
     ["error:400:context_length_exceeded", OpenAI.BadRequestError, "context_length_exceeded"],
     ["error:404:model_not_found", OpenAI.NotFoundError, "model_not_found"],
     ["html:503", OpenAI.InternalServerError, "upstream_unavailable"],

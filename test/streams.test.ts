@@ -31,7 +31,7 @@ const broken = ["upstream_bad_response", 5004, "internal"] as const;
 const silent = ["upstream_timeout", 5002, "deadline_exceeded"] as const;
 const down = ["upstream_unavailable", 5002, "unavailable"] as const;
 const refused = ["invalid_request", 1001, "invalid_argument"] as const;
-const limited = ["rate_limited", 4290, "resource_exhausted"] as const;
+const limited = ["rate_limit_exceeded", 4290, "resource_exhausted"] as const;
 const filtered = ["content_filter", 1001, "invalid_argument"] as const;
 
 /** What goes wrong after the first token: the code on each surface, and the reason in the log. */

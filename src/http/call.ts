@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import type { Config } from "../config/config.ts";
-import type { GatewayError } from "../errors.ts";
+import { GatewayError, withParam } from "../errors.ts";
 import type { Share } from "../in-flight.ts";
 import type { RequestRecord } from "../record.ts";
 import type { Call, Delivery, Hops, TraceContext, Upstream } from "../upstream.ts";
@@ -35,7 +35,11 @@ export interface Asked<Request> {
   readonly stream: boolean;
   /** How long it may take, where the surface's protocol says so. */
   readonly timeoutMs?: number;
+  /** What its caller calls parameters that have other names in OpenAI's API, by those. */
+  readonly names?: Names;
 }
+
+type Names = Readonly<Record<string, string>>;
 
 /** Where requests of one kind go, and what holds for them. */
 export interface Destination<Request, Answer> {
@@ -43,18 +47,28 @@ export interface Destination<Request, Answer> {
   readonly config: Config;
   /** Holds a request to the configured limits. Throws a `GatewayError` that names the field. */
   readonly check: (request: Request, config: Config) => void;
+  /** What all of its callers call parameters, where one does not say himself. */
+  readonly names?: Names;
 }
 
 /** Sends a request into the corridor: within the limits, with its deadline, and a signal that aborts when the caller leaves. */
 export function startCall<Request extends { readonly model?: string }, Answer>(
   c: Context<Walk>,
-  { request, stream, timeoutMs }: Asked<Request>,
-  { upstream, config, check }: Destination<Request, Answer>,
+  asked: Asked<Request>,
+  { upstream, config, check, ...destination }: Destination<Request, Answer>,
 ): StartedCall<Answer> {
+  const { request, stream, timeoutMs, names = destination.names } = asked;
   const record = c.get("record");
   record.model = request.model;
   record.stream = stream;
-  check(request, config);
+  const refuse = (error: unknown): never => {
+    throw asItsCallerCallsIt(error, names);
+  };
+  try {
+    check(request, config);
+  } catch (error) {
+    refuse(error);
+  }
   const { signal } = c.req.raw;
   const reading = stream ? new AbortController() : undefined;
   const tenant = c.get("tenant");
@@ -75,7 +89,15 @@ export function startCall<Request extends { readonly model?: string }, Answer>(
     record,
     memory: c.get("memory"),
   };
-  return { call, answer: upstream(request, call), leave: () => reading?.abort() };
+  return { call, answer: upstream(request, call).catch(refuse), leave: () => reading?.abort() };
+}
+
+/** An error that names a parameter by the name that its caller used. */
+function asItsCallerCallsIt(error: unknown, names: Names | undefined): unknown {
+  if (!(error instanceof GatewayError) || error.param === undefined || !names) return error;
+  const [root = ""] = error.param.split(/[.[]/, 1);
+  const name = Object.hasOwn(names, root) ? names[root] : undefined;
+  return name === undefined ? error : withParam(error, name);
 }
 
 /** The time that the whole request may take: the setting, or less where the caller asks for less. */

@@ -21,17 +21,17 @@ export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   conflict: { status: 409, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   payload_too_large: { status: 413, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   unsupported_media_type: { status: 415, type: "invalid_request_error", qingyuCode: 1001, retry: false },
-  rate_limited: { status: 429, type: "rate_limit_error", qingyuCode: 4290 },
-  cancelled: { status: 499, type: "api_error", qingyuCode: 5000, retry: false },
-  internal: { status: 500, type: "api_error", qingyuCode: 5000 },
-  upstream_bad_response: { status: 502, type: "api_error", qingyuCode: 5004 },
-  upstream_auth: { status: 502, type: "api_error", qingyuCode: 5004, retry: false },
-  upstream_unavailable: { status: 503, type: "api_error", qingyuCode: 5002 },
-  overloaded: { status: 503, type: "api_error", qingyuCode: 5002 },
-  config_error: { status: 503, type: "api_error", qingyuCode: 5002, retry: false },
-  loop_detected: { status: 508, type: "api_error", qingyuCode: 5002, retry: false },
+  rate_limited: { status: 429, type: "rate_limit_exceeded", qingyuCode: 4290 },
+  cancelled: { status: 499, type: "server_error", qingyuCode: 5000, retry: false },
+  internal: { status: 500, type: "server_error", qingyuCode: 5000 },
+  upstream_bad_response: { status: 502, type: "server_error", qingyuCode: 5004 },
+  upstream_auth: { status: 502, type: "server_error", qingyuCode: 5004, retry: false },
+  upstream_unavailable: { status: 503, type: "server_error", qingyuCode: 5002 },
+  overloaded: { status: 503, type: "server_error", qingyuCode: 5002 },
+  config_error: { status: 503, type: "server_error", qingyuCode: 5002, retry: false },
+  loop_detected: { status: 508, type: "server_error", qingyuCode: 5002, retry: false },
   // The time that the request may take is spent; an SDK that asks again at once would only double the wait.
-  deadline_exceeded: { status: 504, type: "api_error", qingyuCode: 5002, retry: false },
+  deadline_exceeded: { status: 504, type: "server_error", qingyuCode: 5002, retry: false },
 };
 
 /** An error's body with the status and the headers that belong to it. */

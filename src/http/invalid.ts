@@ -26,8 +26,9 @@ export function invalidValue(param: string | undefined, message: string): Gatewa
 
 /** The first issue as an error, in our words: zod's may quote the value. */
 function invalid(issues: readonly z.core.$ZodIssue[]): GatewayError {
-  const [issue] = issues;
-  if (!issue) return new GatewayError("invalid_request", "The request is not valid.");
+  const [first] = issues;
+  if (!first) return new GatewayError("invalid_request", "The request is not valid.");
+  const issue = meant(first);
   const field = fieldName(issue.path);
   if (issue.code === "unrecognized_keys") {
     const names = issue.keys.slice(0, maxNames).map((key) => fieldName([...issue.path, key]));
@@ -53,8 +54,10 @@ function fieldName(path: readonly PropertyKey[]): string {
 
 function expectation(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
+    case "invalid_union":
+      return `must be ${issue.errors.map(([first]) => first && typeName(first)).join(" or ")}`;
     case "invalid_type":
-      return `must be ${article(issue.expected === "int" ? "whole number" : issue.expected)}`;
+      return `must be ${typeName(issue)}`;
     case "too_small":
       return `must be ${issue.inclusive === false ? "more than" : "at least"} ${issue.minimum}${unit(issue.origin)}`;
     case "too_big":
@@ -66,6 +69,20 @@ function expectation(issue: z.core.$ZodIssue): string {
     default:
       return "is not valid";
   }
+}
+
+/** Where a field may be one of several things: what is wrong with the one that it is meant to be, if that can be told. */
+function meant(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== "invalid_union") return issue;
+  const first = issue.errors.map(([first]) => first).find((first) => first && !isOfAnotherType(first));
+  return first ? meant({ ...first, path: [...issue.path, ...first.path] }) : issue;
+}
+
+const isOfAnotherType = ({ code, path }: z.core.$ZodIssue) => code === "invalid_type" && path.length === 0;
+
+function typeName(issue: z.core.$ZodIssue): string {
+  const type = issue.code === "invalid_type" ? issue.expected : "value";
+  return article(type === "int" ? "whole number" : type);
 }
 
 function unit(origin: string): string {

@@ -5,41 +5,27 @@ import type { GenerationRequest, Message } from "../generation.ts";
 import { matchesPattern } from "../model-pattern.ts";
 import { invalidValue } from "./invalid.ts";
 
-/** How a surface names the fields that the limits are about. */
-export interface FieldNames {
-  readonly prompt: string;
-  readonly maxTokens: string;
-  readonly model: string;
-}
-
 /** The settings that limit what may be asked for. */
 type Limiting = Pick<Config, "limits" | "ai">;
 
-/** Holds a request to the configured limits, the same on every surface. Throws a `GatewayError` that names the field. */
-export function requireWithinLimits(request: GenerationRequest, { limits, ai }: Limiting, names: FieldNames): void {
+/** Holds a request to the configured limits, the same on every surface. Throws a `GatewayError` that names the field as OpenAI's API does. */
+export function requireWithinLimits(request: GenerationRequest, { limits, ai }: Limiting): void {
   if (request.maxTokens !== undefined && request.maxTokens > limits.maxTokens) {
-    throw invalidValue(
-      names.maxTokens,
-      `The field '${names.maxTokens}' must be at most ${limits.maxTokens} (limits.max_tokens).`,
-    );
+    throw invalidValue("max_tokens", `The field 'max_tokens' must be at most ${limits.maxTokens} (limits.max_tokens).`);
   }
-  requireShort(() => texts(request.messages), limits.promptChars, names.prompt);
-  requireModel(request.model, ai.models, names.model);
+  requireShort(() => texts(request.messages), limits.promptChars, "messages");
+  requireModel(request.model, ai.models);
 }
 
 /** The same for embeddings: all inputs together are the prompt, and a token counts as a character. */
-export function requireEmbeddingLimits(
-  { inputs, model }: EmbeddingRequest,
-  { limits, ai }: Limiting,
-  names: { readonly input: string; readonly model: string },
-): void {
-  requireShort(() => inputs, limits.promptChars, names.input);
-  requireModel(model, ai.models, names.model);
+export function requireEmbeddingLimits({ inputs, model }: EmbeddingRequest, { limits, ai }: Limiting): void {
+  requireShort(() => inputs, limits.promptChars, "input");
+  requireModel(model, ai.models);
 }
 
 /** Throws 404 `model_not_found` where the configured names do not include this one. */
-export function requireModel(model: string | undefined, models: readonly string[] | undefined, param: string): void {
-  if (model !== undefined && !isAllowed(model, models)) throw modelNotFound(param);
+export function requireModel(model: string | undefined, models: readonly string[] | undefined): void {
+  if (model !== undefined && !isAllowed(model, models)) throw modelNotFound("model");
 }
 
 /** Whether the configured names, where there are some, include this one (setting ai.models). */

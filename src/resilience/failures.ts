@@ -46,8 +46,11 @@ export const verdicts: {
       blame,
     }),
     canceled: verdict("upstream_unavailable", "The AI provider gave the request up."),
-    rate_limited: verdict("rate_limited", "The AI provider is at its limit.", { retry }),
-    quota_exhausted: verdict("rate_limited", "The AI provider's account is used up.", { alarm }),
+    rate_limited: verdict("rate_limited", "The AI provider is at its limit.", { retry, code: "rate_limit_exceeded" }),
+    quota_exhausted: verdict("rate_limited", "The AI provider's account is used up.", {
+      alarm,
+      code: "rate_limit_exceeded",
+    }),
     deadline_exceeded: verdict("deadline_exceeded", "The AI provider did not finish in time.", {
       code: "upstream_timeout",
     }),
@@ -115,5 +118,6 @@ export function toGatewayError(
 ): GatewayError {
   const { kind, code, message } = verdictOn(failure.failure);
   const { param, retryAfterMs } = failure;
-  return new GatewayError(kind, message, { ...options, code, param, retryAfterMs, cause: failure });
+  const words = kind === "invalid_request" && param !== undefined ? `${message} It is about '${param}'.` : message;
+  return new GatewayError(kind, words, { ...options, code, param, retryAfterMs, cause: failure });
 }

@@ -35,6 +35,8 @@ interface Journey<Request, Whole extends WholeAnswer> {
   first?: UpstreamFailure;
   /** A complete answer of which something could not be understood: better than none, and worse than another provider's. */
   lastResort?: Whole;
+  /** Somebody has been asked once more. */
+  isRetried: boolean;
   /** A retry was worth it, but there have been too many. */
   isOverBudget: boolean;
 }
@@ -59,13 +61,26 @@ export function firstAvailable<Request, Whole extends WholeAnswer>(
   return async (request, call) => {
     const able = ableTo(members, operation, request);
     const asked: Asked = { tenant: call.tenant, operation: operation.name, model: operation.modelOf(request) };
-    const journey: Journey<Request, Whole> = { operation, chain, request, asked, left: [...able], isOverBudget: false };
+    const journey: Journey<Request, Whole> = {
+      operation,
+      chain,
+      request,
+      asked,
+      left: [...able],
+      isRetried: false,
+      isOverBudget: false,
+    };
     const { retries, hedge } = chain;
     retries.earn();
     hedge?.budget.earn();
     const answer = (await (hedge ? askHedged(journey, call, hedge) : askInTurn(journey, call))) ?? journey.lastResort;
     if (answer) return answer;
-    if (journey.first) throw toGatewayError(journey.first, journey.isOverBudget ? { shouldRetry: false } : {});
+    const { first, isOverBudget, isRetried } = journey;
+    if (first) {
+      // His tries would multiply ours, unless the provider itself has said when one is worth it.
+      const isInVain = isOverBudget || (isRetried && first.retryAfterMs === undefined);
+      throw toGatewayError(first, isInVain ? { shouldRetry: false } : {});
+    }
     if (call.deadlineMs <= Date.now()) throw toGatewayError(UpstreamFailure.wire("timeout"));
     const retryAfterMs = Math.min(...able.map(({ breaker }) => breaker.waitMs(asked)));
     if (able[0]?.breaker.isAtLimit(asked)) throw toGatewayError(UpstreamFailure.peer("rate_limited", { retryAfterMs }));
@@ -150,7 +165,10 @@ function affordableDelayMs<Request, Whole extends WholeAnswer>(
 ): number | undefined {
   const delayMs = hasBegun || !journey.operation.mayRetry ? undefined : retryDelayMs(failure);
   if (delayMs === undefined || delayMs >= shareOfTime(journey, call)) return undefined;
-  if (journey.chain.retries.spend()) return delayMs;
+  if (journey.chain.retries.spend()) {
+    journey.isRetried = true;
+    return delayMs;
+  }
   journey.isOverBudget = true;
   return undefined;
 }

@@ -13,7 +13,20 @@ import { fromGenerateContentRequest, generateContentMessages, toGenerateContentR
 import { serverStreaming, unary, walkOf } from "./rpc.ts";
 import { rpcRoutes } from "./rpc-routes.ts";
 
-const fieldNames = { prompt: "prompt", maxTokens: "options.max_tokens", model: "options.model" };
+/** What the contract calls OpenAI's parameters. */
+const optionNames = Object.fromEntries(
+  [
+    "model",
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "stop",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "response_format",
+  ].map((name) => [name, `options.${name}`]),
+);
 
 /** The surface for typed clients: the contract itself. */
 export function connectRoutes(
@@ -24,12 +37,14 @@ export function connectRoutes(
   const generation: Destination<GenerationRequest, GenerationAnswer> = {
     upstream: generate,
     config,
-    check: (request) => requireWithinLimits(request, config, fieldNames),
+    check: requireWithinLimits,
+    names: optionNames,
   };
   const embedding: Destination<EmbeddingRequest, Embeddings> = {
     upstream: embed,
     config,
-    check: (request) => requireEmbeddingLimits(request, config, { input: "texts", model: "model" }),
+    check: requireEmbeddingLimits,
+    names: { input: "texts" },
   };
   return rpcRoutes(config, (router) =>
     router.service(AIService, {

@@ -30,7 +30,7 @@ const typicalErrors = {
       param: "content-type",
     },
   ),
-  rate_limited: new GatewayError("rate_limited", "The AI provider is at its limit."),
+  rate_limited: new GatewayError("rate_limited", "The AI provider is at its limit.", { code: "rate_limit_exceeded" }),
   internal: new GatewayError("internal", "The gateway failed.", { code: "internal_error" }),
   upstream_bad_response: new GatewayError("upstream_bad_response", "The AI provider's answer could not be used."),
   upstream_auth: new GatewayError("upstream_auth", "The AI provider refused the gateway's own credential."),
@@ -64,7 +64,7 @@ export async function errorResponses(
     const headers = [...response.headers.keys()].filter((header) => !header.startsWith("content-"));
     if (name === "unauthenticated") headers.push("www-authenticate");
     if (name === "unsupported_media_type") headers.push("accept-encoding");
-    if (comeOfAsking.includes(name)) headers.push(...askedHeaderNames);
+    if (comeOfAsking.includes(name)) headers.push(...askedHeaderNames, "x-should-retry");
     return { name, status: response.status, headers, example: { value: await response.json() } };
   });
   const byStatus = Map.groupBy(await Promise.all(errors), ({ status }) => status);

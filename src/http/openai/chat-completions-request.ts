@@ -13,7 +13,7 @@ import { invalidValue, missingField } from "../invalid.ts";
 import { refuseSteering } from "./steering.ts";
 
 export const modelName = z.string().check(z.minLength(1), z.maxLength(256));
-const tokens = z.int().check(z.positive());
+const tokens = z.int().check(z.gte(1));
 const stopText = z.string().check(z.minLength(1), z.maxLength(1024));
 const penalty = z.number().check(z.gte(-2), z.lte(2));
 export const user = z
@@ -94,6 +94,7 @@ export function fromChatCompletionRequest(body: ChatCompletionRequest): ChatComp
   return {
     stream: stream ?? false,
     includeUsage: include_usage ?? false,
+    names: max_completion_tokens ? { max_tokens: "max_completion_tokens" } : { max_completion_tokens: "max_tokens" },
     request: {
       model: model ?? undefined,
       messages: messages.map(fromMessage),

@@ -12,8 +12,6 @@ import {
   fromChatCompletionRequest,
 } from "./chat-completions-request.ts";
 
-const fieldNames = { prompt: "messages", maxTokens: "max_tokens", model: "model" };
-
 /** `POST /v1/chat/completions` (https://platform.openai.com/docs/api-reference/chat). */
 export const chatCompletions: Codec<
   typeof chatCompletionRequest,
@@ -23,7 +21,7 @@ export const chatCompletions: Codec<
 > = {
   body: chatCompletionRequest,
   decode: fromChatCompletionRequest,
-  check: (request, config) => requireWithinLimits(request, config, fieldNames),
+  check: requireWithinLimits,
   whole: chatCompletion,
   encoder: chatCompletionEncoder,
 };

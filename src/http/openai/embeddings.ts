@@ -7,7 +7,7 @@ import { type EmbeddingsCall, embeddingsRequest, fromEmbeddingsRequest } from ".
 export const embeddings: Codec<typeof embeddingsRequest, EmbeddingRequest, Embeddings, EmbeddingsCall> = {
   body: embeddingsRequest,
   decode: fromEmbeddingsRequest,
-  check: (request, config) => requireEmbeddingLimits(request, config, { input: "input", model: "model" }),
+  check: requireEmbeddingLimits,
   pieces: embeddingList,
 };
 

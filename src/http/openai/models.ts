@@ -15,7 +15,7 @@ export function modelRoutes(config: Config): Hono<Walk> {
 
   routes.get("/:id{.+}", (c) => {
     const id = c.req.param("id");
-    requireModel(id, config.ai.models, "model");
+    requireModel(id, config.ai.models);
     return c.json(modelObject(id));
   });
   routes.all("/:id{.+}", allowOnly("GET"));

@@ -29,7 +29,7 @@ export const generateRequest = z.strictObject({
   options: z.optional(
     z.strictObject({
       model: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
-      maxTokens: z.optional(z.int().check(z.positive(), z.describe("The most tokens that the answer may have."))),
+      maxTokens: z.optional(z.int().check(z.gte(1), z.describe("The most tokens that the answer may have."))),
       temperature: z.optional(z.number().check(z.gte(0), z.lte(2))),
       topP: z.optional(z.number().check(z.gte(0), z.lte(1))),
       stop: z.optional(z.array(stopText).check(z.maxLength(16))),

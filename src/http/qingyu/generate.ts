@@ -9,16 +9,26 @@ import type { Codec } from "../serve.ts";
 import type { GenerateAnswer, GenerateDoneEvent, GenerateErrorEvent, GenerateMessageEvent } from "./answers.ts";
 import { fromGenerateRequest, generateRequest } from "./generate-request.ts";
 
-const fieldNames = { prompt: "prompt", maxTokens: "options.maxTokens", model: "options.model" };
+/** What the platform calls OpenAI's parameters. */
+const optionNames = {
+  model: "options.model",
+  max_tokens: "options.maxTokens",
+  max_completion_tokens: "options.maxTokens",
+  temperature: "options.temperature",
+  top_p: "options.topP",
+  stop: "options.stop",
+  seed: "options.seed",
+};
 
 /** `POST /api/v1/ai/generate`. */
 export const generate: Codec<typeof generateRequest, GenerationRequest, GenerationAnswer, Asked<GenerationRequest>> = {
   body: generateRequest,
   decode: (body, headers) => ({
     request: fromGenerateRequest(body),
+    names: body.prompt === undefined ? optionNames : { ...optionNames, messages: "prompt" },
     stream: body.options?.stream ?? acceptsEvents(headers.get("accept") ?? ""),
   }),
-  check: (request, config) => requireWithinLimits(request, config, fieldNames),
+  check: requireWithinLimits,
   whole: generateAnswer,
   encoder: generateEncoder,
 };
