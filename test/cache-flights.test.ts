@@ -117,7 +117,7 @@ describe("identical requests in flight", () => {
   });
 
   it("do not ask a silent provider again and again", async () => {
-    const { ai, ask } = scene("silent", { QINGYU_DEADLINES_FIRST_TOKEN_MS: "300" });
+    const { ai, ask } = scene("silent", { QINGYU_DEADLINES_REQUEST_MS: "300" });
     const answers = await Promise.all([ask({ stream: true }), ask({ stream: true }), ask({ stream: true })]);
     expect(answers.map(({ status }) => status)).toEqual([504, 504, 504]);
     expect(await ai.seen()).toHaveLength(1);

@@ -146,8 +146,28 @@ describe.concurrent("the limit for the first token", () => {
 
   it.each(aiKinds)("begins anew while the service says that its model thinks: %s", async (kind) => {
     const first = upstream("thinking:1200");
-    const { status, attempts, content } = await gateway([provider("first", kind, first)], quick).ask({ stream: true });
+    const chain = [provider("first", kind, first), provider("second", "openai", upstream("ok"))];
+    const { status, attempts, content } = await gateway(chain, quick).ask({ stream: true });
     expect([status, attempts, content]).toEqual([200, "first:ok", goodText]);
+  });
+
+  it.each(kinds)("does not hurry a stream where nobody else is left: %s", async (kind) => {
+    const late = () => provider("last", kind, upstream("slow:1300"));
+    const alone = await gateway([late()], quick).ask({ stream: true });
+    expect([alone.status, alone.attempts, alone.content]).toEqual([200, "last:ok", goodText]);
+    const chain = gateway([provider("first", "openai", upstream("html:200")), late()], quick);
+    const last = await chain.ask({ stream: true });
+    expect([last.status, last.attempts]).toEqual([200, "first:malformed, last:ok"]);
+  });
+
+  it("does not hurry a stream where the others may not be asked", async () => {
+    const [bad, good] = ["html:200", "ok"];
+    const first = upstream(`turns:${[bad, bad, bad, bad, good, bad, "slow:1300"].join("|")}`);
+    const chain = [provider("first", "openai", first), provider("second", "openai", upstream(bad))];
+    const { ask } = gateway(chain, quick);
+    // Five failures in a row of the second one, not of the first.
+    for (const _ of [1, 2, 3, 4, 5, 6]) await ask({ stream: true });
+    expect((await ask({ stream: true })).attempts).toBe("first:ok");
   });
 
   it.each(kinds)("does not hurry plain answers: %s", async (kind) => {

@@ -142,9 +142,13 @@ export const settings = {
     "Time for a whole request, all attempts included.",
     { default: "120000" },
   ),
-  "deadlines.first_token_ms": setting(whole("milliseconds", 1, 3_600_000), "Time until a stream's first token.", {
-    default: "10000",
-  }),
+  "deadlines.first_token_ms": setting(
+    whole("milliseconds", 1, 3_600_000),
+    "Time until a stream's first token, while another provider is left to ask.",
+    {
+      default: "10000",
+    },
+  ),
   "deadlines.idle_ms": setting(whole("milliseconds", 1, 3_600_000), "Time between two tokens of a stream.", {
     default: "15000",
   }),

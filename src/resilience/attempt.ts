@@ -19,6 +19,8 @@ export interface AttemptOptions<Request, Whole extends WholeAnswer> {
   readonly permit: Permit;
   readonly request: Request;
   readonly call: Call;
+  /** Whether anybody else could be asked instead; a stream's first token then has to come soon. */
+  readonly hasOthers: boolean;
   /** When its time is over unless it has begun a stream to the caller, in Unix milliseconds. */
   readonly shareEndsMs: number;
 }
@@ -62,9 +64,10 @@ interface Turn {
 export async function attempt<Request, Whole extends WholeAnswer>(
   options: AttemptOptions<Request, Whole>,
 ): Promise<Outcome<Whole>> {
-  const { operation, provider, permit, request, call, shareEndsMs } = options;
+  const { operation, provider, permit, request, call, hasOthers, shareEndsMs } = options;
   const { limits } = operation;
-  const { firstTokenMs, idleMs } = limits;
+  const { idleMs } = limits;
+  const firstTokenMs = hasOthers ? limits.firstTokenMs : Number.POSITIVE_INFINITY;
   const startedMs = Date.now();
   // The gateway's own, so that what the provider makes of it tells nothing that a caller has chosen.
   const upstreamRequestId = crypto.randomUUID();

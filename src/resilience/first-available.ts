@@ -135,7 +135,9 @@ async function askMember<Request, Whole extends WholeAnswer>(
       return undefined;
     }
     const shareEndsMs = Date.now() + shareMs;
-    const outcome = await attempt({ operation, provider: provider.name, offer, permit, request, call, shareEndsMs });
+    const hasOthers = isAnybodyLeft(journey);
+    const turn = { operation, provider: provider.name, offer, permit, request, call, hasOthers, shareEndsMs };
+    const outcome = await attempt(turn);
     if ("answer" in outcome) {
       const { answer } = outcome;
       if (isStream(answer) || !answer.hasGap) return answer;
@@ -174,8 +176,16 @@ function affordableDelayMs<Request, Whole extends WholeAnswer>(
 }
 
 /** How long an attempt may take now, in milliseconds. */
-function shareOfTime({ left }: { readonly left: readonly unknown[] }, { deadlineMs }: Call): number {
-  return (deadlineMs - Date.now()) * (left.length > 0 ? shareWithOthers : 1);
+function shareOfTime<Request, Whole extends WholeAnswer>(
+  journey: Journey<Request, Whole>,
+  { deadlineMs }: Call,
+): number {
+  return (deadlineMs - Date.now()) * (isAnybodyLeft(journey) ? shareWithOthers : 1);
+}
+
+/** Whether another provider is left that may be asked now. */
+function isAnybodyLeft<Request, Whole extends WholeAnswer>({ left, asked }: Journey<Request, Whole>): boolean {
+  return left.some(({ breaker }) => breaker.waitMs(asked) === 0);
 }
 
 /** A later provider's refusal may be its own peculiarity, such as a prefill that it does not take: another one is asked. */
