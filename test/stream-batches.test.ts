@@ -59,7 +59,9 @@ describe.each(surfaces)("stream.batch_ms, seen from %s", (surface) => {
       const rest = await read();
       expect(rest).toContain('"2"');
       expect(rest.includes("error")).toBe(how === "error");
-      expect((await reader.read()).done).toBe(true);
+      const end = reader.read();
+      if (how === "end" || surface === "connect") expect((await end).done).toBe(true);
+      else await expect(end).rejects.toThrow("has failed");
       expect(Date.now() - sinceMs).toBeLessThan(longMs);
     }
   });

@@ -104,9 +104,12 @@ describe.concurrent("a stream that fails after its first token", () => {
       const sent = scenario === "finish:nonsense" ? goodText : badPieces.join("");
       expect([answer.status, answer.attempts, answer.content]).toEqual([200, "first:ok", sent]);
       expect([endsOf(surface, answer.events), answer.code]).toEqual([["failed"], row.code]);
+      // Connect's own end says so; a body of events that ended well would look whole to who reads to its end only.
+      expect(answer.isBroken).toBe(surface !== "connect");
       expect(await second.seen()).toEqual([]);
       expect(JSON.parse(answer.log.at(-1) ?? "")).toMatchObject({
         status: 200,
+        error: expect.not.stringMatching(/^cancelled$/),
         attempts: [{ provider: "first", outcome: row.reason }],
       });
     },

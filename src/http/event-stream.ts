@@ -36,7 +36,8 @@ const utf8 = new TextEncoder();
 const heartbeat = utf8.encode(": keep-alive\n\n");
 
 /**
- * A streamed answer as server-sent events. A failure on the way becomes one last event. An answer that is held back until
+ * A streamed answer as server-sent events. A failure on the way becomes one last event, after which the
+ * body ends abnormally. An answer that is held back until
  * it is complete is waited for during one heartbeat interval; then the headers go out without it, so that the caller sees
  * signs of life.
  */
@@ -98,7 +99,7 @@ function eventsOf<Answer>(
       } catch (thrown) {
         const error = callerError(thrown);
         onError(error);
-        return { done: true, value: encoder.error(error) };
+        return { done: true, value: encoder.error(error), isBroken: true };
       }
     },
   };

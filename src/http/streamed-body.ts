@@ -3,7 +3,14 @@ import type { RequestRecord } from "../record.ts";
 /** What a body is made of, piece by piece; the last one may be empty or come beside `done`. */
 export interface Pieces<Piece extends string | Uint8Array> {
   /** All that has come since the last time, perhaps nothing. */
-  next(): Promise<IteratorResult<Piece, Piece | undefined>>;
+  next(): Promise<Next<Piece>>;
+}
+
+type Next<Piece> = IteratorYieldResult<Piece> | Last<Piece>;
+
+interface Last<Piece> extends IteratorReturnResult<Piece | undefined> {
+  /** The answer ends here although it is not complete. What there is to say of it is in the last piece. */
+  readonly isBroken?: true;
 }
 
 export interface StreamedBodyOptions<Piece extends string | Uint8Array> {
@@ -36,10 +43,18 @@ const shortestMs = 1;
  * hundreds of streams share a thread, each waits longer for its turn than a short batch lasts.
  */
 const longestBurstMs = 16;
+/**
+ * So long after its last bytes a body that fails ends abnormally: a reader that has not understood them must not take it for
+ * the whole. Without a pause workerd loses the bytes with the body; a millisecond is not enough where there is much to do.
+ */
+const partingMs = 50;
 /** A write that has come to so much waits for no more, in bytes or UTF-16 units. */
 export const maxWriteLength = 64 * 1024;
 
-/** A body that is sent as fast as the caller reads, in few writes. `record.written` settles with its end. */
+/**
+ * A body that is sent as fast as the caller reads, in few writes; over HTTP it ends only where its pieces are complete.
+ * `record.written` settles with its end.
+ */
 export function streamedBody<Piece extends string | Uint8Array>(
   options: StreamedBodyOptions<Piece>,
 ): ReadableStream<Uint8Array> {
@@ -56,7 +71,9 @@ export function streamedBody<Piece extends string | Uint8Array>(
   let beatTimer: ReturnType<typeof setTimeout> | undefined;
   let endTimer: ReturnType<typeof setTimeout> | undefined;
   /** Asked for already, but not there in time to leave with what came before it. */
-  let coming: ReturnType<Pieces<Piece>["next"]> | undefined;
+  let coming: Promise<Next<Piece>> | undefined;
+  /** What went wrong is known, so that a caller who leaves has not brought it about. */
+  let hasFailed = false;
 
   function send(controller: ReadableStreamDefaultController<Uint8Array>, bytes: Uint8Array): void {
     controller.enqueue(bytes);
@@ -86,31 +103,44 @@ export function streamedBody<Piece extends string | Uint8Array>(
     ended.resolve();
   }
 
-  function take(): ReturnType<Pieces<Piece>["next"]> {
+  /** Ends the body as what it is: whole, or broken off. */
+  async function finish(controller: ReadableStreamDefaultController<Uint8Array>, isBroken = false): Promise<void> {
+    if (isBroken) {
+      hasFailed = true;
+      if (beatTimer !== undefined) clearTimeout(beatTimer);
+      await new Promise((resolve) => setTimeout(resolve, partingMs));
+    }
+    end();
+    // Of an error of our own the runtime's log would tell more.
+    if (isBroken) controller.error(new Error("the answer has failed"));
+    else controller.close();
+  }
+
+  function take(): Promise<Next<Piece>> {
     const taken = coming ?? pieces.next();
     coming = undefined;
     return taken;
   }
 
-  /** Adds what else comes until the batch ends. Says whether that was the last. */
-  async function takeBatch(taken: Piece[], firstLength: number): Promise<boolean> {
+  /** Adds what else comes until the batch ends. Gives the last, if that has come. */
+  async function takeBatch(taken: Piece[], firstLength: number): Promise<Last<Piece> | undefined> {
     const late = Promise.withResolvers<undefined>();
     const timer = setTimeout(() => late.resolve(undefined), batchEndsMs - Date.now());
-    let isOver = false;
-    for (let length = firstLength; !isOver && length < maxWriteLength; ) {
+    let last: Last<Piece> | undefined;
+    for (let length = firstLength; !last && length < maxWriteLength; ) {
       const asked = take();
       const result = await Promise.race([asked, late.promise]);
       if (!result) {
         coming = asked;
         break;
       }
-      isOver = result.done === true;
+      if (result.done) last = result;
       if (result.value === undefined) continue;
       taken.push(result.value);
       length += result.value.length;
     }
     clearTimeout(timer);
-    return isOver;
+    return last;
   }
 
   const source: UnderlyingSource<Uint8Array> = {
@@ -129,22 +159,19 @@ export function streamedBody<Piece extends string | Uint8Array>(
     async pull(controller) {
       let result = await take();
       while (!result.done && result.value.length === 0) result = await take();
-      let isOver = result.done === true;
+      let last = result.done ? result : undefined;
       if (result.value !== undefined) {
         const taken = [result.value];
         const isInTime = Date.now() < batchEndsMs;
-        if (isInTime && !isOver) isOver = await takeBatch(taken, result.value.length);
+        if (isInTime && !last) last = await takeBatch(taken, result.value.length);
         batchMs = isInTime ? Math.min(2 * batchMs, longestMs) : usualMs;
         send(controller, join(taken));
         batchEndsMs = lastSentMs + batchMs;
       }
-      if (isOver) {
-        end();
-        controller.close();
-      }
+      if (last) await finish(controller, last.isBroken);
     },
     cancel() {
-      record.error = "cancelled";
+      if (!hasFailed) record.error = "cancelled";
       onLeave();
       end();
     },

@@ -13,9 +13,10 @@ export const brokenPromises: readonly Verdict[] = ["lost", "wrong", "foreign", "
 
 /** What an answer is worth. `tenants` are all that could have been mistaken for the one who asked. */
 export function judge(asked: Asked, answered: Answered | undefined, tenants: readonly string[]): Verdict {
-  if (!answered?.isComplete) return "lost";
+  if (!answered) return "lost";
   if (showsSecret(answered.bytes)) return "secret";
   try {
+    if (answered.status !== 200 && !answered.isComplete) return "lost";
     if (answered.status !== 200) return isRefusal(answered) ? "refused" : "wrong";
     return judgeContent(asked, answered, tenants);
   } catch {
@@ -25,7 +26,7 @@ export function judge(asked: Asked, answered: Answered | undefined, tenants: rea
 }
 
 /** Also of an answer that failed, all that came must be a part of the right one. */
-function judgeContent(asked: Asked, { headers, body }: Answered, tenants: readonly string[]): Verdict {
+function judgeContent(asked: Asked, { headers, body, isComplete }: Answered, tenants: readonly string[]): Verdict {
   const { content, end } = asked.delivery === "plain" ? readPlain(body) : readStream(body);
   if (showsSecret(content)) return "secret";
   const provider = String(headers["x-qingyu-provider"]);
@@ -35,7 +36,9 @@ function judgeContent(asked: Asked, { headers, body }: Answered, tenants: readon
     return isForeign ? "foreign" : "wrong";
   }
   if (end === "malformed") return "wrong";
-  if (end === "failed") return "broken off";
+  // HTTP must not call it whole either.
+  if (end === "failed") return isComplete ? "truncated" : "broken off";
+  if (!isComplete) return "lost";
   return end === "complete" && content === right ? "right" : "truncated";
 }
 

@@ -6,6 +6,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import { createGateway } from "../../src/gateway.ts";
 import type { Gateway } from "../../src/upstream.ts";
 import { completion, completionChunk, embeddingList, event, usageChunk } from "../upstreams/openai-answers.ts";
+import { readBody } from "./body.ts";
 import { keepingLog } from "./log.ts";
 
 /**
@@ -26,6 +27,8 @@ export interface Sent {
   readonly headers: Headers;
   readonly text: string;
   readonly json: () => unknown;
+  /** Whether the body has ended abnormally. */
+  readonly isBroken: boolean;
   /** What was written to the log for this request. */
   readonly log: readonly string[];
 }
@@ -71,9 +74,10 @@ export function testApp({
     keepingLog(async (log) => {
       const context = createExecutionContext();
       const response = await app.fetch(new Request(new URL(path, "http://localhost"), init), env, context);
-      const text = await response.text();
+      const { bytes, isBroken } = await readBody(response);
+      const text = new TextDecoder().decode(bytes);
       await waitOnExecutionContext(context);
-      return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text), log };
+      return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text), isBroken, log };
     });
   return {
     app,

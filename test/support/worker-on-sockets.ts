@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect } from "vitest";
 import worker from "../../src/index.ts";
 import { marker } from "../upstreams/texts.ts";
+import { readBody } from "./body.ts";
 import { parsedEventsIn } from "./event-stream.ts";
 import { at } from "./json.ts";
 import { keepingLog } from "./log.ts";
@@ -31,6 +32,8 @@ interface Answered {
   readonly events: readonly unknown[];
   /** The error's code, wherever the surface puts it. */
   readonly code: unknown;
+  /** Whether the body has ended abnormally. */
+  readonly isBroken: boolean;
   /** What was written to the log for this request. */
   readonly log: readonly string[];
 }
@@ -67,12 +70,12 @@ export function gateway(
     ask: (ask = {}) =>
       keepingLog(async (log) => {
         const { response, context } = await send(ask);
-        const bytes = new Uint8Array(await response.arrayBuffer());
+        const { bytes, isBroken } = await readBody(response);
         const text = new TextDecoder().decode(bytes);
         await waitOnExecutionContext(context);
         const headers = [...response.headers].map((header) => header.join(": "));
         for (const shown of [text, ...headers, ...log]) expect(shown).not.toContain(marker);
-        return { ...read(ask.surface ?? "openai", response, bytes, text), log };
+        return { ...read(ask.surface ?? "openai", response, bytes, text), isBroken, log };
       }),
   };
 }
@@ -105,7 +108,12 @@ function lengthOf({ byteLength }: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function read(surface: Surface, { status, headers }: Response, bytes: Uint8Array, text: string): Omit<Answered, "log"> {
+function read(
+  surface: Surface,
+  { status, headers }: Response,
+  bytes: Uint8Array,
+  text: string,
+): Omit<Answered, "log" | "isBroken"> {
   const type = headers.get("content-type") ?? "";
   const events = type.startsWith("text/event-stream")
     ? parsedEventsIn(text)

@@ -100,5 +100,5 @@ export const asksForStream = {
 } satisfies Partial<Route>;
 
 export const streaming = `A streamed answer's status and headers are sent with its first token, so everything before it still has
-its proper status. A failure after it is the stream's last event. Lines that begin with a colon keep the connection
+its proper status. A failure after it is the stream's last event, and then the body ends abnormally. Lines that begin with a colon keep the connection
 alive.`;
