@@ -1,6 +1,6 @@
 /** Writes what the documents say from the code; with `--check`, only says which of them is stale. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { failuresTable } from "./failures-text.ts";
+import { failuresTable, finishReasonsTable } from "./failures-text.ts";
 import { envMark, withPart } from "./markdown.ts";
 import { openApiDocument } from "./openapi.ts";
 import { protoComments } from "./proto-comments.ts";
@@ -11,6 +11,7 @@ const fresh = new Map([
   [".env.example", withPart(read(".env.example"), "gateway", exampleText(), envMark)],
   ["README.md", withPart(read("README.md"), "settings", settingsTable())],
   ["docs/reliability.md", withPart(read("docs/reliability.md"), "failures", failuresTable())],
+  ["docs/answers.md", withPart(read("docs/answers.md"), "finish reasons", finishReasonsTable())],
   ["public/openapi.json", `${JSON.stringify(await openApiDocument(protoComments()), undefined, 2)}\n`],
 ]);
 for (const [file, text] of fresh) {

@@ -1,15 +1,17 @@
 import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { GatewayError } from "../src/errors.ts";
+import { finishReasons } from "../src/generation.ts";
 import { envelopes } from "../src/http/envelopes.ts";
 import { reasonsByConnectCode } from "../src/providers/ai-service/failure.ts";
-import { reasonsByOpenAiCode } from "../src/providers/openai/failure.ts";
+import { wordsByFinishReason } from "../src/providers/finish-reason.ts";
 import { reasonOfStatus } from "../src/providers/wire/failure.ts";
+import { reasonsByWord } from "../src/providers/wire/reasons.ts";
 import { type Verdict, verdicts } from "../src/resilience/failures.ts";
 import { type PeerReason, peerReasons, type WireReason, wireReasons } from "../src/upstream-failure.ts";
 import { table } from "./markdown.ts";
 
-const statusesWithMeaning = [401, 402, 403, 404, 405, 408, 409, 410, 429, 501, 502, 503, 504, 508];
+const statusesWithMeaning = [401, 402, 403, 404, 405, 408, 409, 410, 413, 429, 501, 502, 503, 504, 508, 529];
 /** For those that stand for a whole class. */
 const otherStatuses: ReadonlyMap<string, PeerReason> = new Map([
   ["3xx", "redirected"],
@@ -30,13 +32,13 @@ const wireMeanings: Readonly<Record<WireReason, string>> = {
 
 const connectCodes = Object.values(Code).filter((code) => typeof code === "number");
 
-/** How a provider says it: HTTP statuses, Connect codes, OpenAI's codes. */
+/** How a provider says it: HTTP statuses, Connect codes, words of other APIs. */
 function wordsFor(reason: PeerReason): string {
   const statuses = statusesWithMeaning.filter((status) => reasonOfStatus(status) === reason).map(String);
   const others = [...otherStatuses].filter(([, other]) => other === reason).map(([words]) => words);
   const codes = connectCodes.filter((code) => reasonsByConnectCode[code] === reason).map(codeToString);
-  const openAiCodes = [...reasonsByOpenAiCode].filter(([, other]) => other === reason).map(([code]) => code);
-  const quoted = [...new Set([...codes, ...openAiCodes])].map((code) => `\`${code}\``);
+  const told = [...reasonsByWord].filter(([, other]) => other === reason).map(([code]) => code);
+  const quoted = [...new Set([...codes, ...told])].map((code) => `\`${code}\``);
   return [...statuses, ...others, ...quoted].join(", ");
 }
 
@@ -71,4 +73,13 @@ export function failuresTable(): string {
   const wire = wireReasons.map((reason) => row(reason, wireMeanings[reason], verdicts.wire[reason]));
   const peer = peerReasons.map((reason) => row(reason, wordsFor(reason), verdicts.peer[reason]));
   return table(head, [...wire, ...peer]);
+}
+
+/** docs/answers.md's table of how providers say that an answer has ended, as it stands in the code. */
+export function finishReasonsTable(): string {
+  const rows = finishReasons.map((reason) => [
+    `\`${reason}\``,
+    wordsByFinishReason[reason].map((word) => `\`${word}\``).join(", "),
+  ]);
+  return table(["reason", "words"], rows);
 }

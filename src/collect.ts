@@ -118,19 +118,23 @@ export function startCollecting(stream: StreamHead): Collector<Generation> {
   return {
     add(chunk) {
       hasGap = chunk.hasGap ?? hasGap;
+      model = chunk.model ?? model;
+      usage = chunk.usage ?? usage;
+      knowledge = chunk.knowledge ?? knowledge;
+      // Usage and gaps begin no choice.
+      if (!saysMore(chunk)) return;
       const draft = draftOf(chunk.choice);
       if (draft.pieces.push(chunk.delta) === piecesAtOnce) joinPieces(draft);
       if (chunk.extra) draft.extra = appended(draft.extra, chunk.extra);
       if (chunk.logprobs !== undefined) draft.logprobs = appended(draft.logprobs, chunk.logprobs);
       draft.finishReason = chunk.finishReason ?? draft.finishReason;
-      model = chunk.model ?? model;
-      usage = chunk.usage ?? usage;
-      knowledge = chunk.knowledge ?? knowledge;
     },
     finish() {
       const choices: Choice[] = [];
       for (const draft of drafts) {
-        if (!draft?.finishReason) throw new Error("a stream ended normally without a finish reason");
+        // A server that answers with fewer choices than were asked for leaves out any of them.
+        if (!draft) continue;
+        if (!draft.finishReason) throw new Error("a stream ended normally without a finish reason");
         joinPieces(draft);
         const extra = draft.extra && jsonOf(draft.extra);
         choices.push({
@@ -146,6 +150,11 @@ export function startCollecting(stream: StreamHead): Collector<Generation> {
       return { provider, model, createdAtMs, choices: [first, ...rest], usage, knowledge, hasGap };
     },
   };
+}
+
+/** Whether a chunk says something of its choice. */
+function saysMore(chunk: GenerationChunk): boolean {
+  return hasToken(chunk) || chunk.logprobs !== undefined || chunk.finishReason !== undefined;
 }
 
 function joinPieces(draft: ChoiceDraft): void {

@@ -29,19 +29,44 @@ class ListDraft {
   }
 }
 
-/** Members that name a thing arrive whole and may be repeated; every other string of a delta continues the one before. */
-export const wholeStrings: ReadonlySet<string> = new Set(["id", "type", "name", "role", "index"]);
+/**
+ * Members of deltas that are known to come in pieces: texts of messages, thoughts, tool calls and audio, and lists of tool
+ * calls, thoughts, annotations and probabilities.
+ */
+export const comeInPieces: ReadonlySet<string> = new Set([
+  "annotations",
+  "arguments",
+  "content",
+  "data",
+  "input",
+  "reasoning",
+  "reasoning_content",
+  "reasoning_details",
+  "refusal",
+  "summary",
+  "text",
+  "text_offset",
+  "thinking",
+  "thinking_blocks",
+  "token_logprobs",
+  "tokens",
+  "tool_calls",
+  "top_logprobs",
+  "transcript",
+]);
 
 /**
  * Appends a delta to what came before: OpenAI's streaming rule for everything that is not plain content. `key` is the
- * member's name. Takes time for the delta only, however much came before.
+ * member's name. Of what is not known to come in pieces the later value counts, unless it says nothing: some servers repeat
+ * such members with each delta. Takes time for the delta only, however much came before.
  */
 export function appended(before: Draft | undefined, delta: JsonValue, key = ""): Draft {
-  if (before === undefined) return delta;
-  if (delta === null) return before;
-  if (typeof before === "string" && typeof delta === "string") return wholeStrings.has(key) ? delta : before + delta;
+  if (before === undefined || before === null) return delta;
+  if (delta === null || delta === "") return before;
+  if (typeof before === "string" && typeof delta === "string") return comeInPieces.has(key) ? before + delta : delta;
   if (isJsonList(delta)) {
-    const list = growingList(before);
+    if (delta.length === 0) return before;
+    const list = comeInPieces.has(key) ? growingList(before) : undefined;
     for (const item of list ? delta : []) list?.append(item);
     return list ?? delta;
   }

@@ -18,6 +18,9 @@ export interface Message {
   readonly extra?: JsonObject;
 }
 
+/** OpenAI's two names for the upper bound of an answer; older servers know the first only, models that think the second. */
+type MaxTokensName = "max_tokens" | "max_completion_tokens";
+
 /** A validated request. What the caller left out stays out; `GenerationDefaults` says what is used then. */
 export interface GenerationRequest {
   readonly projectId?: string;
@@ -28,6 +31,8 @@ export interface GenerationRequest {
   readonly messages: readonly Message[];
   /** Upper bound of the answer in tokens. */
   readonly maxTokens?: number;
+  /** What the caller calls it, who knows which of the two his model takes. */
+  readonly maxTokensName?: MaxTokensName;
   readonly temperature?: number;
   readonly topP?: number;
   readonly stop?: readonly string[];

@@ -1,4 +1,4 @@
-import { wholeStrings } from "./draft.ts";
+import { comeInPieces } from "./draft.ts";
 import type { GenerationChunk, JsonObject, JsonValue } from "./generation.ts";
 import { isJsonList, isJsonObject } from "./json.ts";
 import { chunkUnits, unitsOf } from "./memory-units.ts";
@@ -50,9 +50,10 @@ function* piecesOf(chunk: GenerationChunk): Generator<GenerationChunk, undefined
 /** A value as deltas that amount to it (`draft.ts`). The first one has something of every member, as clients expect it. */
 function* deltasOf(value: JsonValue, key = ""): Generator<JsonValue, undefined> {
   const isLong = unitsOf(value) > pieceUnits;
-  if (isLong && typeof value === "string" && !wholeStrings.has(key)) yield* textPieces(value);
+  const mayBePieces = isLong && comeInPieces.has(key);
+  if (mayBePieces && typeof value === "string") yield* textPieces(value);
   else if (isLong && isJsonObject(value)) yield* objectDeltas(value);
-  else if (isLong && isJsonList(value) && isContinuable(value)) yield* listDeltas(value);
+  else if (mayBePieces && isJsonList(value) && isContinuable(value)) yield* listDeltas(value);
   else yield value;
 }
 

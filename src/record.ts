@@ -60,6 +60,8 @@ export interface RequestRecord {
   /** Answered from an earlier request with the same idempotency key. */
   replayed?: true;
   finishReason?: string;
+  /** The provider's word for how the answer ended where it is none that is known; the answer then counts as `stop`. */
+  unknownFinishReason?: string;
   usage?: Usage;
   /** Code of the error that the caller got, also inside a stream. */
   error?: string;

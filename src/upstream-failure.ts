@@ -44,6 +44,8 @@ export interface FailureOptions {
   readonly retryAfterMs?: number;
   /** The caller's parameter that the peer objected to, when it is one that the caller sent. */
   readonly param?: string;
+  /** A parameter that the peer objected to and that only the gateway had added. */
+  readonly addedParam?: string;
   /** How an empty answer ended. */
   readonly finishReason?: string;
   /** For our own debugging; never logged, since it may hold what the peer wrote. */
@@ -59,6 +61,7 @@ export class UpstreamFailure extends Error {
   readonly failure: FailureCause;
   readonly retryAfterMs?: number;
   readonly param?: string;
+  readonly addedParam?: string;
   readonly finishReason?: string;
 
   private constructor(failure: FailureCause, options: FailureOptions) {
@@ -66,6 +69,7 @@ export class UpstreamFailure extends Error {
     this.failure = failure;
     this.retryAfterMs = options.retryAfterMs;
     this.param = options.param;
+    this.addedParam = options.addedParam;
     this.finishReason = options.finishReason;
   }
 

@@ -61,6 +61,46 @@ describe("an error of a unary Connect call", () => {
   });
 });
 
+describe("the details of an error", () => {
+  const field = (number: number, bytes: Uint8Array) => Uint8Array.of((number << 3) | 2, bytes.length, ...bytes);
+  const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64").replace(/=+$/, "");
+  const info = (reason: string) => Uint8Array.of(...field(1, utf8.encode(reason)), ...field(2, utf8.encode("ai.test")));
+  // 34.5 seconds.
+  const retry = field(1, Uint8Array.of(0x08, 34, 0x10, 0x80, 0xca, 0xb5, 0xee, 0x01));
+  const details = [
+    ["google.rpc.ErrorInfo", info("CONTEXT_LENGTH_EXCEEDED"), "invalid_argument", "context_length_exceeded"],
+    ["google.rpc.ErrorInfo", info("content_filter"), "invalid_argument", "content_filter"],
+    ["google.rpc.ErrorInfo", info("MODEL_NOT_FOUND"), "failed_precondition", "model_not_found"],
+    ["google.rpc.ErrorInfo", info("QUOTA_EXHAUSTED"), "resource_exhausted", "quota_exhausted"],
+    ["google.rpc.ErrorInfo", info("SOMETHING_ELSE"), "invalid_argument", "invalid_request"],
+    ["google.rpc.ErrorInfo", Uint8Array.of(0x0a, 0x7f), "invalid_argument", "invalid_request"],
+    ["another.ErrorInfo", info("CONTENT_FILTER"), "resource_exhausted", "rate_limited"],
+  ] as const;
+
+  it.each(details)("say what it is: %s %s in %s", async (type, value, code, outcome) => {
+    const error = { code, message: "no", details: [{ type, value: base64(value) }] };
+    const unary = [400, connectJson, utf8.encode(JSON.stringify(error))] as const;
+    expect(await outcomeOf("connect", false, unary)).toMatchObject({ outcome: `ai:${outcome}` });
+    const streamed = [200, connectStream, frame(2, utf8.encode(JSON.stringify({ error })))] as const;
+    expect(await outcomeOf("connect", true, streamed)).toMatchObject({ outcome: `ai:${outcome}` });
+    const any = Uint8Array.of(...field(1, utf8.encode(`type.googleapis.com/${type}`)), ...field(2, value));
+    const number = { invalid_argument: 3, failed_precondition: 9, resource_exhausted: 8 }[code];
+    const status = base64(Uint8Array.of(0x08, number, ...field(3, any)));
+    const inTrailers = trailers(`grpc-status: ${number}\r\ngrpc-status-details-bin: ${status}\r\n`);
+    expect(await outcomeOf("grpc-web", true, [200, grpcWeb, inTrailers])).toMatchObject({ outcome: `ai:${outcome}` });
+  });
+
+  it("say when to ask again", async () => {
+    const error = { code: "resource_exhausted", details: [{ type: "google.rpc.RetryInfo", value: base64(retry) }] };
+    const { outcome, headers } = await outcomeOf("connect", false, [
+      429,
+      connectJson,
+      utf8.encode(JSON.stringify(error)),
+    ]);
+    expect([outcome, headers.get("retry-after")]).toEqual(["ai:rate_limited", "35"]);
+  });
+});
+
 describe("an error over gRPC-Web", () => {
   const busy = { ...grpcWeb, "grpc-status": "8" };
 

@@ -448,7 +448,7 @@ describe("a failure of Anthropic's", () => {
   it.each<[string, string, string]>([
     ["is cut off", encode(stream()), "upstream_bad_response"],
     ["has a stop reason but no end", encode(stream(end("end_turn"))), "upstream_bad_response"],
-    ["is cut off inside its end", whole.slice(0, -1), "upstream_bad_response"],
+    ["is cut off inside its end", whole.slice(0, -3), "upstream_bad_response"],
     ["ends for no reason", encode(stream(end(null), stop)), "upstream_bad_response"],
     ["pauses", encode(stream(end("pause_turn"), stop)), "upstream_bad_response"],
     ["calls a tool", encode(stream(end("tool_use"), stop)), "upstream_bad_response"],

@@ -23,7 +23,12 @@ function chunksWith(...texts: readonly string[]): fc.Arbitrary<GenerationChunk[]
       .map(([index, object]) => ({ index, ...object })),
   }));
   const chunk = fc.record(
-    { choice: fc.nat(1), delta: fc.constantFrom("", "x", "🪶", ...texts), extra: object, logprobs: value },
+    {
+      choice: fc.nat(1),
+      delta: fc.constantFrom("", "x", "🪶", ...texts),
+      extra: object,
+      logprobs: value.filter((each) => each !== null),
+    },
     { requiredKeys: ["choice", "delta"] },
   );
   return fc.array(chunk, { maxLength: 8 });
@@ -37,12 +42,14 @@ function collected(chunks: Iterable<GenerationChunk>): readonly Choice[] {
   return collector.finish().choices;
 }
 
+const pieces = ["arguments", "content", "tool_calls"];
+
 /** What deltas amount to, without regard for what it costs. */
 function merge(before: JsonValue, delta: JsonValue, key = ""): JsonValue {
-  if (typeof before === "string" && typeof delta === "string") {
-    return ["id", "type", "name", "role", "index"].includes(key) ? delta : before + delta;
-  }
-  if (isJsonList(before) && isJsonList(delta)) {
+  if (before === null) return delta;
+  if (delta === null || delta === "" || (isJsonList(delta) && delta.length === 0)) return before;
+  if (typeof before === "string" && typeof delta === "string") return pieces.includes(key) ? before + delta : delta;
+  if (isJsonList(before) && isJsonList(delta) && pieces.includes(key)) {
     const items = [...before];
     for (const item of delta) {
       const isIt = (old: JsonValue) => isJsonObject(old) && isJsonObject(item) && old.index === item.index;
@@ -51,10 +58,10 @@ function merge(before: JsonValue, delta: JsonValue, key = ""): JsonValue {
     }
     return items;
   }
-  if (!isJsonObject(before) || !isJsonObject(delta)) return delta === null ? before : delta;
+  if (!isJsonObject(before) || !isJsonObject(delta)) return delta;
   const entries = Object.entries(delta).map(([name, member]) => {
     const old = Object.hasOwn(before, name) ? before[name] : undefined;
-    return [name, merge(old ?? null, member, name)] as const;
+    return [name, old === undefined ? member : merge(old, member, name)] as const;
   });
   return { ...before, ...Object.fromEntries(entries) };
 }
@@ -89,7 +96,7 @@ describe("what a stream's chunks amount to", () => {
     const [{ a } = {}] = collected([{ choice: 0, delta: "", extra }, { choice: 0, delta: "", extra }, ...ends]).map(
       (choice) => choice.extra,
     );
-    expect(JSON.stringify(a)).toBe('{"__proto__":{"polluted":"yesyes"},"constructor":"xx"}');
+    expect(JSON.stringify(a)).toBe('{"__proto__":{"polluted":"yes"},"constructor":"x"}');
     expect(Object.getPrototypeOf(a)).toBe(Object.prototype);
     expect("polluted" in {}).toBe(false);
   });

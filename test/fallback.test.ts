@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { failuresTable } from "../dev/failures-text.ts";
+import { failuresTable, finishReasonsTable } from "../dev/failures-text.ts";
 import { withPart } from "../dev/markdown.ts";
+import answers from "../docs/answers.md?raw";
 import reliability from "../docs/reliability.md?raw";
 import { type Kind, provider, upstream } from "./support/upstream.ts";
 import { gateway, type Surface } from "./support/worker-on-sockets.ts";
@@ -115,7 +116,8 @@ const openAi: Table = {
   "status:500": unavailable("internal"),
   "status:501": unavailable("unimplemented"),
   "status:504": timeout("deadline_exceeded"),
-  "status:529": unavailable("internal"),
+  "status:413": tooLong,
+  "status:529": unavailable("unavailable"),
   ...strange("error:500"),
   "bloated:many:8000": unavailable("internal"),
   "bloated:deep:60": unavailable("internal"),
@@ -135,9 +137,9 @@ const openAiPlain: Table = {
   "text:null": bad("malformed"),
   "text:[]": bad("malformed"),
   'text:{"choices":[]}': bad("malformed"),
-  'text:{"choices":[{"message":{"content":7},"finish_reason":"stop"}]}': bad("malformed"),
+  'text:{"choices":[{"message":{"content":{"a":7}},"finish_reason":"stop"}]}': bad("malformed"),
   'text:{"choices":[{"message":{"content":null},"finish_reason":"stop"}]}': bad("empty"),
-  'text:{"error":{"message":"no"}}': bad("malformed"),
+  'text:{"error":{"message":"no"}}': unavailable("internal"),
 };
 
 const openAiStreamed: Table = {
@@ -234,7 +236,6 @@ const connectPlain: Table = {
   "bloated:many:8000": unavailable("internal"),
   "bloated:deep:60": unavailable("internal"),
   ...codes("error:0"),
-  "finish:nonsense": bad("malformed"),
 };
 
 const grpcWebPlain: Table = {
@@ -245,7 +246,6 @@ const grpcWebPlain: Table = {
   endless: bad("malformed"),
   twice: bad("malformed"),
   unfinished: bad("truncated"),
-  "finish:nonsense": bad("malformed"),
 };
 
 const tables: readonly { kind: Kind; stream: boolean; table: Table }[] = [
@@ -341,5 +341,11 @@ describe.concurrent("a failure of all providers", () => {
 describe("docs/reliability.md", () => {
   it("says what leads where as the code does it", () => {
     expect(reliability).toBe(withPart(reliability, "failures", failuresTable()));
+  });
+});
+
+describe("docs/answers.md", () => {
+  it("says what words end an answer as the code does it", () => {
+    expect(answers).toBe(withPart(answers, "finish reasons", finishReasonsTable()));
   });
 });

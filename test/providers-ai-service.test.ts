@@ -243,6 +243,23 @@ describe("an answer of the AI service", () => {
     const { ask } = gateway([provider("ai", kind, upstream("finish:length"))]);
     expect((await ask({ stream })).text).toContain('"finish_reason":"length"');
   });
+
+  it.each(ways)(
+    "may end by a word that nobody knows, which is logged: $kind, stream $stream",
+    async ({ kind, stream }) => {
+      for (const [word, logged] of [
+        ["nonsense", "nonsense"],
+        ["a word: or two", "unreadable"],
+        ["MAX_TOKENS", undefined],
+      ]) {
+        const { ask } = gateway([provider("ai", kind, upstream(`finish:${word}`))]);
+        const { text, attempts, log } = await ask({ stream });
+        const reason = logged === undefined ? "length" : "stop";
+        expect([attempts, text.includes(`"finish_reason":"${reason}"`)]).toEqual(["ai:ok", true]);
+        expect(JSON.parse(log.at(-1) ?? "").unknownFinishReason).toBe(logged);
+      }
+    },
+  );
 });
 
 describe("an AI service that lacks a method", () => {

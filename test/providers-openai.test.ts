@@ -112,8 +112,8 @@ describe("a request to OpenAI", () => {
     },
   );
 
-  it("takes either name for the answer's length", async () => {
-    expect(await sentFor({ model: "gpt-4o", max_completion_tokens: 9 })).toMatchObject({ max_tokens: 9 });
+  it.each(["max_tokens", "max_completion_tokens"])("calls the answer's length as the caller does: %s", async (name) => {
+    expect(await sentFor({ model: "gpt-4o", [name]: 9 })).toEqual({ model: "gpt-4o", messages, [name]: 9 });
   });
 });
 

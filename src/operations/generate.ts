@@ -40,6 +40,7 @@ export function generateOperation({
       messages: request.messages,
       // What is left out to others is the platform's default for the AI service: neither that nor nothing.
       maxTokens: request.maxTokens ?? defaultsFor(request, defaults).maxTokens ?? [defaults.platform.maxTokens],
+      maxTokensName: undefined,
       temperature: request.temperature ?? defaultsFor(request, defaults).temperature ?? [defaults.platform.temperature],
       isAsWritten: undefined,
       topP: request.topP,
@@ -55,6 +56,8 @@ export function generateOperation({
     // His own limit, or his own words at which it stops.
     mayEndEmpty: ({ stop = [] }, finishReason) =>
       finishReason === "length" || (finishReason === "stop" && stop.length > 0),
+    // A model that thinks may use up all that it is given.
+    isAnswerThoughEmpty: (finishReason) => finishReason === "length",
     collector: startCollecting,
     storage: {
       isStorable: (generation) =>

@@ -76,6 +76,8 @@ export async function attempt<Request, Whole extends WholeAnswer>(
   const firstEndsMs = call.stream ? Math.min(shareEndsMs, startedMs + firstTokenMs) : shareEndsMs;
   const limit = startLimit(call.signal, firstEndsMs, () => UpstreamFailure.wire("timeout"));
   const mayEndEmpty = (finishReason: string) => operation.mayEndEmpty?.(request, finishReason) ?? false;
+  const isAnswerThoughEmpty = (finishReason?: string) =>
+    finishReason !== undefined && (operation.isAnswerThoughEmpty?.(finishReason) ?? false);
   const settled = { provider, mayEndEmpty, permit, call, limit, limits, record };
   const turn: Turn = { ...settled, startedMs, hasBegun: false, endsMs: shareEndsMs };
   const isLive = call.stream && call.delivery === "live";
@@ -86,7 +88,13 @@ export async function attempt<Request, Whole extends WholeAnswer>(
     turn.hasBegun = true;
     if (isStream(answer)) {
       turn.endsMs = deadlineMs;
-      const begun = await begin(answer, { limit, firstTokenMs, startedMs, latestMs: shareEndsMs });
+      const begun = await begin(answer, {
+        limit,
+        firstTokenMs,
+        startedMs,
+        latestMs: shareEndsMs,
+        isAnswerThoughEmpty,
+      });
       record.firstTokenMs = Date.now() - startedMs;
       // A probe has shown what it was sent for; it does not keep others away until its stream has ended.
       if (permit.isProbe) permit.succeed();
@@ -98,8 +106,9 @@ export async function attempt<Request, Whole extends WholeAnswer>(
       const stream = limited(begun, { limit, idleMs, endsMs: deadlineMs });
       answer = await collect(stream, operation.collector(stream), call.memory);
     }
-    if (operation.isEmpty(answer)) {
-      throw UpstreamFailure.wire("empty", { finishReason: operation.finishReason?.(answer) });
+    const finishReason = operation.finishReason?.(answer);
+    if (operation.isEmpty(answer) && !isAnswerThoughEmpty(finishReason)) {
+      throw UpstreamFailure.wire("empty", { finishReason });
     }
     limit.release();
     if (answer.hasGap) permit.fail({ blame: "model", isAnswer: true, isAtLimit: false });

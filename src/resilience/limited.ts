@@ -18,16 +18,18 @@ export interface BeginOptions {
   readonly startedMs: number;
   /** Signs of life give a stream more time, until then at most, in Unix milliseconds. */
   readonly latestMs: number;
+  /** Whether a stream without a token that ended so is an answer. */
+  readonly isAnswerThoughEmpty: (finishReason?: string) => boolean;
 }
 
 /**
- * Waits for a stream's first token, so that everything before it can still fall back. Signs of life give it more time, not
+ * Waits for a stream's first token, or the end of one that needs none, so that everything before it can still fall back. Signs of life give it more time, not
  * all of it: what only pretends to live must not keep the next provider from being asked. Throws
  * `UpstreamFailure` wire `empty` where it ends before.
  */
 export async function begin(
   stream: GenerationStream,
-  { limit, firstTokenMs, startedMs, latestMs }: BeginOptions,
+  { limit, firstTokenMs, startedMs, latestMs, isAnswerThoughEmpty }: BeginOptions,
 ): Promise<Begun> {
   const lastMs = Math.min(latestMs, startedMs + thinkingFactor * firstTokenMs);
   let model = stream.model;
@@ -36,6 +38,7 @@ export async function begin(
     const batch = await stream.read();
     if (!batch) {
       const finishReason = held.find((chunk) => chunk.finishReason)?.finishReason;
+      if (isAnswerThoughEmpty(finishReason)) return { stream: { ...stream, model }, batch: held };
       throw UpstreamFailure.wire("empty", { finishReason });
     }
     const at = batch.findIndex((chunk) => hasToken(chunk) || chunk.finishReason === "content_filter");

@@ -99,6 +99,7 @@ export function fromChatCompletionRequest(body: ChatCompletionRequest): ChatComp
       model: model ?? undefined,
       messages: messages.map(fromMessage),
       maxTokens: max_completion_tokens ?? max_tokens ?? undefined,
+      maxTokensName: max_completion_tokens ? "max_completion_tokens" : max_tokens ? "max_tokens" : undefined,
       temperature: temperature ?? undefined,
       topP: top_p ?? undefined,
       stop: typeof stop === "string" ? [stop] : stop?.length ? stop : undefined,

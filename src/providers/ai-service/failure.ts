@@ -1,6 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type PeerReason, UpstreamFailure } from "../../upstream-failure.ts";
+import { reasonOfWord } from "../wire/reasons.ts";
 import { retryAfterMs } from "../wire/retry-after.ts";
+import { type ErrorDetails, errorDetailsOf } from "./error-details.ts";
 
 /**
  * What an error of a Connect call means. Connect reports what the peer said and what its own side of the wire saw with
@@ -13,8 +15,9 @@ export function connectFailure(error: unknown): UpstreamFailure {
   if (connectError.cause instanceof UpstreamFailure) return connectError.cause;
   const isPeerError = connectError.isWireError || !connectError.metadata.keys().next().done;
   if (!isPeerError) return wireFailure(connectError);
-  return UpstreamFailure.peer(reasonOf(connectError), {
-    retryAfterMs: retryAfterMs(connectError.metadata, Date.now()),
+  const details = errorDetailsOf(connectError);
+  return UpstreamFailure.peer(reasonOf(connectError, details), {
+    retryAfterMs: retryAfterMs(connectError.metadata, Date.now()) ?? details.retryAfterMs,
     cause: connectError,
   });
 }
@@ -25,7 +28,9 @@ export function withHeaders(error: ConnectError, headers: Headers): ConnectError
   return error;
 }
 
-function reasonOf({ code, rawMessage }: ConnectError): PeerReason {
+function reasonOf({ code, rawMessage }: ConnectError, { reason }: ErrorDetails): PeerReason {
+  const detailed = reason === undefined ? undefined : reasonOfWord(reason);
+  if (detailed) return detailed;
   // A service may say any number, and Connect takes a name such as `constructor` for a code.
   if (!codes.has(code)) return "internal";
   // The word that our own AI service, or a gateway, puts before a message whose code alone would lead elsewhere (its errors.py).

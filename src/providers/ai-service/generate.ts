@@ -7,7 +7,6 @@ import {
 } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import {
   type FinishReason,
-  finishReasons,
   type Generation,
   type GenerationDefaults,
   type GenerationRequest,
@@ -19,8 +18,8 @@ import {
 import type { Answer } from "../../operation.ts";
 import { neededInMessage, neededInRequest, optionalParameters } from "../../parameters.ts";
 import type { Call, GenerationAnswer, Offer } from "../../upstream.ts";
-import { UpstreamFailure } from "../../upstream-failure.ts";
 import { usageOf } from "../../usage.ts";
+import { finishReasonOf } from "../finish-reason.ts";
 import { type ModelRules, modelFor, modelNameIn } from "../model.ts";
 import { renderPrompt, textOf } from "../prompt.ts";
 import { chunkReader, type EventDecoder } from "../wire/chunks.ts";
@@ -42,7 +41,7 @@ export function generateOffer(
     const response = await ask(method, () => unary(method, asked, callOptions(call, request.user)));
     return {
       ...answerHead(options, asked, response.model),
-      choices: [{ content: response.content, finishReason: finishReasonFrom(response.finishReason) }],
+      choices: [{ content: response.content, finishReason: finishReasonFrom(response.finishReason, call) }],
       usage: usageFrom(response.usage, response.tokensUsed),
       knowledge: knowledgeFrom(response.knowledge),
     };
@@ -54,7 +53,7 @@ export function generateOffer(
     const method = AIService.method.streamGenerateContent;
     const [first, read] = await ask(method, async () => {
       const messages = await stream(method, asked, callOptions(call, request.user));
-      const reader = chunkReader(messages, chunkDecoder());
+      const reader = chunkReader(messages, chunkDecoder(call));
       return [await reader(), reader] as const;
     });
     return { ...answerHead(options, asked, first?.[0]?.model), read: startingWith(first, read) };
@@ -115,14 +114,14 @@ function answerHead(options: GenerateOptions, asked: { options?: { model: string
 }
 
 /** A stream's messages. The answer is complete only at the protocol's own end of stream. */
-function chunkDecoder(): EventDecoder<GenerateContentChunk> {
+function chunkDecoder(call: Call): EventDecoder<GenerateContentChunk> {
   let finishReason: FinishReason | undefined;
   let knowledge: KnowledgeState | undefined;
   return {
     isComplete: () => false,
     take(message, batch) {
       // Held back until the end of the stream has proved that it is true.
-      if (message.finishReason !== "") finishReason = finishReasonFrom(message.finishReason);
+      if (message.finishReason !== "") finishReason = finishReasonFrom(message.finishReason, call);
       knowledge ??= knowledgeFrom(message.knowledge);
       batch.push({
         choice: 0,
@@ -157,13 +156,19 @@ function isSignOfLife({ delta, finishReason, usage }: GenerateContentChunk): tru
   return delta === "" && finishReason === "" && usage === undefined ? true : undefined;
 }
 
-/** Services that do not say how an answer ended mean that it ended. Throws where one says something unknown. */
-function finishReasonFrom(name: string): FinishReason {
-  if (name === "") return "stop";
-  const reason = finishReasons.find((known) => known === name);
-  if (!reason) throw UpstreamFailure.wire("malformed");
-  return reason;
+/**
+ * Services that do not say how an answer ended mean that it ended. Their words are an open set: one that is not known ends
+ * an answer like `stop`, and is written down.
+ */
+function finishReasonFrom(word: string, { record }: Call): FinishReason {
+  if (word === "") return "stop";
+  const reason = finishReasonOf(word);
+  if (!reason) record.unknownFinishReason = wordForm.test(word) ? word : "unreadable";
+  return reason ?? "stop";
 }
+
+/** What is written into the log of what a service says. */
+const wordForm = /^[\w.-]{1,64}$/;
 
 function knowledgeFrom(word: string): KnowledgeState | undefined {
   return knowledgeStates.find((known) => known === word);

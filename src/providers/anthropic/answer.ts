@@ -3,10 +3,12 @@ import type { Choice, FinishReason, GenerationChunk, JsonValue, Usage } from "..
 import { isJsonList, isJsonObject } from "../../json.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import { usageOf } from "../../usage.ts";
+import { finishReasonOf } from "../finish-reason.ts";
 import { modelNameIn } from "../model.ts";
+import { createCharacters } from "../wire/characters.ts";
 import type { EventDecoder } from "../wire/chunks.ts";
 import { parseAnswer } from "../wire/json.ts";
-import { streamedAnthropicFailure } from "./failure.ts";
+import { errorInAnswer } from "./failure.ts";
 
 const count = z.catch(z.optional(z.int().check(z.nonnegative())), undefined);
 const countsSchema = z.catch(
@@ -41,10 +43,12 @@ export interface AnthropicMessage {
   readonly usage?: Usage;
 }
 
-/** A `message` object as the domain has it. Throws `UpstreamFailure` (wire): `malformed`, or `truncated` where it does not say that it is complete. */
+/** A `message` object as the domain has it. Throws `UpstreamFailure`: the error that it says instead, or wire `malformed`, or `truncated` where it does not say that it is complete. */
 export function messageFrom(value: JsonValue): AnthropicMessage {
   // Counted before a schema looks at each of them.
   if (isJsonObject(value) && isJsonList(value.content) && value.content.length > maxBlocks) throw malformed();
+  const failure = errorInAnswer(value);
+  if (failure) throw failure;
   const { model, content, stop_reason, usage } = parsed(messageSchema, value);
   return {
     model: modelNameIn(model),
@@ -53,7 +57,7 @@ export function messageFrom(value: JsonValue): AnthropicMessage {
   };
 }
 
-const typedSchema = z.object({ type: z.string() });
+const typedSchema = z.object({ type: z.catch(z.string(), "") });
 const startSchema = z.object({ message: z.object({ model: modelSchema, usage: countsSchema }) });
 const blockStartSchema = z.object({ content_block: blockSchema });
 const blockDeltaSchema = z.object({ delta: blockSchema });
@@ -67,7 +71,9 @@ const messageDeltaSchema = z.object({ delta: stopSchema, usage: countsSchema });
 export function messageEvents(): EventDecoder<string> {
   let stopReason: string | null | undefined;
   let counts: Counts = {};
-  const say = (delta: string, batch: GenerationChunk[]) => {
+  const characters = createCharacters();
+  const say = (piece: string, batch: GenerationChunk[]) => {
+    const delta = characters.whole(piece);
     if (delta !== "") batch.push({ choice: 0, delta });
   };
   return {
@@ -76,6 +82,8 @@ export function messageEvents(): EventDecoder<string> {
       throw UpstreamFailure.wire("truncated");
     },
     take(data, batch) {
+      // Proxies between Anthropic and us say them.
+      if (data.trim() === "" || data === "[DONE]") return false;
       const value = parseAnswer(data);
       switch (parsed(typedSchema, value).type) {
         case "message_start": {
@@ -98,12 +106,18 @@ export function messageEvents(): EventDecoder<string> {
           return false;
         }
         case "message_stop":
-          batch.push({ choice: 0, delta: "", finishReason: finishReasonFrom(stopReason), usage: usageFrom(counts) });
+          batch.push({
+            choice: 0,
+            delta: characters.rest(),
+            finishReason: finishReasonFrom(stopReason),
+            usage: usageFrom(counts),
+          });
           return true;
-        case "error":
-          throw streamedAnthropicFailure(value);
-        default:
+        default: {
+          const failure = errorInAnswer(value);
+          if (failure) throw failure;
           return false;
+        }
       }
     },
   };
@@ -126,27 +140,19 @@ function textIn({ type, text }: z.infer<typeof blockSchema>): string {
   return text;
 }
 
-const finishReasonsByName: ReadonlyMap<string, FinishReason> = new Map([
-  ["end_turn", "stop"],
-  ["stop_sequence", "stop"],
-  ["max_tokens", "length"],
-  ["model_context_window_exceeded", "length"],
-  ["refusal", "content_filter"],
-]);
-
-/** Any other reason, such as `pause_turn`, does not say that the answer is complete. */
+/** A reason that is not known, such as `pause_turn`, does not say that the answer is complete. */
 function finishReasonFrom(name: string | null | undefined): FinishReason {
+  const reason = finishReasonOf(name ?? "");
   // No tool was offered.
-  if (name === "tool_use") throw malformed();
-  const reason = finishReasonsByName.get(name ?? "");
+  if (reason === "tool_calls") throw malformed();
   if (!reason) throw UpstreamFailure.wire("truncated");
   return reason;
 }
 
-/** Counts are cumulative: what is said later replaces what was said before. */
+/** Counts are cumulative: what is said later replaces what was said before, but no prompt is empty. */
 function later(before: Counts, after: Counts): Counts {
   return {
-    input_tokens: after.input_tokens ?? before.input_tokens,
+    input_tokens: after.input_tokens || before.input_tokens,
     cache_creation_input_tokens: after.cache_creation_input_tokens ?? before.cache_creation_input_tokens,
     cache_read_input_tokens: after.cache_read_input_tokens ?? before.cache_read_input_tokens,
     output_tokens: after.output_tokens ?? before.output_tokens,

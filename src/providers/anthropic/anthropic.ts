@@ -1,5 +1,6 @@
 import type { GenerationRequest } from "../../generation.ts";
 import type { Call, GenerationAnswer, Provider } from "../../upstream.ts";
+import { createAdditions, parametersOf } from "../wire/additions.ts";
 import { generationIn } from "../wire/answer.ts";
 import { callHeaders, type Fetch, send } from "../wire/send.ts";
 import { messageEvents, messageFrom } from "./answer.ts";
@@ -19,20 +20,26 @@ export interface AnthropicOptions extends RequestRules {
 export function anthropic(options: AnthropicOptions): Provider {
   const url = `${options.baseUrl}/v1/messages`;
 
+  const withoutRefused = createAdditions();
+
   async function generate(request: GenerationRequest, call: Call): Promise<GenerationAnswer> {
-    const body = requestBody(request, call.stream, options);
-    const response = await send(options.fetch, url, {
-      method: "POST",
-      headers: requestHeaders(call, options.apiKey),
-      body: JSON.stringify(body),
-      signal: call.signal,
-    });
-    if (!response.ok) throw await anthropicFailure(response);
-    return await generationIn(response, call, {
-      provider: options.name,
-      model: body.model,
-      whole: messageFrom,
-      events: messageEvents,
+    const composed = requestBody(request, call.stream, options);
+    // The API needs the other default, of max_tokens.
+    const added = new Set(request.temperature === undefined ? ["temperature"] : []);
+    return await withoutRefused(composed.model, { body: composed, added }, async (asked) => {
+      const response = await send(options.fetch, url, {
+        method: "POST",
+        headers: requestHeaders(call, options.apiKey),
+        body: JSON.stringify(asked.body),
+        signal: call.signal,
+      });
+      if (!response.ok) throw await anthropicFailure(response, parametersOf(asked));
+      return await generationIn(response, call, {
+        provider: options.name,
+        model: composed.model,
+        whole: messageFrom,
+        events: messageEvents,
+      });
     });
   }
 

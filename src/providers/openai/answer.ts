@@ -1,8 +1,13 @@
-import type { Choice, FinishReason, GenerationChunk, JsonObject, JsonValue, Usage } from "../../generation.ts";
+import type { Choice, FinishReason, JsonObject, JsonValue, Usage } from "../../generation.ts";
 import { hasAtMost, isJsonList, isJsonObject } from "../../json.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 import { isTokenCount, usageOf } from "../../usage.ts";
+import { finishReasonOf } from "../finish-reason.ts";
 import { modelNameIn } from "../model.ts";
+import type { Parameters } from "../wire/told-error.ts";
+import { type Content, contentIn } from "./content.ts";
+import { errorInAnswer } from "./failure.ts";
+import { isSaid, toolCallsIn, wholeToolCalls } from "./tool-calls.ts";
 
 /*
  * Read by hand and not by a schema: it is done for each token, and costs a fifth of what zod needs where nothing can be
@@ -13,6 +18,7 @@ export interface Completion {
   readonly model?: string;
   readonly choices: readonly [Choice, ...Choice[]];
   readonly usage?: Usage;
+  readonly hasGap?: true;
 }
 
 /** More are nobody's answer. */
@@ -22,94 +28,67 @@ const maxChoices = 128;
 const [maxExtraValues, maxLogprobValues] = [20_000, 700_000];
 
 /** A choice of an answer or of a piece of it. */
-interface ReadChoice {
+export interface ReadChoice extends Content {
   readonly index: number;
   readonly finishReason?: FinishReason;
   readonly logprobs?: JsonValue;
-  /** The choice's `message` or `delta`. */
-  readonly said?: JsonValue;
+  /** What its `message` or `delta` holds besides role and content. */
+  readonly extra?: JsonObject;
 }
 
-/** A `chat.completion` object as the domain has it (https://platform.openai.com/docs/api-reference/chat/object). Throws `UpstreamFailure` (wire): `malformed`, or `truncated` without a finish reason. */
-export function completionFrom(value: JsonValue): Completion {
+/** A `chat.completion` object as the domain has it (https://platform.openai.com/docs/api-reference/chat/object). Throws `UpstreamFailure`: the error that it says instead, or wire `malformed`, or `truncated` without a finish reason. */
+export function completionFrom(value: JsonValue, sent: Parameters): Completion {
   const read = isJsonObject(value) ? choicesIn(value.choices, "message") : undefined;
-  if (!read || !isJsonObject(value)) throw UpstreamFailure.wire("malformed");
+  if (!read || read.length === 0) throw errorInAnswer(value, sent) ?? UpstreamFailure.wire("malformed");
   const [first, ...rest] = read
     .toSorted((a, b) => a.index - b.index)
-    .map(({ said, finishReason, logprobs }): Choice => {
-      const content = isJsonObject(said) ? contentOf(said) : undefined;
-      if (content === undefined || !isJsonObject(said)) throw UpstreamFailure.wire("malformed");
+    .map(({ text, extra, hasGap, finishReason, logprobs }): Choice => {
+      if (hasGap && text === "" && !extra) throw UpstreamFailure.wire("malformed");
       if (!finishReason) throw UpstreamFailure.wire("truncated");
-      return { content, finishReason, extra: extraFrom(said), logprobs };
+      return { content: text, finishReason, extra: extra && asMessage(extra), logprobs };
     });
-  if (!first) throw UpstreamFailure.wire("malformed");
-  return { model: modelNameIn(value.model), choices: [first, ...rest], usage: usageFrom(value.usage) };
+  if (!first || !isJsonObject(value)) throw UpstreamFailure.wire("malformed");
+  const hasGap = read.some((choice) => choice.hasGap) || undefined;
+  return { model: modelNameIn(value.model), choices: [first, ...rest], usage: usageFrom(value.usage), hasGap };
 }
 
-/** The pieces in a `chat.completion.chunk` object, one per choice; undefined where it is none. `choices` is how many may come. */
-export function chunksFrom(value: JsonValue, choices: number): GenerationChunk[] | undefined {
-  const read = isJsonObject(value) ? choicesIn(value.choices, "delta") : undefined;
-  if (!read || !isJsonObject(value) || read.some(({ index }) => index < 0 || index >= choices)) return undefined;
-  const model = modelNameIn(value.model);
-  const usage = usageFrom(value.usage);
-  if (read.length === 0) return usage ? [{ choice: 0, delta: "", model, usage }] : [];
-  const last = read.length - 1;
-  return read.map(({ index, said, finishReason, logprobs }, at): GenerationChunk => {
-    // A delta that is none says nothing.
-    const content = isJsonObject(said) ? contentOf(said) : undefined;
-    return {
-      choice: index,
-      delta: content ?? "",
-      extra: content !== undefined && isJsonObject(said) ? extraFrom(said) : undefined,
-      logprobs,
-      finishReason,
-      model,
-      usage: at === last ? usage : undefined,
-    };
-  });
+/** A whole message's tool calls are in order, whatever numbers a server gives them. */
+function asMessage(extra: JsonObject): JsonObject {
+  const calls = extra.tool_calls === undefined ? undefined : toolCallsIn(extra.tool_calls);
+  return calls ? { ...extra, tool_calls: wholeToolCalls(calls) } : extra;
 }
 
-/** Undefined where it is no list of choices. */
-function choicesIn(value: JsonValue | undefined, said: "message" | "delta"): ReadChoice[] | undefined {
+/** The choices in an answer's or event's list of them; undefined where it is none. */
+export function choicesIn(value: JsonValue | undefined, said: "message" | "delta"): ReadChoice[] | undefined {
   if (!isJsonList(value) || value.length > maxChoices) return undefined;
   const read: ReadChoice[] = [];
   for (const choice of value) {
     if (!isJsonObject(choice)) return undefined;
     const { index, finish_reason, logprobs } = choice;
-    if (finish_reason !== undefined && finish_reason !== null && typeof finish_reason !== "string") return undefined;
-    if (!hasAtMost(maxExtraValues, choice[said]) || !hasAtMost(maxLogprobValues, logprobs)) return undefined;
+    const message = choice[said] ?? choice[said === "delta" ? "message" : "delta"] ?? choice.text;
+    if (!hasAtMost(maxExtraValues, message) || !hasAtMost(maxLogprobValues, logprobs)) return undefined;
     read.push({
       index: typeof index === "number" && Number.isSafeInteger(index) ? index : 0,
-      finishReason: finish_reason ? finishReasonsByName.get(finish_reason) : undefined,
+      finishReason: typeof finish_reason === "string" ? finishReasonOf(finish_reason) : undefined,
       logprobs: logprobs ?? undefined,
-      said: choice[said],
+      ...messageIn(message),
     });
   }
   return read;
 }
 
-/** Empty where it is null or absent; undefined where it is no text. */
-function contentOf({ content }: JsonObject): string | undefined {
-  if (content === undefined || content === null) return "";
-  return typeof content === "string" ? content : undefined;
+/** A message or delta. Some servers say a stream's as `message`, or as the older API's `text`. */
+function messageIn(message: JsonValue | undefined): Content & Pick<ReadChoice, "extra"> {
+  if (!isJsonObject(message)) return contentIn(message);
+  const { content } = message;
+  if (typeof content === "string") return { text: content, extra: extraFrom(message) };
+  const { text, reasoning, hasGap } = contentIn(content);
+  const extra = extraFrom(message);
+  return { text, hasGap, extra: reasoning === undefined ? extra : { reasoning_content: reasoning, ...extra } };
 }
 
-/** OpenAI's five, and what other servers of its API say for them. Anything else does not prove that an answer is complete. */
-const finishReasonsByName: ReadonlyMap<string, FinishReason> = new Map([
-  ["stop", "stop"],
-  ["eos", "stop"],
-  ["eos_token", "stop"],
-  ["stop_sequence", "stop"],
-  ["end_turn", "stop"],
-  ["length", "length"],
-  ["max_tokens", "length"],
-  ["content_filter", "content_filter"],
-  ["tool_calls", "tool_calls"],
-  ["function_call", "function_call"],
-]);
-
-/** Absent where it is not a full count. */
-function usageFrom(value: JsonValue | undefined): Usage | undefined {
+/** Absent where it is not a full count, or says nothing: some servers send zeros for what they have not counted. */
+export function usageFrom(value: JsonValue | undefined): Usage | undefined {
   if (!isJsonObject(value)) return undefined;
   const { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details, completion_tokens_details } = value;
   const usage = usageOf({
@@ -117,7 +96,8 @@ function usageFrom(value: JsonValue | undefined): Usage | undefined {
     completionTokens: completion_tokens,
     totalTokens: total_tokens,
   });
-  if (!usage || (!prompt_tokens_details && !completion_tokens_details)) return usage;
+  if (!usage || usage.totalTokens === 0) return undefined;
+  if (!prompt_tokens_details && !completion_tokens_details) return usage;
   const details = nonEmpty([
     ["prompt_tokens_details", countsIn(prompt_tokens_details)],
     ["completion_tokens_details", countsIn(completion_tokens_details)],
@@ -142,10 +122,6 @@ function extraFrom(said: JsonObject): JsonObject | undefined {
 }
 
 function nonEmpty(entries: readonly (readonly [string, JsonValue | undefined])[]): JsonObject | undefined {
-  const said = entries.filter((entry): entry is [string, JsonValue] => !isEmptyValue(entry[1]));
+  const said = entries.filter((entry): entry is [string, JsonValue] => isSaid(entry[1]));
   return said.length > 0 ? Object.fromEntries(said) : undefined;
-}
-
-function isEmptyValue(value: JsonValue | undefined): boolean {
-  return value === undefined || value === null || value === "" || (isJsonList(value) && value.length === 0);
 }

@@ -19,6 +19,8 @@ const bytesPerNumber = 32;
 /** More numbers than a vector of any model in use has, where the caller does not say how many. */
 const mostDimensions = 4096;
 
+const nothing: ReadonlySet<string> = new Set();
+
 /** OpenAI's embeddings. */
 export function embedder(options: Endpoint & { readonly name: string }): Embedder {
   return {
@@ -29,7 +31,7 @@ export function embedder(options: Endpoint & { readonly name: string }): Embedde
       maxUnits: maxTokens / tokensPerUnit,
     }),
     async askFor(request, call) {
-      const response = await post(options, "/embeddings", requestBody(request), call);
+      const response = await post(options, "/embeddings", { body: requestBody(request), added: nothing }, call);
       if (mediaType(response.headers) !== "application/json") throw UpstreamFailure.wire("malformed");
       return await readAnswer(response, call, (text) => batchFrom(parseAnswer(text), request.inputs.length));
     },

@@ -1,6 +1,7 @@
 import type { GenerationRequest } from "../../generation.ts";
 import type { Call, GenerationAnswer, Provider } from "../../upstream.ts";
 import { type EmbeddingRules, embedOffer } from "../embeddings.ts";
+import { createAdditions, parametersOf } from "../wire/additions.ts";
 import { generationIn } from "../wire/answer.ts";
 import { completionFrom } from "./answer.ts";
 import { completionEvents } from "./chunks.ts";
@@ -15,14 +16,20 @@ export interface OpenAiOptions extends Endpoint, RequestRules, EmbeddingRules {
 
 /** OpenAI, or any service that speaks its API (https://platform.openai.com/docs/api-reference), which carries every request. */
 export function openai(options: OpenAiOptions): Provider {
+  const withoutRefused = createAdditions();
+
   async function generate(request: GenerationRequest, call: Call): Promise<GenerationAnswer> {
-    const body = requestBody(request, call.stream, options);
-    const response = await post(options, "/chat/completions", body, call);
-    return await generationIn(response, call, {
-      provider: options.name,
-      model: String(body.model),
-      whole: completionFrom,
-      events: () => completionEvents({ choices: choicesAsked(request), sent: new Set(Object.keys(body)) }),
+    const composed = requestBody(request, call.stream, options);
+    const model = String(composed.body.model);
+    return await withoutRefused(model, composed, async (asked) => {
+      const response = await post(options, "/chat/completions", asked, call);
+      const sent = parametersOf(asked);
+      return await generationIn(response, call, {
+        provider: options.name,
+        model,
+        whole: (value) => completionFrom(value, sent),
+        events: () => completionEvents({ choices: choicesAsked(request), sent }),
+      });
     });
   }
 

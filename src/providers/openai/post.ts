@@ -1,5 +1,5 @@
-import type { JsonObject } from "../../generation.ts";
 import type { Call } from "../../upstream.ts";
+import { type Composed, parametersOf } from "../wire/additions.ts";
 import { callHeaders, type Fetch, send } from "../wire/send.ts";
 import { openAiFailure } from "./failure.ts";
 
@@ -14,7 +14,7 @@ export interface Endpoint {
 export async function post(
   { baseUrl, apiKey, fetch }: Endpoint,
   path: string,
-  body: JsonObject,
+  { body, added }: Composed,
   call: Call,
 ): Promise<Response> {
   const response = await send(fetch, `${baseUrl}${path}`, {
@@ -27,6 +27,6 @@ export async function post(
     body: JSON.stringify(body),
     signal: call.signal,
   });
-  if (!response.ok) throw await openAiFailure(response, new Set(Object.keys(body)));
+  if (!response.ok) throw await openAiFailure(response, parametersOf({ body, added }));
   return response;
 }

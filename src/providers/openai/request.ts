@@ -1,6 +1,7 @@
 import { defaultsFor, type GenerationDefaults, type GenerationRequest, type JsonObject } from "../../generation.ts";
 import { isJsonObject } from "../../json.ts";
 import { type ModelRules, modelFor } from "../model.ts";
+import type { Composed } from "../wire/additions.ts";
 import { optionalMember } from "../wire/json.ts";
 
 export interface RequestRules extends ModelRules {
@@ -10,13 +11,21 @@ export interface RequestRules extends ModelRules {
 /** Models that think first: they take `max_completion_tokens` only, and no temperature but their own. */
 const reasoningModel = /^(o\d|gpt-5)/;
 
-/** A chat completion request's body (https://platform.openai.com/docs/api-reference/chat/create). */
-export function requestBody(request: GenerationRequest, stream: boolean, rules: RequestRules): JsonObject {
+/**
+ * A chat completion request's body (https://platform.openai.com/docs/api-reference/chat/create), in which an answer's length
+ * is called as the caller calls it.
+ */
+export function requestBody(request: GenerationRequest, stream: boolean, rules: RequestRules): Composed {
   const { defaults } = rules;
   const model = modelFor(request.model ?? defaults.model, rules);
   const reasons = reasoningModel.test(model);
   const { maxTokens, temperature } = defaultsFor(request, defaults);
-  return {
+  const maxTokensName = reasons ? "max_completion_tokens" : (request.maxTokensName ?? "max_tokens");
+  const added = new Set<string>();
+  if (request.maxTokens === undefined) added.add(maxTokensName);
+  if (request.temperature === undefined) added.add("temperature");
+  if (stream && !streamOptionsOf(request)) added.add("stream_options");
+  const body: JsonObject = {
     ...request.extra,
     model,
     messages: request.messages.map(({ role, content, name, extra }) => ({
@@ -25,7 +34,7 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
       ...(name !== undefined && { name }),
       ...extra,
     })),
-    ...optionalMember(reasons ? "max_completion_tokens" : "max_tokens", request.maxTokens ?? maxTokens),
+    ...optionalMember(maxTokensName, request.maxTokens ?? maxTokens),
     ...optionalMember("temperature", request.temperature ?? (reasons ? undefined : temperature)),
     ...optionalMember("top_p", request.topP),
     ...optionalMember("stop", request.stop),
@@ -36,6 +45,7 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
     ...optionalMember("user", request.user),
     ...(stream && { stream: true, stream_options: { ...streamOptionsOf(request), include_usage: true } }),
   };
+  return { body, added };
 }
 
 function streamOptionsOf({ extra }: GenerationRequest): JsonObject | undefined {

@@ -13,7 +13,7 @@ export interface AnswerReading {
   /** The model that was asked, where the answer names none. */
   readonly model: string;
   /** Throws `UpstreamFailure` where the JSON is no complete answer. */
-  readonly whole: (value: JsonValue) => Pick<Generation, "choices" | "usage"> & { readonly model?: string };
+  readonly whole: (value: JsonValue) => Pick<Generation, "choices" | "usage" | "hasGap"> & { readonly model?: string };
   readonly events: () => EventDecoder<string>;
 }
 

@@ -53,7 +53,8 @@ export function chunkReader<Event>(events: EventReader<Event>, decoder: EventDec
         isOver = take(await events.read(decoder.isComplete() ? moreLimitMs : undefined), batch);
       } catch (cause) {
         isOver = decoder.isComplete();
-        if (!isOver) failure = { cause };
+        if (isOver) decoder.end(batch);
+        else failure = { cause };
       }
       if (isOver) events.leave();
       if (batch.length > 0) return batch;

@@ -1,5 +1,6 @@
 import { createParser } from "eventsource-parser";
 import { bodyReader, readToEnd, textDecoder } from "../../body.ts";
+import { parseJson } from "../../json.ts";
 import { bytesPerUnit } from "../../memory-units.ts";
 import type { Call } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
@@ -26,7 +27,7 @@ export interface EventReader<Event> {
 }
 
 /**
- * The data of server-sent events. One that was not finished by the end is dropped, as the HTML standard says. Throws
+ * The data of server-sent events. The last one may lack its blank line, as long as its JSON is whole: servers forget it. Throws
  * `UpstreamFailure` (wire): `truncated`, `malformed` (also for a compressed body), or `oversized` where one event has more than `maxAnswerBytes` or the
  * stream more than four times that. What follows a leave is read behind the answer's back, so that the connection can be
  * used again.
@@ -59,8 +60,11 @@ export function eventReader(
     fault: wireFault,
     convert(bytes) {
       const text = decode(bytes);
-      if (text === undefined) return undefined;
       events = [];
+      if (text === undefined) {
+        parser.feed("\n\n");
+        return events.some(isWhole) ? events : undefined;
+      }
       parser.feed(text);
       begunUnits = Math.min(maxAnswerBytes, text.length + (events.length > 0 ? 0 : begunUnits));
       hold(begunUnits > uncountedBodyBytes ? bytesPerUnit * begunUnits : 0);
@@ -76,6 +80,16 @@ export function eventReader(
       body.leave((reader) => waitUntil(readToEnd(reader, restLimitMs, maxRestBytes)));
     },
   };
+}
+
+/** Whether the data of an event that lacks its end was not cut off. */
+function isWhole(data: string): boolean {
+  try {
+    parseJson(data);
+    return true;
+  } catch {
+    return data === "[DONE]";
+  }
 }
 
 /** How many characters of a text can end a line. */

@@ -38,12 +38,15 @@ export function reasonOfStatus(status: number): PeerReason {
       return "deadline_exceeded";
     case 409:
       return "conflict";
+    case 413:
+      return "context_length_exceeded";
     case 429:
       return "rate_limited";
     case 501:
       return "unimplemented";
     case 502:
     case 503:
+    case 529: // overloaded (Anthropic)
       return "unavailable";
     case 504:
       return "deadline_exceeded";

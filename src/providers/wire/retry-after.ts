@@ -1,5 +1,5 @@
 /** Nobody is asked to stay away for longer. */
-const longestMs = 3_600_000;
+export const longestWaitMs = 3_600_000;
 
 /**
  * How long an answer asks us to wait, in milliseconds and at most an hour: `retry-after-ms`, else `Retry-After` in seconds
@@ -8,7 +8,7 @@ const longestMs = 3_600_000;
 export function retryAfterMs(headers: Headers, nowMs: number): number | undefined {
   const value = headers.get("retry-after") ?? "";
   const waitMs = number(headers.get("retry-after-ms") ?? "") ?? seconds(value) ?? untilDate(value, nowMs);
-  return waitMs === undefined ? undefined : Math.min(longestMs, waitMs);
+  return waitMs === undefined ? undefined : Math.min(longestWaitMs, waitMs);
 }
 
 function seconds(text: string): number | undefined {
