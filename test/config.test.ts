@@ -227,10 +227,36 @@ describe("outside development", () => {
     ]);
   });
 
-  it("refuses http upstreams unless they are allowed", () => {
-    const http = { ...production, PYTHON_AI_SERVICE_URL: "http://10.0.0.1:50052" };
-    expect(problemsOf(http)).toMatchObject([{ reason: "is not true, and the address of ai-service is not https" }]);
-    expect(config({ ...http, QINGYU_AI_ALLOW_INSECURE_UPSTREAM: "true" }).ai.providers).toHaveLength(1);
+  it.each([
+    [
+      "ai-service",
+      { PYTHON_AI_SERVICE_URL: "http://a" },
+      "ai.python_service.url (QINGYU_AI_PYTHON_SERVICE_URL, PYTHON_AI_SERVICE_URL)",
+    ],
+    [
+      "openai",
+      { OPENAI_BASE_URL: "http://a", OPENAI_API_KEY: "k" },
+      "ai.base_url (QINGYU_AI_BASE_URL, OPENAI_BASE_URL)",
+    ],
+    [
+      "anthropic",
+      { ANTHROPIC_BASE_URL: "http://a", ANTHROPIC_API_KEY: "k" },
+      "ai.anthropic.base_url (QINGYU_AI_ANTHROPIC_BASE_URL, ANTHROPIC_BASE_URL)",
+    ],
+    [
+      "mine",
+      { AI_PROVIDERS: '[{"name":"mine","type":"openai","baseUrl":"http://a"}]' },
+      "'baseUrl' of mine in ai.providers (QINGYU_AI_PROVIDERS, AI_PROVIDERS)",
+    ],
+  ])("refuses http upstreams unless they are allowed: %s", (name, http, address) => {
+    expect(problemsOf({ ...production, PYTHON_AI_SERVICE_URL: "", ...http })).toMatchObject([
+      {
+        setting: "ai.allow_insecure_upstream (QINGYU_AI_ALLOW_INSECURE_UPSTREAM)",
+        reason: `is not true, and the address of ${name} is not https: ${address}`,
+      },
+    ]);
+    const allowed = { ...production, PYTHON_AI_SERVICE_URL: "", ...http, QINGYU_AI_ALLOW_INSECURE_UPSTREAM: "true" };
+    expect(config(allowed).ai.providers).toHaveLength(1);
   });
 
   it("is everything that is not spelled development", () => {

@@ -12,7 +12,7 @@ import { namesOf, type SettingValues, settingPaths } from "./settings.ts";
 export function loadConfig(bindings: Bindings): ConfigResult {
   const reading = readSettings(bindings);
   const providers = readProviders(bindings, reading).map(takesOwnModel);
-  checkTogether(reading, providers);
+  checkTogether(bindings, reading, providers);
 
   const warnings = nearMisses(bindings, new Set(settingPaths.flatMap(namesOf)));
   const [first, ...rest] = reading.problems;
@@ -33,7 +33,7 @@ export function loadConfig(bindings: Bindings): ConfigResult {
 }
 
 /** What the settings must be together, and what only `development` may do without. */
-function checkTogether({ values, problems }: Reading, providers: readonly ProviderConfig[]): void {
+function checkTogether(bindings: Bindings, { values, problems }: Reading, providers: readonly ProviderConfig[]): void {
   const keys = values["auth.api_keys"] ?? [];
   const tenants = new Map(keys.map(({ sha256Hex, tenant }) => [sha256Hex, tenant]));
   if (keys.some(({ sha256Hex, tenant }) => tenants.get(sha256Hex) !== tenant)) {
@@ -44,11 +44,11 @@ function checkTogether({ values, problems }: Reading, providers: readonly Provid
     problems.push(problemWith("auth.api_keys", "is required outside development"));
   }
   if (values["ai.allow_insecure_upstream"]) return;
-  for (const { name } of insecure(providers)) {
+  for (const { name, address } of insecure(providers, bindings)) {
     problems.push(
       problemWith(
         "ai.allow_insecure_upstream",
-        `is not true, and the address of ${name} is not https`,
+        `is not true, and the address of ${name} is not https: ${address}`,
         "https addresses, or true where the network in between is private",
       ),
     );

@@ -11,5 +11,10 @@ export interface ConfigProblem {
 
 /** What is wrong with a setting: under its path and all its names, with what a correct value looks like. */
 export function problemWith(path: SettingPath, reason: string, expected = settings[path].expected): ConfigProblem {
-  return { setting: `${path} (${namesOf(path).join(", ")})`, reason, expected };
+  return { setting: settingName(path), reason, expected };
+}
+
+/** A setting's path and all its names. */
+export function settingName(path: SettingPath): string {
+  return `${path} (${namesOf(path).join(", ")})`;
 }

@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { matchesPattern } from "../model-pattern.ts";
 import type { ProviderConfig } from "./config.ts";
 import { baseUrl } from "./parsers.ts";
-import { problemWith } from "./problem.ts";
+import { problemWith, settingName } from "./problem.ts";
 import { type Bindings, firstGiven, type Reading, textOf } from "./read.ts";
 import { type BuiltInName, builtInNames, keyForm, namesOf, type SettingPath, settings } from "./settings.ts";
 
@@ -175,10 +175,26 @@ function complaint(issue: z.core.$ZodIssue): string {
     : `'${String(member)}' is not valid`;
 }
 
-/** Every upstream that is not reached over TLS. */
-export function insecure(providers: readonly ProviderConfig[]): readonly ProviderConfig[] {
-  return providers.filter((provider) => !provider.baseUrl.startsWith("https:"));
+/** Every upstream that is not reached over TLS, and what holds its address. */
+export function insecure(
+  providers: readonly ProviderConfig[],
+  bindings: Bindings,
+): readonly { readonly name: string; readonly address: string }[] {
+  const isStructured = structuredList(bindings) !== undefined;
+  return providers
+    .filter(({ baseUrl }) => !baseUrl.startsWith("https:"))
+    .map(({ name, type }) => {
+      if (isStructured) return { name, address: `'baseUrl' of ${name} in ${settingName("ai.providers")}` };
+      return { name, address: settingName(addresses[type]) };
+    });
 }
+
+/** Where a built-in provider has its address from; that of an AI service's host alone is https outside development. */
+const addresses: Readonly<Record<BuiltInName, SettingPath>> = {
+  "ai-service": "ai.python_service.url",
+  openai: "ai.base_url",
+  anthropic: "ai.anthropic.base_url",
+};
 
 /**
  * An AI service embeds for the name in the settings where it lists none: deployed ones give their own model's vectors
