@@ -59,7 +59,7 @@ export function cached<Request, Whole extends WholeAnswer>(
   async function fetchAndKeep({ request, place, oldestMs }: Visit<Request>, call: Call, flight: Flight<Whole>) {
     if (!place) return await upstream(request, call);
     const { answer: sealed, settle } = await coordination.claim(place.key, Date.now() - oldestMs, call);
-    const others = sealed && (await entries.unseal(place, sealed));
+    const others = sealed && (await entries.unseal(place, sealed, call.memory));
     if (others) {
       tell(call, { status: "coalesced" });
       return others;
@@ -78,7 +78,7 @@ export function cached<Request, Whole extends WholeAnswer>(
   }
 
   async function find(place: Place | undefined, call: Call, sinceMs: number): Promise<Found<Whole> | undefined> {
-    const answer = place && (await entries.find(place));
+    const answer = place && (await entries.find(place, call.memory));
     const nowMs = Date.now();
     tell(call, { readMs: nowMs - sinceMs });
     return answer && { answer, ageSeconds: Math.max(0, Math.floor((nowMs - answer.createdAtMs) / 1000)) };

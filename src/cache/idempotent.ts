@@ -75,12 +75,15 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
     const ownerOf = (tenant: string, name: string): Owner => ({ tenant, operation: operation.name, digest: name });
 
     /** What another isolate has stored. */
-    async function stored({ tenant, name, fingerprint }: KeyClaim, deadlineMs: number): Promise<Whole | undefined> {
+    async function stored(
+      { tenant, name, fingerprint }: KeyClaim,
+      { deadlineMs, memory: share }: Call,
+    ): Promise<Whole | undefined> {
       const key = storeKey(name);
       const untilMs = Math.min(deadlineMs, Date.now() + readForMs);
       const sealed = await store?.getPatiently(key, readTimeoutMs, untilMs);
       const bytes = sealed ? await encryption.open(sealed, tenant, key) : undefined;
-      const entry = bytes && (await decodeEntry({ tenant, digest: name }, bytes.subarray(fingerprintBytes)));
+      const entry = bytes && (await decodeEntry({ tenant, digest: name }, bytes.subarray(fingerprintBytes), share));
       if (!entry) return undefined;
       requireSame(new TextDecoder().decode(bytes.subarray(0, fingerprintBytes)), fingerprint);
       const answer = storage.fromJson(entry.answer);
@@ -107,7 +110,7 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
 
     /** Asks the upstream for all who come with this key meanwhile. */
     async function lead(claim: KeyClaim, { request, call, flight }: Leading<Request, Whole>): Promise<Answer<Whole>> {
-      const known = await stored(claim, call.deadlineMs);
+      const known = await stored(claim, call);
       if (known) {
         call.record.replayed = true;
         return known;

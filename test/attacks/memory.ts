@@ -11,6 +11,7 @@ const idleMs = 5_000;
 export const memory: readonly Attack[] = [
   {
     name: "bodies of 1 MiB, 200 at once",
+    settings: { QINGYU_LIMITS_PROMPT_CHARS: "2000000" },
     play: ({ askAll }) => askAll(400, 200, (index) => ({ body: asking(`${index} ${"a".repeat(1_000_000)}`) })),
   },
   {
@@ -37,6 +38,18 @@ export const memory: readonly Attack[] = [
     name: "streams with token probabilities, 100 at once",
     play: ({ askAll }) =>
       askAll(100, 100, (index) => ({ body: asking(`${index} ${promptFor("probable:1000")}`, true) })),
+  },
+  {
+    name: "cached answers as long as can be stored, 50 at once",
+    async play({ askAll }) {
+      const cached = (index: number) => ({ body: asking(`${index % 10} ${promptFor("wordy:1349632")}`) });
+      await askAll(10, 1, cached);
+      await askAll(100, 50, cached);
+    },
+  },
+  {
+    name: "small requests, 200 at once",
+    play: ({ askAll }) => askAll(400, 200, (index) => ({ body: asking(`${index}`) })),
   },
   ...[true, false].map((stream) => ({
     name: `200 who do not read a cached answer of 1 MiB, ${stream ? "streamed" : "plain"}`,

@@ -1,7 +1,8 @@
 import * as z from "zod/mini";
+import type { Share } from "../../in-flight.ts";
 import type { Storage } from "../../operation.ts";
 import { schemaVersion } from "./key.ts";
-import { pack, unpack } from "./packing.ts";
+import { pack, unpack, unpackedBytes } from "./packing.ts";
 
 /** Whose answer an entry is, and what it is an answer to. */
 export interface Owner {
@@ -23,11 +24,17 @@ const entrySchema = z.object({
   answer: z.unknown(),
 });
 
+/** What an entry's text is read of becomes text and then values. */
+const bytesPerTextByte = 3;
+/** So long an entry is read however little memory there is. */
+const uncountedTextBytes = 16 * 1024;
+
 /** An answer as an entry's text; undefined where it is too long to be kept. */
 export function entryText<Whole>(storage: Storage<Whole>, owner: Owner, answer: Whole): string | undefined {
   const text = JSON.stringify({ version: schemaVersion, ...owner, answer: storage.toJson(answer) });
   // A character has one byte at least and three at most, so most texts need no counting.
   if (text.length * 3 <= maxEntryBytes) return text;
+  if (text.length > maxEntryBytes) return undefined;
   return new TextEncoder().encode(text).length <= maxEntryBytes ? text : undefined;
 }
 
@@ -41,14 +48,29 @@ export interface StoredEntry extends Owner {
   readonly textUnits: number;
 }
 
-/** The entry in stored bytes; undefined where they are corrupt, too large, of another schema version, tenant or request. */
+/**
+ * The entry in stored bytes; undefined where they are corrupt, too large, of another schema version, tenant or request. Throws
+ * a `GatewayError` `overloaded` where there is no memory to read it.
+ */
 export async function decodeEntry(
   { tenant, digest }: Pick<Owner, "tenant" | "digest">,
   bytes: Uint8Array,
+  memory: Share,
 ): Promise<StoredEntry | undefined> {
-  const text = await unpack(bytes, maxEntryBytes);
+  const textBytes = unpackedBytes(bytes);
+  if (textBytes > maxEntryBytes) return undefined;
+  const heldBytes = textBytes > uncountedTextBytes ? bytesPerTextByte * textBytes : 0;
+  memory.take(heldBytes);
+  let text: string | undefined;
+  let value: unknown;
+  try {
+    text = await unpack(bytes, maxEntryBytes);
+    value = text === undefined ? undefined : valueIn(text);
+  } finally {
+    memory.take(-heldBytes);
+  }
   if (text === undefined) return undefined;
-  const entry = entrySchema.safeParse(valueIn(text)).data;
+  const entry = entrySchema.safeParse(value).data;
   if (!entry || entry.tenant !== tenant || entry.digest !== digest) return undefined;
   return { ...entry, textUnits: text.length };
 }
@@ -63,8 +85,9 @@ export async function decodeAnswer<Whole>(
   storage: Storage<Whole>,
   owner: Owner,
   bytes: Uint8Array,
+  memory: Share,
 ): Promise<StoredAnswer<Whole> | undefined> {
-  const entry = await decodeEntry(owner, bytes);
+  const entry = await decodeEntry(owner, bytes, memory);
   const answer = entry?.operation === owner.operation ? storage.fromJson(entry.answer) : undefined;
   return entry && answer && { answer, textUnits: entry.textUnits };
 }

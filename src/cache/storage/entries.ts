@@ -1,3 +1,4 @@
+import type { Share } from "../../in-flight.ts";
 import type { Operation, WholeAnswer } from "../../operation.ts";
 import { logWarning } from "../../telemetry/log.ts";
 import type { Call } from "../../upstream.ts";
@@ -29,10 +30,13 @@ type Settle = (sealed: Uint8Array | undefined) => Promise<boolean>;
 export interface Entries<Whole> {
   /** Undefined where the tenant's epoch could not be learned in time: then nothing is read and nothing kept. */
   placeOf(digest: string, tenant: string): Promise<Place | undefined>;
-  /** Undefined where there is none, and where the store throws, is late, or gives something else than what was kept. */
-  find(place: Place): Promise<Whole | undefined>;
-  /** What another isolate has kept; remembered here, and not written anew. Undefined where it is something else. */
-  unseal(place: Place, sealed: Uint8Array): Promise<Whole | undefined>;
+  /**
+   * Undefined where there is none, and where the store throws, is late, or gives something else than what was kept. Throws
+   * a `GatewayError` `overloaded` where there is no memory to read it.
+   */
+  find(place: Place, memory: Share): Promise<Whole | undefined>;
+  /** What another isolate has kept; remembered here, and not written anew. Undefined where it is something else; throws as `find` does. */
+  unseal(place: Place, sealed: Uint8Array, memory: Share): Promise<Whole | undefined>;
   /** Keeps an answer that is worth it behind the caller's back. Whether it is, small enough, and not forgotten already. */
   keep(place: Place, answer: Whole, call: Call, settle?: Settle): boolean;
   /** Whether what was asked for then has been forgotten since, by this one's purge or by all of its tenant's. */
@@ -107,9 +111,9 @@ export function createEntries(options: EntriesOptions): EntriesOf {
       return { owner: { tenant, operation: name, digest }, key, epoch, forgottenAtMs, askedAtMs };
     }
 
-    async function unseal(place: Place, sealed: Uint8Array): Promise<Whole | undefined> {
+    async function unseal(place: Place, sealed: Uint8Array, share: Share): Promise<Whole | undefined> {
       const bytes = await encryption.open(sealed, place.owner.tenant, place.key);
-      const entry = bytes && (await decodeAnswer(storage, place.owner, bytes));
+      const entry = bytes && (await decodeAnswer(storage, place.owner, bytes, share));
       if (!entry || isForgotten(place)) return undefined;
       const { answer, textUnits } = entry;
       // KV may go on showing what was forgotten.
@@ -122,14 +126,14 @@ export function createEntries(options: EntriesOptions): EntriesOf {
       placeOf,
       unseal,
       isForgotten,
-      async find(place: Place) {
+      async find(place: Place, share: Share) {
         // The operation is part of the key, so it is an answer of its kind.
         const remembered = () => memory.get(place.key)?.answer as Whole | undefined;
         const known = remembered();
         if (known) return known;
         const sealed = await store.get(place.key, place.askedAtMs + readTimeoutMs - Date.now());
         // While the store was asked, another request's answer may have come.
-        const found = sealed ? await unseal(place, sealed) : undefined;
+        const found = sealed ? await unseal(place, sealed, share) : undefined;
         return found ?? (isForgotten(place) ? undefined : remembered());
       },
       keep(place: Place, answer: Whole, { requestId, waitUntil }: Call, settle?: Settle) {

@@ -26,6 +26,13 @@ export async function pack(text: string): Promise<Uint8Array> {
   return packed;
 }
 
+/** How many bytes of text a packed one says that it has; `unpack` finds out whether that is true. */
+export function unpackedBytes(packed: Uint8Array): number {
+  if (packed[0] !== forms.gzip || packed.length < 4) return packed.length;
+  // The last four bytes of gzip (RFC 1952).
+  return new DataView(packed.buffer, packed.byteOffset + packed.length - 4, 4).getUint32(0, true);
+}
+
 /** The text again; undefined where it is not what was packed, or longer than `maxBytes`. */
 export async function unpack(packed: Uint8Array, maxBytes: number): Promise<string | undefined> {
   try {
