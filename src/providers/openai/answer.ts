@@ -67,11 +67,14 @@ export function choicesIn(value: JsonValue | undefined, said: "message" | "delta
     const { index, finish_reason, logprobs } = choice;
     const message = choice[said] ?? choice[said === "delta" ? "message" : "delta"] ?? choice.text;
     if (!hasAtMost(maxExtraValues, message) || !hasAtMost(maxLogprobValues, logprobs)) return undefined;
+    const { text, extra, hasGap } = messageIn(message);
     read.push({
       index: typeof index === "number" && Number.isSafeInteger(index) ? index : 0,
       finishReason: typeof finish_reason === "string" ? finishReasonOf(finish_reason) : undefined,
       logprobs: logprobs ?? undefined,
-      ...messageIn(message),
+      text,
+      extra,
+      hasGap,
     });
   }
   return read;
