@@ -444,6 +444,29 @@ describe("a failure of Anthropic's", () => {
     expect(answer.text).toContain("from OpenAI");
   });
 
+  it.each<[string, string]>([
+    ["events without data", `data:\n\n${encode(stream(end("end_turn"), stop))}`],
+    ["events without a type", `data: {"note":1}\n\n${encode(stream(end("end_turn"), stop))}`],
+    ["OpenAI's last word", encode(stream()) + "data: [DONE]\n\n" + encode([end("END_TURN"), stop])],
+    ["a last event without its blank line", encode(stream(end("end_turn"), stop)).slice(0, -2)],
+    ["usage that is zero at the end", encode(stream(end("end_turn", { input_tokens: 0, output_tokens: 15 }), stop))],
+  ])("is none where a stream has %s", async (_, body) => {
+    const { app } = gateway(() => streamed(body));
+    const { text: said } = await app.post(path, { messages, stream: true, stream_options: { include_usage: true } });
+    expect([contentOf(said), said.includes('"usage":{"prompt_tokens":30,"completion_tokens":15')]).toEqual([
+      "青羽🪶",
+      true,
+    ]);
+  });
+
+  it("is what an answer of 200 says", async () => {
+    for (const stream of [false, true]) {
+      const { app } = gateway(() => Response.json(failure("overloaded_error")), { providers: "anthropic,openai" });
+      const answer = await app.post(path, { messages, stream });
+      expect(answer.headers.get("x-qingyu-attempts")).toMatch(/^(anthropic:unavailable, )+openai:ok$/);
+    }
+  });
+
   const whole = encode(stream(end("end_turn"), stop));
   it.each<[string, string, string]>([
     ["is cut off", encode(stream()), "upstream_bad_response"],

@@ -220,6 +220,14 @@ describe("what callers bring about themselves", () => {
     }
   });
 
+  it("is not what a provider leaves out of an answer that is held back", async () => {
+    const { attempts, answering } = chain();
+    answering(() => streamed("{garbage", completionChunk({ content: "好" }), completionChunk({}, "stop")));
+    const heldBack = () => attempts("a", { stream: true }, { "x-qingyu-delivery": "atomic" });
+    for (const _ of [1, 2, 3, 4, 5]) expect(await heldBack()).toBe("first:malformed, second:ok");
+    expect(await heldBack()).toBe(skipped);
+  });
+
   it("holds nobody else away where he is in a hurry", async () => {
     const first = upstream("silent");
     const settings = { QINGYU_DEADLINES_FIRST_TOKEN_MS: "20", GATEWAY_API_KEYS: keys };

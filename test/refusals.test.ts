@@ -460,3 +460,39 @@ describe("several choices", () => {
     }
   });
 });
+
+describe("thoughts or a refusal without a text", () => {
+  const prompted = { projectId: "p", prompt: "你好" };
+  const alone = (said: object, reason = "stop") => ({
+    whole: () =>
+      Response.json(
+        completion("", { choices: [{ index: 0, message: { content: null, ...said }, finish_reason: reason }] }),
+      ),
+    streamed: () =>
+      new Response([completionChunk(said), completionChunk({}, reason), "[DONE]"].map(event).join(""), {
+        headers: sse,
+      }),
+  });
+
+  it.each<[string, object]>([
+    ["thoughts", { reasoning_content: "hm" }],
+    ["a refusal", { refusal: "no" }],
+  ])("are told of where only a text can be shown: %s", async (_, said) => {
+    const { whole, streamed } = alone(said);
+    const plain = await chain(whole).post("/api/v1/ai/generate", prompted);
+    expect([plain.status, at(plain.json(), "error")]).toEqual([502, "upstream_bad_response"]);
+    const events = await chain(streamed).post("/api/v1/ai/generate", { ...prompted, options: { stream: true } });
+    expect(events.text).toMatch(/^event: error\n/);
+    const connect = await chain(whole).post("/qingyu.ai.AIService/GenerateContent", prompted);
+    expect([connect.status, at(connect.json(), "code")]).toEqual([500, "internal"]);
+    expect((await chain(whole).ask()).json()).toMatchObject({ choices: [{ message: said }] });
+  });
+
+  it("are an answer where its limit ended them", async () => {
+    const { status } = await chain(alone({ reasoning_content: "hm" }, "length").whole).post(
+      "/api/v1/ai/generate",
+      prompted,
+    );
+    expect(status).toBe(200);
+  });
+});

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { startCollecting } from "../collect.ts";
 import {
+  type Choice,
   defaultsFor,
   type FinishReason,
   finishReasons,
@@ -64,7 +65,7 @@ export function generateOperation({
         !generation.hasGap &&
         generation.knowledge !== "unavailable" &&
         generation.choices.every(({ finishReason }) => storable.has(finishReason)) &&
-        !isEmpty(generation),
+        generation.choices.some(isText),
       toJson: (generation) => generation,
       fromJson: (value) => generationSchema.safeParse(value).data,
     },
@@ -79,6 +80,11 @@ function isEmpty({ choices }: Generation): boolean {
   return choices.every(
     ({ content, extra, finishReason }) => content === "" && extra === undefined && finishReason !== "content_filter",
   );
+}
+
+/** Text, or calls of tools: thoughts and refusals alone are shown to nobody who can see a text only, with whom entries are shared. */
+function isText({ content, extra }: Choice): boolean {
+  return content !== "" || extra?.tool_calls !== undefined || extra?.function_call !== undefined;
 }
 
 const storable: ReadonlySet<FinishReason> = new Set(["stop", "length", "tool_calls", "function_call"]);

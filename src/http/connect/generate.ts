@@ -13,6 +13,7 @@ import {
 import { type GenerationRequest, maxMessages, type Usage } from "../../generation.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
 import { requireValid } from "../invalid.ts";
+import { requireText } from "../text-only.ts";
 import type { MessageEncoder } from "./rpc.ts";
 
 const shortText = z.string().check(z.maxLength(512));
@@ -92,7 +93,8 @@ function decimalOf(float32: number): number {
 /** A generation as the contract has it: of several choices the first. */
 export async function toGenerateContentResponse(answer: GenerationAnswer): Promise<GenerateContentResponse> {
   const generation = await wholeOf(answer);
-  const [{ content, finishReason }] = generation.choices;
+  const [{ content, finishReason, extra }] = generation.choices;
+  requireText({ hasText: content !== "", hasMore: extra !== undefined, finishReason });
   return create(GenerateContentResponseSchema, {
     content,
     model: generation.model,
@@ -107,10 +109,14 @@ export async function toGenerateContentResponse(answer: GenerationAnswer): Promi
 /** The first message names the model. */
 export function generateContentMessages(answer: GenerationAnswer): MessageEncoder<GenerateContentChunk> {
   let model: string | undefined = answer.model;
+  let [hasText, hasMore] = [false, false];
   return {
     stream: streamOf(answer),
     message(chunk) {
       const { delta, finishReason, knowledge } = chunk;
+      hasText ||= delta !== "";
+      hasMore ||= chunk.extra !== undefined;
+      if (finishReason) requireText({ hasText, hasMore, finishReason });
       if (delta === "" && !finishReason && !chunk.usage) return undefined;
       const usage = tokenUsage(chunk.usage);
       const message = create(GenerateContentChunkSchema, { delta, model, finishReason, usage, knowledge });

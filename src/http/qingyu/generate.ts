@@ -6,6 +6,7 @@ import { envelopes, qingyuSuccess } from "../envelopes.ts";
 import { type Encoder, sseEvent } from "../event-stream.ts";
 import { requireWithinLimits } from "../limits.ts";
 import type { Codec } from "../serve.ts";
+import { requireText } from "../text-only.ts";
 import type { GenerateAnswer, GenerateDoneEvent, GenerateErrorEvent, GenerateMessageEvent } from "./answers.ts";
 import { fromGenerateRequest, generateRequest } from "./generate-request.ts";
 
@@ -40,7 +41,8 @@ function acceptsEvents(accept: string): boolean {
 /** A generation as data in the platform's envelope. */
 export async function generateAnswer(answer: GenerationAnswer, requestId: string): Promise<GenerateAnswer> {
   const { choices, model, usage, createdAtMs, provider } = await wholeOf(answer);
-  const [{ content, finishReason }] = choices;
+  const [{ content, finishReason, extra }] = choices;
+  requireText({ hasText: content !== "", hasMore: extra !== undefined, finishReason });
   const data = {
     content,
     model,
@@ -65,6 +67,7 @@ export function generateEncoder(requestId: string): Encoder<GenerationAnswer> {
   // Every complete answer has one.
   let finishReason: FinishReason = "stop";
   let usage: Usage | undefined;
+  let [hasText, hasMore] = [false, false];
   return {
     begin(answer) {
       ({ provider, model } = answer);
@@ -74,11 +77,14 @@ export function generateEncoder(requestId: string): Encoder<GenerationAnswer> {
       finishReason = chunk.finishReason ?? finishReason;
       model = chunk.model ?? model;
       usage = chunk.usage ?? usage;
+      hasText ||= chunk.delta !== "";
+      hasMore ||= chunk.extra !== undefined;
       return chunk.delta === ""
         ? ""
         : sseEvent(JSON.stringify({ delta: chunk.delta } satisfies GenerateMessageEvent), "message");
     },
     end() {
+      requireText({ hasText, hasMore, finishReason });
       const tokensUsed = usage?.totalTokens ?? null;
       const done: GenerateDoneEvent = { model, finishReason, tokensUsed, usage: usageOf(usage), provider, requestId };
       return sseEvent(JSON.stringify(done), "done");

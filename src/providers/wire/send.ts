@@ -44,7 +44,8 @@ export const noCoding = { "accept-encoding": "identity" };
  * Throws `UpstreamFailure` wire `malformed`.
  */
 export function requireNoCoding({ headers }: Response): void {
-  if ((headers.get("content-encoding") ?? "identity") !== "identity") throw UpstreamFailure.wire("malformed");
+  if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity")
+    throw UpstreamFailure.wire("malformed");
 }
 
 /** What a provider is told of the request that it is asked for. */
