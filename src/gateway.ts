@@ -17,6 +17,7 @@ import type { Member } from "./resilience/able.ts";
 import { createBreaker } from "./resilience/breaker.ts";
 import { createBudget } from "./resilience/budget.ts";
 import { type ChainOptions, firstAvailable } from "./resilience/first-available.ts";
+import { knownModels } from "./resilience/known-models.ts";
 import { readiness } from "./resilience/readiness.ts";
 import { logWarning } from "./telemetry/log.ts";
 import type { Gateway, Offer, Provider, Upstream } from "./upstream.ts";
@@ -82,6 +83,7 @@ export function createGateway(config: Config, { kv, coordinators, fetch }: Gatew
     embed: neverStreamed(embed.ask),
     purge: { all: purge, generate: generate.forget, embed: embed.forget },
     readiness: readiness(members),
+    models: knownModels(members.map(({ provider }) => provider)),
   };
 }
 

@@ -74,6 +74,13 @@ export interface Provider {
   };
   /** How many tokens its model's context has, where the settings say so. */
   readonly contextTokens?: number;
+  /** The models that the settings name for it. */
+  readonly namedModels: readonly string[];
+  /**
+   * Asks the back end for the models that it takes by their own names; throws where it does not say them all. Absent where a
+   * back end offers no such question.
+   */
+  readonly listModels?: (signal: AbortSignal, hops: Hops) => Promise<readonly string[]>;
   /** Asks the back end how it is; throws where it does not answer. Absent where a back end offers no such question. */
   readonly probe?: (signal: AbortSignal, hops: Hops) => Promise<HealthStatus>;
 }
@@ -93,6 +100,15 @@ export interface ProviderHealth {
 /** How the providers are: by name, in the chain's order. */
 export type Readiness = ReadonlyMap<string, ProviderHealth>;
 
+/** The models that there are to be asked for. */
+export interface KnownModels {
+  readonly names: readonly string[];
+  /** Whether every provider has said which it has, so that there are no others. */
+  readonly isComplete: boolean;
+  /** Whether every provider that can say them has just done so. */
+  readonly isUpToDate: boolean;
+}
+
 /** Forgets a tenant's cached answers: all of them, or the one to a request, by its operation's name. Throws a `GatewayError` where that is not certain. */
 export interface Purge {
   readonly all: (tenant: string) => Promise<void>;
@@ -107,4 +123,6 @@ export interface Gateway {
   readonly purge: Purge;
   /** How the providers are now, or were a few seconds ago. */
   readonly readiness: (hops: Hops) => Promise<Readiness>;
+  /** Which models there are now, or were a few minutes ago. */
+  readonly models: (hops: Hops) => Promise<KnownModels>;
 }

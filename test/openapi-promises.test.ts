@@ -69,7 +69,7 @@ function brokenKv(): KVNamespace {
 /** A gateway whose every operation fails as nobody has foreseen. */
 function unforeseen(gateway: Gateway): Gateway {
   const fail = () => Promise.reject(new TypeError("unforeseen"));
-  const isOperation = (name: string | symbol) => name !== "purge" && name !== "readiness";
+  const isOperation = (name: string | symbol) => name !== "purge" && name !== "readiness" && name !== "models";
   return new Proxy(gateway, { get: (parts, name) => (isOperation(name) ? fail : Reflect.get(parts, name)) });
 }
 

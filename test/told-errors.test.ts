@@ -28,7 +28,11 @@ describe.concurrent("an error in OpenAI's form", () => {
 });
 
 describe.concurrent("a parameter", () => {
-  const refusing = answering(400, { error: { message: "no", type: "invalid_request_error", param: "max_tokens" } });
+  /** Refuses the limit under the name that it is sent. */
+  const refusing = new Hono().post(path, async (c) => {
+    const param = Object.keys(await c.req.json()).find((name) => name.startsWith("max_"));
+    return c.json({ error: { message: "no", type: "invalid_request_error", param } }, 400);
+  });
   const ofOurs = { settings: { QINGYU_LIMITS_MAX_TOKENS: "10" } };
   const tooMany = "must be at most 10 (limits.max_tokens).";
 
@@ -61,6 +65,13 @@ describe.concurrent("a parameter", () => {
       { network: refusing },
       "max_completion_tokens",
       "The AI provider refused the request as invalid. It is about 'max_completion_tokens'.",
+    ],
+    [
+      path,
+      { messages, model: "o3", max_tokens: 5 },
+      { network: refusing },
+      "max_tokens",
+      "The AI provider refused the request as invalid. It is about 'max_tokens'.",
     ],
     [path, { messages, model: "x" }, { settings: { QINGYU_AI_MODELS: "y" } }, "model", ""],
   ])("goes by the name that its caller used: %s %j", async (to, body, options, param, message) => {

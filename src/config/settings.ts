@@ -98,9 +98,13 @@ export const settings = {
     "For callers who name no model (the AI service takes its own then), and for OpenAI where the caller's model is not one of OpenAI's.",
     { names: ["OPENAI_MODEL"], default: "gpt-4-turbo-preview" },
   ),
-  "ai.models": setting(modelPatterns, "The model names that callers may use; any other is 404.", {
-    unset: "every name is taken",
-  }),
+  "ai.models": setting(
+    modelPatterns,
+    "The model names that callers may use, and that `/v1/models` lists; any other is 404.",
+    {
+      unset: "every name is taken",
+    },
+  ),
   "ai.max_tokens": setting(whole("tokens", 1, 1_000_000), "Answer length where the caller gave none.", {
     unset: "2000 on the platform's routes and for the AI service; nothing is added to requests in OpenAI's form",
   }),

@@ -96,13 +96,17 @@ export async function openAiDescription(): Promise<Description> {
       },
       "GET /v1/models": {
         operationId: "listModels",
-        summary: "The models that the settings name",
+        summary: "The models that the providers have",
+        description:
+          "As they list them themselves, remembered for five minutes; of a provider without a list those that the settings name. Within the setting `ai.models`.",
         answer: json("ModelList", { object: "list", data: [modelObject(model)] }),
         errors: anyErrors,
       },
       "GET /v1/models/{id}": {
         operationId: "retrieveModel",
         summary: "One model",
+        description:
+          "404 where the setting `ai.models` leaves it out, or where every provider lists its models and none has it.",
         parameters: [{ name: "id", in: "path", required: true, schema: { type: "string" }, example: model }],
         answer: json("Model", modelObject(model)),
         errors: [...anyErrors, "not_found"],

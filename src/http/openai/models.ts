@@ -1,36 +1,41 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import type { Config } from "../../config/config.ts";
+import { modelNotFound } from "../../errors.ts";
+import type { Gateway } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
 import { isAllowed, requireModel } from "../limits.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import type { Model, ModelList } from "./answers.ts";
 
-/** OpenAI's list of models (https://platform.openai.com/docs/api-reference/models). */
-export function modelRoutes(config: Config): Hono<Walk> {
+/**
+ * OpenAI's list of models (https://platform.openai.com/docs/api-reference/models): those that the providers have, within the
+ * setting ai.models. Any other that the setting allows is taken too, unless every provider has said which it has.
+ */
+export function modelRoutes({ ai }: Config, models: Gateway["models"]): Hono<Walk> {
   const routes = new Hono<Walk>();
-  const models = listedModels(config).map(modelObject);
 
-  routes.get("/", (c) => c.json({ object: "list", data: models } satisfies ModelList));
+  /** Those that a provider may be asked for; names in ai.models are somebody's where nobody says otherwise. */
+  async function listed(c: Context<Walk>) {
+    const { names, isComplete } = await models(c.get("hops"));
+    const named = isComplete ? [] : (ai.models ?? []).filter((name) => !name.includes("*"));
+    return { names: [...new Set([...names, ...named])].filter((name) => isAllowed(name, ai.models)), isComplete };
+  }
+
+  routes.get("/", async (c) => {
+    const { names } = await listed(c);
+    return c.json({ object: "list", data: names.map(modelObject) } satisfies ModelList);
+  });
   routes.all("/", allowOnly("GET"));
 
-  routes.get("/:id{.+}", (c) => {
+  routes.get("/:id{.+}", async (c) => {
     const id = c.req.param("id");
-    requireModel(id, config.ai.models);
+    requireModel(id, ai.models);
+    const { names, isComplete } = await listed(c);
+    if (isComplete && !names.includes(id)) throw modelNotFound("model");
     return c.json(modelObject(id));
   });
   routes.all("/:id{.+}", allowOnly("GET"));
   return routes;
-}
-
-/** The names that the settings spell out and allow. Patterns stand for names that only the providers know. */
-function listedModels({ ai }: Config): string[] {
-  const named = [
-    ai.model,
-    ...(ai.models ?? []),
-    ...ai.providers.flatMap(({ model, models = [], embeddingModels = [] }) => [model, ...models, ...embeddingModels]),
-  ];
-  const names = named.filter((name) => name !== undefined && !name.includes("*") && isAllowed(name, ai.models));
-  return [...new Set(names)].filter((name): name is string => name !== undefined);
 }
 
 /** `created` is not known of anybody's model; the field is required by OpenAI's clients. */

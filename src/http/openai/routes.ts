@@ -9,12 +9,15 @@ import { embeddings } from "./embeddings.ts";
 import { modelRoutes } from "./models.ts";
 
 /** What the gateway has of OpenAI's API. */
-export function openAiRoutes(config: Config, { generate, embed }: Pick<Gateway, "generate" | "embed">): Hono<Walk> {
+export function openAiRoutes(
+  config: Config,
+  { generate, embed, models }: Pick<Gateway, "generate" | "embed" | "models">,
+): Hono<Walk> {
   const routes = new Hono<Walk>();
   routes.post("/chat/completions", serve(chatCompletions, generate, config));
   routes.all("/chat/completions", allowOnly("POST"));
   routes.post("/embeddings", serve(embeddings, embed, config));
   routes.all("/embeddings", allowOnly("POST"));
-  routes.route("/models", modelRoutes(config));
+  routes.route("/models", modelRoutes(config, models));
   return routes;
 }

@@ -1,6 +1,7 @@
 import { AIService } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import type { Provider } from "../../upstream.ts";
 import { type EmbeddingRules, embedOffer } from "../embeddings.ts";
+import { namedModels } from "../model.ts";
 import { hopsHeader } from "../wire/send.ts";
 import { createService, type ServiceOptions } from "./client.ts";
 import { embedder } from "./embed.ts";
@@ -17,6 +18,7 @@ export function aiService(options: AiServiceOptions): Provider {
   return {
     name: options.name,
     contextTokens: options.contextTokens,
+    namedModels: namedModels(options),
     offers: {
       generate: generateOffer(service, options),
       embed: embedOffer(options, embedder(service, options.name)),

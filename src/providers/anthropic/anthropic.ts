@@ -1,7 +1,9 @@
 import type { GenerationRequest } from "../../generation.ts";
 import type { Call, GenerationAnswer, Provider } from "../../upstream.ts";
+import { namedModels, takes } from "../model.ts";
 import { createAdditions, parametersOf } from "../wire/additions.ts";
 import { generationIn } from "../wire/answer.ts";
+import { modelList } from "../wire/model-list.ts";
 import { callHeaders, type Fetch, send } from "../wire/send.ts";
 import { messageEvents, messageFrom } from "./answer.ts";
 import { anthropicFailure } from "./failure.ts";
@@ -46,6 +48,12 @@ export function anthropic(options: AnthropicOptions): Provider {
   return {
     name: options.name,
     contextTokens: options.contextTokens,
+    namedModels: namedModels(options),
+    async listModels(signal, hops) {
+      const { fetch, baseUrl, apiKey } = options;
+      const list = { fetch, url: `${baseUrl}/v1/models?limit=1000`, headers: credentials(apiKey), signal, hops };
+      return (await modelList(list)).filter((name) => takes(name, options));
+    },
     offers: {
       generate: {
         unsupported: (request) => unsupportedParameter(request, options),
@@ -60,7 +68,10 @@ function requestHeaders(call: Call, apiKey: string | undefined): Record<string, 
   return {
     ...callHeaders(call),
     "content-type": "application/json",
-    "anthropic-version": "2023-06-01",
-    ...(apiKey !== undefined && { "x-api-key": apiKey }),
+    ...credentials(apiKey),
   };
+}
+
+function credentials(apiKey: string | undefined): Record<string, string> {
+  return { "anthropic-version": "2023-06-01", ...(apiKey !== undefined && { "x-api-key": apiKey }) };
 }

@@ -1,12 +1,14 @@
 import type { GenerationRequest } from "../../generation.ts";
 import type { Call, GenerationAnswer, Provider } from "../../upstream.ts";
 import { type EmbeddingRules, embedOffer } from "../embeddings.ts";
+import { namedModels, takes } from "../model.ts";
 import { createAdditions, parametersOf } from "../wire/additions.ts";
 import { generationIn } from "../wire/answer.ts";
+import { modelList } from "../wire/model-list.ts";
 import { completionFrom } from "./answer.ts";
 import { completionEvents } from "./chunks.ts";
 import { embedder } from "./embeddings.ts";
-import { type Endpoint, post } from "./post.ts";
+import { authorization, type Endpoint, post } from "./post.ts";
 import { choicesAsked, type RequestRules, requestBody } from "./request.ts";
 
 export interface OpenAiOptions extends Endpoint, RequestRules, EmbeddingRules {
@@ -36,6 +38,12 @@ export function openai(options: OpenAiOptions): Provider {
   return {
     name: options.name,
     contextTokens: options.contextTokens,
+    namedModels: namedModels(options),
+    async listModels(signal, hops) {
+      const { fetch, baseUrl } = options;
+      const names = await modelList({ fetch, url: `${baseUrl}/models`, headers: authorization(options), signal, hops });
+      return names.filter((name) => takes(name, options));
+    },
     offers: {
       generate: { unsupported: () => undefined, ask: generate },
       embed: embedOffer(options, embedder(options)),

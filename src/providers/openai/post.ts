@@ -10,6 +10,11 @@ export interface Endpoint {
   readonly fetch: Fetch;
 }
 
+/** The header that every request has where there is a key. */
+export function authorization({ apiKey }: Pick<Endpoint, "apiKey">): Record<string, string> {
+  return apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+}
+
 /** Sends a request. Throws the `UpstreamFailure` that an answer means which is no good one, and what `send` throws. */
 export async function post(
   { baseUrl, apiKey, fetch }: Endpoint,
@@ -22,7 +27,7 @@ export async function post(
     headers: {
       ...callHeaders(call),
       "content-type": "application/json",
-      ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+      ...authorization({ apiKey }),
     },
     body: JSON.stringify(body),
     signal: call.signal,
