@@ -1,4 +1,4 @@
-import { startTurn } from "./turn.ts";
+import { type AskForTurn, startTurn, turnFor } from "./turn.ts";
 import { settlesWithin } from "./waiting.ts";
 
 /** Makes the error for why a body could not be read: larger than allowed, ended before its end, or not UTF-8. */
@@ -24,6 +24,8 @@ export interface BodyOptions {
   readonly patience?: Patience;
   /** Is told for how many bytes of the body more there must be room; what it throws ends the reading. */
   readonly takeRoom?: (bytes: number) => void;
+  /** Is asked before something is made of a long body. */
+  readonly turn?: AskForTurn;
 }
 
 /** A body as UTF-8 text. Throws what `readBytes` throws, and what `fault` makes of `malformed`. */
@@ -39,7 +41,13 @@ const [usualBytes, mostTrustedBytes] = [16 * 1024, 64 * 1024];
  * compressed body is held to its `Content-Length`. Throws what `fault` makes of `oversized` and `truncated`, `late`, and
  * what `takeRoom` throws.
  */
-export async function readBytes(
+export async function readBytes(message: HttpMessage, options: BodyOptions): Promise<Uint8Array> {
+  const bytes = await bytesOf(message, options);
+  await turnFor(bytes.byteLength, options.turn);
+  return bytes;
+}
+
+async function bytesOf(
   { headers, body }: HttpMessage,
   { maxBytes, fault, patience, takeRoom = () => {} }: BodyOptions,
 ): Promise<Uint8Array> {
@@ -136,6 +144,8 @@ export interface BodyReaderOptions<Piece> {
   readonly fault: BodyFault;
   /** Makes a piece of what has come, or of the body's end. */
   readonly convert: (bytes: Uint8Array | undefined) => Piece | undefined;
+  /** Is asked where reading goes on and on. */
+  readonly turn?: AskForTurn;
 }
 
 /** So many pieces a body may have whatever is in them, and one more for so many bytes: less is in no honest frame or event. */
@@ -147,11 +157,11 @@ const [freePieces, leastPieceBytes] = [10_000, 4];
  */
 export function bodyReader<Piece>(
   body: ReadableStream<Uint8Array> | null,
-  { maxBytes, fault, convert }: BodyReaderOptions<Piece>,
+  { maxBytes, fault, convert, turn: ask }: BodyReaderOptions<Piece>,
 ): BodyReader<Piece> {
   let reader = body?.getReader();
   let [bytes, pieces] = [0, 0];
-  const turn = startTurn();
+  const turn = startTurn(ask);
   return {
     async read(patienceMs) {
       if (!reader) return undefined;

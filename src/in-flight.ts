@@ -6,7 +6,7 @@ import { GatewayError } from "./errors.ts";
  * worst and are no measurement; who takes them says why.
  */
 
-/** What is held in memory for all requests in flight. */
+/** What is held in memory for all requests in flight, and who of a tenant's keeps the thread busy. */
 export interface InFlight {
   /** A share for one request of a tenant. What is left of it at `endsMs` (Unix milliseconds) is free again. */
   open(tenant: string, endsMs: number): Share;
@@ -22,6 +22,11 @@ export interface Share {
   mayTake(bytes: number): boolean;
   /** Takes what many requests may hold at once and what counts once then. Throws as `take` does. */
   takeShared(thing: object, bytes: number): void;
+  /**
+   * Waits until it is this one's turn to keep the thread busy for so long, in milliseconds. The requests of a tenant take
+   * turns, with room between two of them for everybody else: work that all of them begin at once would be one long piece.
+   */
+  turn(workMs: number): Promise<void>;
   /** Another share for the same tenant, which ends by itself. */
   another(endsMs: number): Share;
   /** Gives all of it back. Whatever is taken after that does not count. */
@@ -37,12 +42,15 @@ export interface InFlightLimits {
 /** Half of an isolate: the rest is the code's, the caches', and V8's own to move things about. */
 export const inFlightLimits: InFlightLimits = { maxBytes: 64 * 1024 * 1024, maxTenantBytes: 32 * 1024 * 1024 };
 
+/** From the beginning of a turn to that of the tenant's next one, in turns. */
+const turnSpacing = 1.25;
+
 /** How long it is before it is looked again for what requests have left behind that the runtime ended without a word. */
 const betweenSweepsMs = 1_000;
 
 /** Nothing is in flight. */
 export function createInFlight({ maxBytes, maxTenantBytes }: InFlightLimits): InFlight {
-  const tenants = new Map<string, { bytes: number; shares: number }>();
+  const tenants = new Map<string, { bytes: number; shares: number; nextTurnMs: number }>();
   const shares = new Set<Share>();
   const shared = new Map<object, { readonly bytes: number; holders: number }>();
   let totalBytes = 0;
@@ -56,7 +64,7 @@ export function createInFlight({ maxBytes, maxTenantBytes }: InFlightLimits): In
   }
 
   function open(name: string, endsMs: number): Share {
-    const tenant = tenants.get(name) ?? { bytes: 0, shares: 0 };
+    const tenant = tenants.get(name) ?? { bytes: 0, shares: 0, nextTurnMs: 0 };
     tenants.set(name, tenant);
     tenant.shares++;
     let ownBytes = 0;
@@ -93,6 +101,13 @@ export function createInFlight({ maxBytes, maxTenantBytes }: InFlightLimits): In
         }
         held.holders++;
         things.add(thing);
+      },
+      async turn(workMs) {
+        const nowMs = Date.now();
+        const atMs = Math.max(nowMs, tenant.nextTurnMs);
+        tenant.nextTurnMs = atMs + turnSpacing * workMs;
+        // Each waits with a timer of its own, so that nobody waits for a request that the runtime has ended.
+        if (atMs > nowMs) await new Promise((resolve) => setTimeout(resolve, atMs - nowMs));
       },
       another: (otherEndsMs) => open(name, otherEndsMs),
       release() {

@@ -42,6 +42,7 @@ export async function readBody(
       late: () => new GatewayError("request_timeout", "The request's body did not come in time."),
     },
     takeRoom: (bytes) => takeBodyRoom(memory, bytes),
+    turn: memory.turn,
   });
   if (!isZipped) return bytes;
   const whole = unzipped(bytes, isFramed(headers) ? wireBytes : bodyBytes, fault);

@@ -13,6 +13,8 @@ export interface Attack {
   /** What its chain's only back end is; OpenAI-type unless told otherwise. */
   readonly provider?: "openai" | "ai-service";
   readonly settings?: Readonly<Record<string, string>>;
+  /** Its back end is so busy that the innocent caller gets one of his own, so that only the gateway is judged. */
+  readonly isApart?: true;
   readonly play: (target: Target) => Promise<void>;
 }
 
@@ -36,14 +38,20 @@ const [attacker, innocent] = ["attacker", "innocent"];
 const calmMs = 1_000;
 
 /** Plays an attack against the built worker, in a workerd of its own, and beside it an innocent caller. */
-export async function damageOf(script: string, { name, provider = "openai", settings, play }: Attack): Promise<Damage> {
-  const upstream = fork(join(import.meta.dirname, "upstream.ts"), { execArgv: [] });
-  const [{ url }] = await once(upstream, "message");
+export async function damageOf(
+  script: string,
+  { name, provider = "openai", settings, isApart, play }: Attack,
+): Promise<Damage> {
+  const good = isApart && (await startUpstream("good"));
+  const attacked = await startUpstream();
   let peakHeapMb = 0;
   const worker = await startWorker({
     script,
     bindings: {
-      AI_PROVIDERS: JSON.stringify([{ name: "provider", type: provider, baseUrl: url, apiKey: "sk-attacked" }]),
+      AI_PROVIDERS: JSON.stringify([
+        ...(good ? [{ name: "good", type: "openai", baseUrl: good.url, apiKey: "sk-good" }] : []),
+        { name: "attacked", type: provider, baseUrl: attacked.url, apiKey: "sk-attacked" },
+      ]),
       GATEWAY_API_KEYS: [attacker, innocent].map((tenant) => `${tenant}:${sha256Hex(tenant)}`).join(","),
       ...settings,
     },
@@ -67,7 +75,7 @@ export async function damageOf(script: string, { name, provider = "openai", sett
   const last = await askOnce(worker.port, attacker, { method: "GET", path: "/health/live" });
   const peakProcessMb = worker.peakBytes() / 1024 / 1024;
   if (last) await worker.stop();
-  upstream.disconnect();
+  for (const upstream of good ? [good, attacked] : [attacked]) upstream.stop();
   return {
     name,
     isAlive: last?.status === 200,
@@ -77,6 +85,12 @@ export async function damageOf(script: string, { name, provider = "openai", sett
     peakHeapMb,
     peakProcessMb,
   };
+}
+
+async function startUpstream(...parameters: readonly string[]) {
+  const upstream = fork(join(import.meta.dirname, "upstream.ts"), parameters, { execArgv: [] });
+  const [{ url }] = await once(upstream, "message");
+  return { url: String(url), stop: () => upstream.disconnect() };
 }
 
 function sha256Hex(text: string): string {

@@ -2,6 +2,8 @@ import type { Attack } from "./attack.ts";
 import { promptFor } from "./scenario.ts";
 import type { Target } from "./target.ts";
 
+const isApart = true;
+
 const chat = "/v1/chat/completions";
 
 /** How long those who do not read keep their connections. */
@@ -23,19 +25,23 @@ export const memory: readonly Attack[] = [
   },
   {
     name: "answers of 7 MiB, 50 at once",
+    isApart,
     play: ({ askAll }) => askAll(100, 50, (index) => ({ body: asking(`${index} ${promptFor("wordy:2400256")}`) })),
   },
   {
     name: "answers of 7 MiB to one question, 50 at once",
+    isApart,
     play: ({ askAll }) => askAll(100, 50, () => ({ body: asking(promptFor("wordy:2400256")) })),
   },
   {
     name: "streams of 7 MiB, 50 at once",
+    isApart,
     play: ({ askAll }) =>
       askAll(100, 50, (index) => ({ body: asking(`${index} ${promptFor("wordy:2400256")}`, true) })),
   },
   {
     name: "streams with token probabilities, 100 at once",
+    isApart,
     play: ({ askAll }) =>
       askAll(100, 100, (index) => ({ body: asking(`${index} ${promptFor("probable:1000")}`, true) })),
   },
@@ -70,6 +76,7 @@ export const memory: readonly Attack[] = [
   },
   {
     name: "200 who do not read streams with token probabilities",
+    isApart,
     play: (target) => idle(target, 200, (index) => ({ body: asking(`${index} ${promptFor("probable:1000")}`, true) })),
   },
 ];

@@ -1,12 +1,14 @@
 /**
  * An AI back end, as child of a run of attacks: it answers well, unless a prompt names the scenario that it is to play
- * (`inPrompt`). OpenAI's API and the AI service's, as they are asked.
+ * (`promptFor`); told `good`, it has no model for such prompts. OpenAI's API and the AI service's, as they are asked.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { dialectOf } from "../upstreams/dialects.ts";
 import { play } from "../upstreams/scenarios.ts";
 import { wireOn } from "../upstreams/wire.ts";
 import { scenarioIn } from "./scenario.ts";
+
+const isGood = process.argv[2] === "good";
 
 const server = createServer((request, response) => void handle(request, response));
 server.on("connection", (socket) => socket.setMaxListeners(0).on("error", () => {}));
@@ -16,7 +18,8 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const pieces: Buffer[] = [];
   for await (const piece of request) pieces.push(piece);
   const body = Buffer.concat(pieces);
-  await play(scenarioIn(body) ?? "kept", {
+  const scenario = scenarioIn(body);
+  await play(scenario === undefined ? "kept" : isGood ? "error:404:model_not_found" : scenario, {
     wire: wireOn(socket, { onEnd: () => {}, onStall: () => {} }),
     dialect: dialectOf(path, headers["content-type"] ?? "", body),
     path,

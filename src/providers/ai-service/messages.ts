@@ -62,6 +62,7 @@ export function messageReader<Desc extends DescMessage>(
   return bodyReader(response.body, {
     maxBytes: maxStreamBytes,
     fault: wireFault,
+    turn: memory?.turn,
     convert(bytes) {
       if (bytes) return messagesIn(bytes);
       if (frames.isInside()) throw UpstreamFailure.wire("truncated");

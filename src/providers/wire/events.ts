@@ -58,6 +58,7 @@ export function eventReader(
   const body = bodyReader(response.body, {
     maxBytes: maxStreamBytes,
     fault: wireFault,
+    turn: memory.turn,
     convert(bytes) {
       const text = decode(bytes);
       events = [];

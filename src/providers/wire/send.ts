@@ -80,7 +80,9 @@ export function readAnswer<Parsed>(
   call: ForMemory,
   parse: (text: string) => Parsed,
 ): Promise<Parsed> {
-  return whileHeld(call, async (takeRoom) => parse(await readText(response, { ...wholeAnswer, takeRoom })));
+  return whileHeld(call, async (takeRoom) =>
+    parse(await readText(response, { ...wholeAnswer, takeRoom, turn: call.memory?.turn })),
+  );
 }
 
 /** The same of the body's bytes. */
@@ -89,7 +91,9 @@ export function readAnswerBytes<Parsed>(
   call: ForMemory,
   parse: (bytes: Uint8Array) => Parsed,
 ): Promise<Parsed> {
-  return whileHeld(call, async (takeRoom) => parse(await readBytes(response, { ...wholeAnswer, takeRoom })));
+  return whileHeld(call, async (takeRoom) =>
+    parse(await readBytes(response, { ...wholeAnswer, takeRoom, turn: call.memory?.turn })),
+  );
 }
 
 async function whileHeld<Parsed>(
