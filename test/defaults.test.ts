@@ -193,4 +193,11 @@ describe.concurrent("what a provider is asked for", () => {
     const settings = { AI_PROVIDERS: JSON.stringify([{ ...providers.anthropic, model }]) };
     expect(await bodySent("openai", "anthropic", {}, settings)).toEqual({ model, messages, max_tokens });
   });
+
+  it("has an image of nearly four megabytes whole", async () => {
+    const url = `data:image/png;base64,${"A".repeat(4_190_000)}`;
+    const image = { type: "image_url", image_url: { url } };
+    const asked = { messages: [{ role: "user", content: [{ type: "text", text: prompt }, image] }] };
+    expect(await bodySent("openai", "openai", asked)).toEqual({ model: "gpt-mine", ...asked });
+  });
 });
