@@ -44,7 +44,7 @@ const refused: Readonly<Record<string, Refused>> = {
   },
   "stop words": {
     body: chatWith(`"stop":${list("1", 17)}`),
-    error: { code: "invalid_value", param: "stop", message: "The field 'stop' is not valid." },
+    error: { code: "invalid_value", param: "stop", message: "The field 'stop' must be at most 16 items long." },
   },
   "wrong messages": {
     body: wrongMessages,
