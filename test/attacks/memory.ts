@@ -75,9 +75,9 @@ export const memory: readonly Attack[] = [
     },
   },
   {
-    name: "200 who do not read streams with token probabilities",
+    name: "50 who do not read streams with token probabilities",
     isApart,
-    play: (target) => idle(target, 200, (index) => ({ body: asking(`${index} ${promptFor("probable:1000")}`, true) })),
+    play: (target) => idle(target, 50, (index) => ({ body: asking(`${index} ${promptFor("probable:1000")}`, true) })),
   },
 ];
 
