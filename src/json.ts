@@ -86,7 +86,7 @@ function inspect(text: string, maxWeight: number): boolean {
 }
 
 /** Index of the quotation mark that ends the string which begins at `start`; the text's length where none does. */
-function endOfString(text: string, start: number): number {
+export function endOfString(text: string, start: number): number {
   for (let quote = text.indexOf('"', start + 1); quote !== -1; quote = text.indexOf('"', quote + 1)) {
     let backslashes = 0;
     while (text.charCodeAt(quote - 1 - backslashes) === 0x5c) backslashes++;

@@ -1,3 +1,4 @@
+import { isExactInteger } from "./exact-json.ts";
 import type { GenerationRequest, JsonObject, JsonValue, Message } from "./generation.ts";
 import { isJsonList, isJsonObject } from "./json.ts";
 
@@ -96,7 +97,7 @@ export function saying(members: JsonObject, place: Place): JsonObject | undefine
 /** Client libraries write a tool's call with all members that it could have. */
 function withoutNulls(value: JsonValue): JsonValue {
   if (isJsonList(value)) return value.map(withoutNulls);
-  if (!isJsonObject(value)) return value;
+  if (!isJsonObject(value) || isExactInteger(value)) return value;
   const members = Object.entries(value).filter(([, member]) => member !== null);
   return Object.fromEntries(members.map(([name, member]) => [name, withoutNulls(member)]));
 }

@@ -447,7 +447,7 @@ describe("a failure of Anthropic's", () => {
   it.each<[string, string]>([
     ["events without data", `data:\n\n${encode(stream(end("end_turn"), stop))}`],
     ["events without a type", `data: {"note":1}\n\n${encode(stream(end("end_turn"), stop))}`],
-    ["OpenAI's last word", encode(stream()) + "data: [DONE]\n\n" + encode([end("END_TURN"), stop])],
+    ["OpenAI's last word", `${encode(stream())}data: [DONE]\n\n${encode([end("END_TURN"), stop])}`],
     ["a last event without its blank line", encode(stream(end("end_turn"), stop)).slice(0, -2)],
     ["usage that is zero at the end", encode(stream(end("end_turn", { input_tokens: 0, output_tokens: 15 }), stop))],
   ])("is none where a stream has %s", async (_, body) => {

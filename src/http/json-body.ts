@@ -2,9 +2,10 @@ import type * as z from "zod/mini";
 import { mediaType } from "../body.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors.ts";
+import { parseExactJson } from "../exact-json.ts";
 import type { JsonValue } from "../generation.ts";
 import type { Share } from "../in-flight.ts";
-import { JsonBeyondLimits, parseJson } from "../json.ts";
+import { JsonBeyondLimits } from "../json.ts";
 import { requireValid } from "./invalid.ts";
 import { readBody } from "./request-body.ts";
 
@@ -42,7 +43,7 @@ export function jsonIn(bytes: Uint8Array): JsonValue {
   const text = textIn(bytes);
   let value: JsonValue;
   try {
-    value = parseJson(text, maxWeight);
+    value = parseExactJson(text, maxWeight);
   } catch (error) {
     throw invalidJson(error instanceof JsonBeyondLimits ? error.message : "is not valid JSON");
   }
