@@ -6,6 +6,7 @@ import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import { GenerateContentChunkSchema } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { testApp } from "./support/app-on-fake-network.ts";
+import { readBody } from "./support/body.ts";
 import { requestTo } from "./support/surfaces.ts";
 import { frame } from "./upstreams/ai-service-dialects.ts";
 
@@ -35,10 +36,8 @@ async function writesFor({ protocol, contentType }: (typeof protocols)[number], 
   const { path, init } = requestTo("openai", true, "frames");
   const request = new Request(new URL(path, "http://localhost"), init);
   const response = await testApp({ network, settings }).app.fetch(request, env, createExecutionContext());
-  const writes: string[] = [];
   const decoder = new TextDecoder();
-  for await (const bytes of response.body ?? []) writes.push(decoder.decode(bytes));
-  return writes;
+  return (await readBody(response)).pieces.map((bytes) => decoder.decode(bytes));
 }
 
 function contentOf(text: string): string {

@@ -1,4 +1,6 @@
 export interface ReadBody {
+  /** As they were written. */
+  readonly pieces: readonly Uint8Array[];
   readonly bytes: Uint8Array;
   /** Whether it has ended abnormally. */
   readonly isBroken: boolean;
@@ -6,17 +8,12 @@ export interface ReadBody {
 
 /** All that comes of a body, also of one that breaks off. */
 export async function readBody({ body }: Response): Promise<ReadBody> {
-  const pieces: Uint8Array[] = [];
-  const whole = async (isBroken: boolean) => ({
-    bytes: new Uint8Array(await new Blob(pieces.map((piece) => new Uint8Array(piece))).arrayBuffer()),
-    isBroken,
-  });
-  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = body?.getReader();
-  if (!reader) return await whole(false);
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let isBroken = false;
   try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) pieces.push(next.value);
+    for await (const piece of body ?? []) pieces.push(new Uint8Array(piece));
   } catch {
-    return await whole(true);
+    isBroken = true;
   }
-  return await whole(false);
+  return { pieces, bytes: new Uint8Array(await new Blob(pieces).arrayBuffer()), isBroken };
 }
