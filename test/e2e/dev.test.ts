@@ -140,7 +140,7 @@ describe("npm run dev", () => {
 
     it("with models and with errors as its own classes", async () => {
       const { data } = await sdk().models.list();
-      expect(data.map(({ id }) => id)).toContain("gpt-4-turbo-preview");
+      expect(data.map(({ id }) => id)).toEqual(["BAAI/bge-large-zh-v1.5"]);
       expect(await sdk().models.retrieve("org/model")).toMatchObject({ id: "org/model" });
       const error = await sdk()
         .chat.completions.create({ model: "gpt-4o", messages: [] })
