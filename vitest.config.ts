@@ -7,6 +7,8 @@ export default defineConfig({
     globalSetup: "./test/support/global-setup.ts",
     // Far more than any test needs, for machines that do much else.
     testTimeout: 20_000,
+    // Tests that wait for a slow network wait together.
+    maxConcurrency: 8,
     projects: [
       {
         // Verbose, workerd reports every connection that a test breaks on purpose, however well it was caught.

@@ -172,7 +172,7 @@ describe("OpenAI's streams", () => {
         });
         expect(await read(bytes, cuts)).toEqual({ end: "complete", content, finishReason: "length" });
       }),
-      runs(150),
+      runs(75),
     );
   });
 
@@ -192,7 +192,7 @@ describe("OpenAI's streams", () => {
           expect(reference.content).toBe(content);
         },
       ),
-      runs(300),
+      runs(150),
     );
   });
 
@@ -203,7 +203,7 @@ describe("OpenAI's streams", () => {
         const { finishReason } = readEvents(new TextDecoder().decode(begun));
         expect((await read(begun, cuts)).end).toBe(finishReason === "length" ? "complete" : "failed");
       }),
-      runs(200),
+      runs(100),
     );
   });
 
@@ -212,7 +212,7 @@ describe("OpenAI's streams", () => {
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), places, async (bytes, cuts) => {
         expect((await read(bytes, cuts)).end).toBe("failed");
       }),
-      runs(100),
+      runs(50),
     );
   });
 });
@@ -280,7 +280,7 @@ describe.each(protocols)("streams of frames: %s", (protocol) => {
           finishReason: "length",
         });
       }),
-      runs(120),
+      runs(60),
     );
   });
 
@@ -303,7 +303,7 @@ describe.each(protocols)("streams of frames: %s", (protocol) => {
             ).toBe(content);
         },
       ),
-      runs(300),
+      runs(150),
     );
   });
 
@@ -312,7 +312,7 @@ describe.each(protocols)("streams of frames: %s", (protocol) => {
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), places, async (bytes, cuts) => {
         expect((await read(bytes, cuts)).end).toBe("failed");
       }),
-      runs(100),
+      runs(50),
     );
   });
 });
@@ -334,7 +334,7 @@ describe("whole messages", () => {
           );
         },
       ),
-      runs(100),
+      runs(50),
     );
   });
 });
