@@ -17,7 +17,8 @@ export function* textPieces(text: string): Generator<string, undefined> {
   } while (start < text.length);
 }
 
-const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbff;
+/** Whether a UTF-16 unit is the first half of a character. */
+export const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbff;
 
 /** The same chunks, of which the long ones are several. */
 export function* shortChunks(batch: readonly GenerationChunk[]): Generator<GenerationChunk, undefined> {

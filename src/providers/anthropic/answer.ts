@@ -8,7 +8,7 @@ import { modelNameIn } from "../model.ts";
 import { createCharacters } from "../wire/characters.ts";
 import type { EventDecoder } from "../wire/chunks.ts";
 import { parseAnswer } from "../wire/json.ts";
-import { errorInAnswer } from "./failure.ts";
+import { errorInAnswer } from "../wire/told-error.ts";
 
 const count = z.catch(z.optional(z.int().check(z.nonnegative())), undefined);
 const countsSchema = z.catch(

@@ -5,8 +5,8 @@ import { createAdditions, parametersOf } from "../wire/additions.ts";
 import { generationIn } from "../wire/answer.ts";
 import { modelList } from "../wire/model-list.ts";
 import { callHeaders, type Fetch, send } from "../wire/send.ts";
+import { failureOf } from "../wire/told-error.ts";
 import { messageEvents, messageFrom } from "./answer.ts";
-import { anthropicFailure } from "./failure.ts";
 import { omittedParameters, type RequestRules, requestBody, unsupportedParameter } from "./request.ts";
 
 export interface AnthropicOptions extends RequestRules {
@@ -35,7 +35,7 @@ export function anthropic(options: AnthropicOptions): Provider {
         body: JSON.stringify(asked.body),
         signal: call.signal,
       });
-      if (!response.ok) throw await anthropicFailure(response, parametersOf(asked));
+      if (!response.ok) throw await failureOf(response, parametersOf(asked));
       return await generationIn(response, call, {
         provider: options.name,
         model: composed.model,

@@ -4,9 +4,8 @@ import { UpstreamFailure } from "../../upstream-failure.ts";
 import { isTokenCount, usageOf } from "../../usage.ts";
 import { finishReasonOf } from "../finish-reason.ts";
 import { modelNameIn } from "../model.ts";
-import type { Parameters } from "../wire/told-error.ts";
+import { errorInAnswer, type Parameters } from "../wire/told-error.ts";
 import { type Content, contentIn } from "./content.ts";
-import { errorInAnswer } from "./failure.ts";
 import { isSaid, toolCallsIn, wholeToolCalls } from "./tool-calls.ts";
 
 /*

@@ -4,9 +4,8 @@ import { UpstreamFailure } from "../../upstream-failure.ts";
 import { modelNameIn } from "../model.ts";
 import { type Characters, createCharacters } from "../wire/characters.ts";
 import type { EventDecoder } from "../wire/chunks.ts";
-import type { Parameters } from "../wire/told-error.ts";
+import { errorInAnswer, type Parameters } from "../wire/told-error.ts";
 import { choicesIn, type ReadChoice, usageFrom } from "./answer.ts";
-import { errorInAnswer } from "./failure.ts";
 import { createToolCallOrder, type ToolCallOrder, toolCallsIn } from "./tool-calls.ts";
 
 export interface ChunkOptions {

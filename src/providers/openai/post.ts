@@ -1,7 +1,7 @@
 import type { Call } from "../../upstream.ts";
 import { type Composed, parametersOf } from "../wire/additions.ts";
 import { callHeaders, type Fetch, send } from "../wire/send.ts";
-import { openAiFailure } from "./failure.ts";
+import { failureOf } from "../wire/told-error.ts";
 
 export interface Endpoint {
   /** Of the API's version, for example `https://api.openai.com/v1`. */
@@ -32,6 +32,6 @@ export async function post(
     body: JSON.stringify(body),
     signal: call.signal,
   });
-  if (!response.ok) throw await openAiFailure(response, parametersOf({ body, added }));
+  if (!response.ok) throw await failureOf(response, parametersOf({ body, added }));
   return response;
 }

@@ -1,3 +1,5 @@
+import { isHighSurrogate } from "../../pieces.ts";
+
 /** Joins a text that comes in pieces, so that no piece ends within a character. */
 export interface Characters {
   /** What can be said of a text so far: half of a surrogate pair at its end waits for what comes next. */
@@ -16,8 +18,7 @@ export function createCharacters(): Characters {
     whole(piece) {
       const text = half === "" ? piece : half + piece;
       half = "";
-      const last = text.charCodeAt(text.length - 1);
-      if (!(last >= 0xd800 && last <= 0xdbff)) return text;
+      if (!isHighSurrogate(text.charCodeAt(text.length - 1))) return text;
       half = text.slice(-1);
       return text.slice(0, -1);
     },

@@ -1,4 +1,4 @@
-import { type BodyFault, readBytes, readText } from "../../body.ts";
+import { type BodyFault, type BodyOptions, type HttpMessage, readBytes, readText } from "../../body.ts";
 import type { Share } from "../../in-flight.ts";
 import type { Call, Hops } from "../../upstream.ts";
 import { UpstreamFailure } from "../../upstream-failure.ts";
@@ -80,9 +80,7 @@ export function readAnswer<Parsed>(
   call: ForMemory,
   parse: (text: string) => Parsed,
 ): Promise<Parsed> {
-  return whileHeld(call, async (takeRoom) =>
-    parse(await readText(response, { ...wholeAnswer, takeRoom, turn: call.memory?.turn })),
-  );
+  return readWhole(response, call, readText, parse);
 }
 
 /** The same of the body's bytes. */
@@ -91,24 +89,25 @@ export function readAnswerBytes<Parsed>(
   call: ForMemory,
   parse: (bytes: Uint8Array) => Parsed,
 ): Promise<Parsed> {
-  return whileHeld(call, async (takeRoom) =>
-    parse(await readBytes(response, { ...wholeAnswer, takeRoom, turn: call.memory?.turn })),
-  );
+  return readWhole(response, call, readBytes, parse);
 }
 
-async function whileHeld<Parsed>(
+async function readWhole<Body, Parsed>(
+  response: Response,
   { memory }: ForMemory,
-  read: (takeRoom: (bytes: number) => void) => Promise<Parsed>,
+  read: (message: HttpMessage, options: BodyOptions) => Promise<Body>,
+  parse: (body: Body) => Parsed,
 ): Promise<Parsed> {
   let bodyBytes = -uncountedBodyBytes;
   let takenBytes = 0;
+  const takeRoom = (bytes: number) => {
+    bodyBytes += bytes;
+    if (bodyBytes <= 0) return;
+    memory?.take(bytesPerBodyByte * bodyBytes - takenBytes);
+    takenBytes = bytesPerBodyByte * bodyBytes;
+  };
   try {
-    return await read((bytes) => {
-      bodyBytes += bytes;
-      if (bodyBytes <= 0) return;
-      memory?.take(bytesPerBodyByte * bodyBytes - takenBytes);
-      takenBytes = bytesPerBodyByte * bodyBytes;
-    });
+    return parse(await read(response, { maxBytes: maxAnswerBytes, fault: wireFault, takeRoom, turn: memory?.turn }));
   } finally {
     if (takenBytes > 0) memory?.take(-takenBytes);
   }
@@ -116,5 +115,3 @@ async function whileHeld<Parsed>(
 
 /** What a body that cannot be read means. */
 export const wireFault: BodyFault = (reason, cause) => UpstreamFailure.wire(reason, { cause });
-
-const wholeAnswer = { maxBytes: maxAnswerBytes, fault: wireFault };

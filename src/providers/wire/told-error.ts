@@ -1,9 +1,9 @@
 import type { JsonObject, JsonValue } from "../../generation.ts";
 import { isJsonList, isJsonObject } from "../../json.ts";
 import { type PeerReason, UpstreamFailure } from "../../upstream-failure.ts";
-import { reasonOfStatus } from "./failure.ts";
+import { readErrorBody, reasonOfStatus } from "./failure.ts";
 import { reasonInWords } from "./reasons.ts";
-import { longestWaitMs } from "./retry-after.ts";
+import { longestWaitMs, retryAfterMs } from "./retry-after.ts";
 
 /*
  * The one reader of errors in JSON, for all providers that answer in JSON. OpenAI says `{"error": {code, type, param,
@@ -31,8 +31,22 @@ interface Told {
   readonly retryAfterMs?: number;
 }
 
+/**
+ * What an error answer means, of OpenAI (https://platform.openai.com/docs/guides/error-codes), Anthropic
+ * (https://docs.anthropic.com/en/api/errors) and all that answer like them.
+ */
+export async function failureOf(response: Response, sent: Parameters): Promise<UpstreamFailure> {
+  const { status, headers } = response;
+  return failureIn(await readErrorBody(response), status, sent, retryAfterMs(headers, Date.now()));
+}
+
+/** The same for an error in a stream or in an answer of 200, which has no status of its own; undefined where it is none. */
+export function errorInAnswer(value: JsonValue, sent?: Parameters): UpstreamFailure | undefined {
+  return isError(value) ? failureIn(value, undefined, sent) : undefined;
+}
+
 /** Whether an answer's or event's JSON is an error. One that has choices beside it has an `error` that says something. */
-export function isError(value: JsonValue): boolean {
+function isError(value: JsonValue): boolean {
   const body = firstOf(value);
   if (!isJsonObject(body)) return false;
   const { error, errors, choices, code, status, message, detail } = body;
@@ -46,7 +60,7 @@ export function isError(value: JsonValue): boolean {
  * What an error means. `status` is the answer's own, undefined where that is none of an error; `headersWaitMs` what its
  * headers say of waiting.
  */
-export function failureIn(
+function failureIn(
   body: JsonValue,
   status: number | undefined,
   { callers, added }: Parameters = nobodys,
