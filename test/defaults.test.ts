@@ -1,9 +1,6 @@
-import { create, fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
-import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { GenerateContentRequestSchema, GenerateContentResponseSchema } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { testApp } from "./support/app-on-fake-network.ts";
-import { completion } from "./upstreams/openai-answers.ts";
+import { threeProviders } from "./support/three-providers.ts";
 
 /** What a provider is asked for, all of it, where a caller leaves something out, says 0, or says something. */
 
@@ -24,24 +21,8 @@ const surfaces: Readonly<Record<Surface, (options: object) => [string, object]>>
   connect: (options) => ["/qingyu.ai.AIService/GenerateContent", { projectId: "书", prompt, options }],
 };
 
-/** Three providers in one network, each of which answers and keeps what it was asked for. */
 async function bodySent(surface: Surface, type: Type, options: object, settings: Record<string, string> = {}) {
-  const seen: unknown[] = [];
-  const network = new Hono();
-  network.post("/v1/chat/completions", async (c) => {
-    seen.push(await c.req.json());
-    return c.json(completion("好"));
-  });
-  network.post("/v1/messages", async (c) => {
-    seen.push(await c.req.json());
-    return c.json({ model: "m", content: [{ type: "text", text: "好" }], stop_reason: "end_turn" });
-  });
-  network.post("/qingyu.ai.AIService/GenerateContent", async (c) => {
-    const message = fromBinary(GenerateContentRequestSchema, new Uint8Array(await c.req.arrayBuffer()));
-    seen.push(toJson(GenerateContentRequestSchema, message));
-    const answer = toBinary(GenerateContentResponseSchema, create(GenerateContentResponseSchema, { content: "好" }));
-    return c.body(new Uint8Array(answer), 200, { "content-type": "application/proto" });
-  });
+  const { network, seen } = threeProviders();
   const app = testApp({
     network,
     settings: { AI_PROVIDERS: JSON.stringify([providers[type]]), QINGYU_CACHE_ENABLED: "false", ...settings },

@@ -1,9 +1,6 @@
-import { create, toBinary } from "@bufbuild/protobuf";
-import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { GenerateContentResponseSchema } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { testApp } from "./support/app-on-fake-network.ts";
-import { completion } from "./upstreams/openai-answers.ts";
+import { threeProviders } from "./support/three-providers.ts";
 
 /** What of OpenAI's parameters binds a request to providers that have it, what may be left out, and what says nothing. */
 
@@ -24,21 +21,7 @@ const providers = {
 } as const;
 
 function gateway(...types: readonly (keyof typeof providers)[]) {
-  const seen: unknown[] = [];
-  const network = new Hono();
-  network.post(path, async (c) => {
-    seen.push(await c.req.json());
-    return c.json(completion("好"));
-  });
-  network.post("/v1/messages", async (c) => {
-    seen.push(await c.req.json());
-    return c.json({ model: "m", content: [{ type: "text", text: "好" }], stop_reason: "end_turn" });
-  });
-  network.post("/qingyu.ai.AIService/GenerateContent", async (c) => {
-    seen.push(await c.req.arrayBuffer());
-    const bytes = toBinary(GenerateContentResponseSchema, create(GenerateContentResponseSchema, { content: "好" }));
-    return c.body(new Uint8Array(bytes), 200, { "content-type": "application/proto" });
-  });
+  const { network, seen } = threeProviders();
   const AI_PROVIDERS = JSON.stringify(types.map((type) => ({ ...providers[type], name: type })));
   // A cache of its own, in the KV of all.
   const settings = { AI_PROVIDERS, CACHE_KEY_SECRET: crypto.randomUUID() };
