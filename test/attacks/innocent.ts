@@ -1,7 +1,8 @@
 /** A caller of another tenant who asks small things at a steady pace, as child of a run of attacks; tells how he fared. */
-import { Agent, request } from "node:http";
+import { Agent } from "node:http";
+import { askOnce } from "./target.ts";
 
-const [port, key] = process.argv.slice(2);
+const [port, key = ""] = process.argv.slice(2);
 
 /** What he tells when he is asked. */
 export interface Fared {
@@ -20,31 +21,11 @@ let asked = 0;
 const answers: { readonly status: number; readonly tookMs: number }[] = [];
 const waiting = new Set<Promise<void>>();
 
-function ask(): Promise<void> {
+async function ask(): Promise<void> {
   const startedMs = performance.now();
   const body = JSON.stringify({ model: "innocent", messages: [{ role: "user", content: `innocent ${asked++}` }] });
-  return new Promise((resolve) => {
-    const over = (status: number) => {
-      answers.push({ status, tookMs: performance.now() - startedMs });
-      resolve();
-    };
-    const sent = request({
-      agent,
-      port,
-      host: "127.0.0.1",
-      path: "/v1/chat/completions",
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        "content-length": Buffer.byteLength(body),
-        authorization: `Bearer ${key}`,
-      },
-      signal: AbortSignal.timeout(patienceMs),
-    });
-    sent.once("error", () => over(0));
-    sent.once("response", (response) => response.resume().once("end", () => over(response.statusCode ?? 0)));
-    sent.end(body);
-  });
+  const received = await askOnce(Number(port), key, { body, agent, patienceMs });
+  answers.push({ status: received?.status ?? 0, tookMs: performance.now() - startedMs });
 }
 
 const timer = setInterval(() => {

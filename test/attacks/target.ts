@@ -1,4 +1,4 @@
-import { request } from "node:http";
+import { type Agent, request } from "node:http";
 import { connect, type Socket } from "node:net";
 
 /** The gateway as an attacker sees it. */
@@ -19,6 +19,10 @@ interface Sent {
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** Whose connections are used; a new one unless told otherwise. */
+  readonly agent?: Agent;
+  /** How long an answer is waited for; a minute unless told otherwise. */
+  readonly patienceMs?: number;
 }
 
 interface Received {
@@ -33,8 +37,6 @@ export interface OpenTarget extends Target {
   readonly longestMs: () => number;
   readonly close: () => void;
 }
-
-const patienceMs = 60_000;
 
 /** A gateway at a port, for the caller with this key. */
 export function openTarget(port: number, key: string): OpenTarget {
@@ -77,7 +79,7 @@ export function openTarget(port: number, key: string): OpenTarget {
 export function askOnce(
   port: number,
   key: string,
-  { method = "POST", path = "/v1/chat/completions", headers, body = "" }: Sent,
+  { method = "POST", path = "/v1/chat/completions", headers, body = "", agent, patienceMs = 60_000 }: Sent,
 ) {
   return new Promise<Received | undefined>((resolve) => {
     const sent = request({
@@ -91,7 +93,7 @@ export function askOnce(
         authorization: `Bearer ${key}`,
         ...headers,
       },
-      agent: false,
+      agent: agent ?? false,
       signal: AbortSignal.timeout(patienceMs),
     });
     sent.once("error", () => resolve(undefined));
