@@ -7,6 +7,7 @@ import type { GenerationDefaults } from "./generation.ts";
 import type { Answer, Operation, WholeAnswer } from "./operation.ts";
 import { embedOperation } from "./operations/embed.ts";
 import { generateOperation } from "./operations/generate.ts";
+import { rpcOperation } from "./operations/rpc.ts";
 import { aiService } from "./providers/ai-service/ai-service.ts";
 import { anthropic } from "./providers/anthropic/anthropic.ts";
 import { openai } from "./providers/openai/openai.ts";
@@ -19,6 +20,8 @@ import { createBudget } from "./resilience/budget.ts";
 import { type ChainOptions, firstAvailable } from "./resilience/first-available.ts";
 import { knownModels } from "./resilience/known-models.ts";
 import { readiness } from "./resilience/readiness.ts";
+import type { Rpc } from "./rpcs/rpc.ts";
+import { rpcs } from "./rpcs/rpcs.ts";
 import { logWarning } from "./telemetry/log.ts";
 import type { Gateway, Offer, Provider, Upstream } from "./upstream.ts";
 
@@ -71,16 +74,25 @@ export function createGateway(config: Config, { kv, coordinators, fetch }: Gatew
       able.find(({ provider }) => provider.name === name)?.offer.omitted?.(request);
     return { ask: recorded(operation, ask, omittedBy), forget };
   }
-  const limits = deadlines;
   const { scope } = cache;
-  const generate = corridor(
-    generateOperation({ defaults: shared.defaults, limits, scope }),
-    (offers) => offers.generate,
-  );
-  const embed = corridor(embedOperation({ defaults: shared.embedding, limits, scope }), (offers) => offers.embed);
+  const common = { limits: deadlines, lifetimes: cache, scope };
+  const generate = corridor(generateOperation({ defaults: shared.defaults, ...common }), (offers) => offers.generate);
+  const embed = corridor(embedOperation({ defaults: shared.embedding, ...common }), (offers) => offers.embed);
+  const knowledge = cache.knowledgeSeconds > 0 ? { ttlSeconds: cache.knowledgeSeconds, staleSeconds: 0 } : undefined;
+  const rpcUpstream = (rpc: Rpc) => {
+    const limits = { ...deadlines, requestMs: Math.min(deadlines.requestMs, rpc.mostMs ?? deadlines.requestMs) };
+    const operation = rpcOperation(rpc, { limits, lifetimes: rpc.kept && knowledge, scope });
+    return neverStreamed(corridor(operation, (offers) => offers.rpcs?.get(rpc.name)).ask);
+  };
+  const rpcUpstreams = new Map(rpcs.map((rpc) => [rpc.name, rpcUpstream(rpc)]));
   return {
     generate: generate.ask,
     embed: neverStreamed(embed.ask),
+    rpc(name) {
+      const upstream = rpcUpstreams.get(name);
+      if (!upstream) throw new Error(`there is no RPC ${name}`);
+      return upstream;
+    },
     purge: { all: purge, generate: generate.forget, embed: embed.forget },
     readiness: readiness(members),
     models: knownModels(members.map(({ provider }) => provider)),

@@ -37,6 +37,8 @@ export interface Operation<Request, Whole extends WholeAnswer> {
   modelOf(request: Request): string;
   /** What a request asks for, with the defaults filled in: two requests that mean the same share an answer. */
   meaning(request: Request): unknown;
+  /** What tells one request under an idempotency key from another, as JSON; the request itself where absent. */
+  fingerprint?(request: Request): unknown;
   /** Whether an answer says nothing at all, and so is as good as none. */
   isEmpty(whole: Whole): boolean;
   finishReason?(whole: Whole): string;
@@ -47,7 +49,12 @@ export interface Operation<Request, Whole extends WholeAnswer> {
   /** Absent where no answer comes as a stream. */
   collector?(head: StreamHead): Collector<Whole>;
   readonly storage: Storage<Whole>;
-  /** Whether a provider may be asked once more. False where asking twice costs minutes of somebody's model. */
+  /** How long an answer counts for all who ask the same; absent where it stands only under idempotency keys. */
+  readonly lifetimes?: Lifetimes;
+  /**
+   * Whether a provider may be asked once more, or two at once. Where that costs minutes of somebody's model they are not: then
+   * only who has refused a request before beginning it is asked again.
+   */
   readonly mayRetry: boolean;
   readonly limits: Limits;
   /** How many tokens a request has at least, for providers whose settings say how many they take. */
@@ -61,6 +68,14 @@ export interface Storage<Whole> {
   toJson(whole: Whole): unknown;
   /** Undefined where it is not what `toJson` made. */
   fromJson(value: unknown): Whole | undefined;
+}
+
+/** How long an answer counts, in seconds. */
+export interface Lifetimes {
+  /** Fresh, counted from its creation. */
+  readonly ttlSeconds: number;
+  /** Stale, after that. */
+  readonly staleSeconds: number;
 }
 
 /** Time limits in milliseconds (settings deadlines.*). */

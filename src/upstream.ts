@@ -3,6 +3,7 @@ import type { Generation, GenerationRequest } from "./generation.ts";
 import type { Share } from "./in-flight.ts";
 import type { Answer } from "./operation.ts";
 import type { RequestRecord } from "./record.ts";
+import type { RpcAnswer, RpcRequest } from "./rpc.ts";
 
 /** W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context/). */
 export interface TraceContext {
@@ -71,6 +72,8 @@ export interface Provider {
   readonly offers: {
     readonly generate?: Offer<GenerationRequest, GenerationAnswer>;
     readonly embed?: Offer<EmbeddingRequest, Embeddings>;
+    /** RPCs of the contract. */
+    readonly rpcs?: ReadonlyMap<string, Offer<RpcRequest, RpcAnswer>>;
   };
   /** How many tokens its model's context has, where the settings say so. */
   readonly contextTokens?: number;
@@ -120,6 +123,8 @@ export interface Purge {
 export interface Gateway {
   readonly generate: Upstream<GenerationRequest, GenerationAnswer>;
   readonly embed: Upstream<EmbeddingRequest, Embeddings>;
+  /** The contract's other RPCs, each by its operation's name. */
+  readonly rpc: (name: string) => Upstream<RpcRequest, RpcAnswer>;
   readonly purge: Purge;
   /** How the providers are now, or were a few seconds ago. */
   readonly readiness: (hops: Hops) => Promise<Readiness>;

@@ -10,7 +10,12 @@ import { generateOperation } from "../src/operations/generate.ts";
 const platform = { maxTokens: 2000, temperature: 0.7 };
 const defaults = { model: "gpt-default", platform, asWritten: {} };
 const limits = { requestMs: 1, firstTokenMs: 1, idleMs: 1 };
-const operation = generateOperation({ defaults, limits, scope: "tenant" });
+const operation = generateOperation({
+  defaults,
+  limits,
+  lifetimes: { ttlSeconds: 1, staleSeconds: 0 },
+  scope: "tenant",
+});
 const sha256 = digestWith(undefined);
 const digest = keyOf(operation, sha256);
 

@@ -8,6 +8,7 @@ import type { Call } from "../src/upstream.ts";
 const operation = generateOperation({
   defaults: { model: "m", platform: { maxTokens: 1, temperature: 0 }, asWritten: {} },
   limits: { requestMs: 1, firstTokenMs: 1, idleMs: 1 },
+  lifetimes: { ttlSeconds: 1, staleSeconds: 0 },
   scope: "tenant",
 });
 

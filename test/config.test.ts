@@ -63,6 +63,7 @@ describe("the layers", () => {
         enabled: true,
         ttlSeconds: 3600,
         staleSeconds: 86_400,
+        knowledgeSeconds: 0,
         readTimeoutMs: 50,
         memoryBytes: 4_194_304,
         coordinate: false,

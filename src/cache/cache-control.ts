@@ -1,3 +1,5 @@
+import type { Lifetimes } from "../operation.ts";
+
 /** What a caller's `Cache-Control` asks for (RFC 9111, 5.2.1; RFC 5861). Times in seconds; infinite where no limit was named. */
 export interface Directives {
   /** Neither read nor written, and shared with nobody. */
@@ -45,14 +47,6 @@ export function directivesFrom(cacheControl: string | undefined): Directives {
     staleIfError: seconds("stale-if-error"),
     staleWhileRevalidate: seconds("stale-while-revalidate"),
   };
-}
-
-/** How long an answer counts, in seconds (settings cache.ttl_seconds and cache.stale_seconds). */
-export interface Lifetimes {
-  /** Fresh, counted from its creation. */
-  readonly ttlSeconds: number;
-  /** Stale, after that. */
-  readonly staleSeconds: number;
 }
 
 /**

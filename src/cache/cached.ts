@@ -1,9 +1,9 @@
 import { isStream } from "../collect.ts";
 import { type ErrorKind, GatewayError } from "../errors.ts";
-import type { Answer, Operation, WholeAnswer } from "../operation.ts";
+import type { Answer, Lifetimes, Operation, WholeAnswer } from "../operation.ts";
 import type { CacheRecord } from "../record.ts";
 import type { Call, Upstream } from "../upstream.ts";
-import { directivesFrom, helpsOnError, type Lifetimes, mayUseOnError, useOf } from "./cache-control.ts";
+import { directivesFrom, helpsOnError, mayUseOnError, useOf } from "./cache-control.ts";
 import type { Coordination } from "./sharing/across-isolates.ts";
 import type { Flight } from "./sharing/flight.ts";
 import type { Flights } from "./sharing/single-flight.ts";
@@ -143,7 +143,7 @@ export function cached<Request, Whole extends WholeAnswer>(
       }
     }
     if (asked.onlyIfCached) {
-      throw new GatewayError("deadline_exceeded", "There is no answer in the cache.", { code: "cache_miss" });
+      throw cacheMiss();
     }
     try {
       return asked.noStore ? await upstream(request, call) : await fetchShared(visit, flight);
@@ -158,6 +158,17 @@ export function cached<Request, Whole extends WholeAnswer>(
     }
   };
 }
+
+/** Puts before an upstream whose answers are kept for nobody else what a caller may ask of the cache: 504 `cache_miss`. */
+export function unkept<Request, Whole>(upstream: Upstream<Request, Answer<Whole>>): Shareable<Request, Whole> {
+  return async (request, call) => {
+    if (directivesFrom(call.cacheControl).onlyIfCached) throw cacheMiss();
+    return await upstream(request, call);
+  };
+}
+
+const cacheMiss = () =>
+  new GatewayError("deadline_exceeded", "There is no answer in the cache.", { code: "cache_miss" });
 
 function tell({ record }: Call, cache: Partial<CacheRecord>): void {
   Object.assign(record.cache ?? {}, cache);

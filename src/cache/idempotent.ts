@@ -126,7 +126,7 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
       if (idempotencyKey === undefined) return await upstream(request, call);
       const [name, fingerprint] = await Promise.all([
         digest([tenant, idempotencyKey]),
-        digest([tenant, operation.name, request]),
+        digest([tenant, operation.name, operation.fingerprint?.(request) ?? request]),
       ]);
       const known = memory.get(name);
       if (known) {

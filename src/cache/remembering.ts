@@ -1,7 +1,7 @@
 import { GatewayError } from "../errors.ts";
-import type { Answer, Operation, WholeAnswer } from "../operation.ts";
+import type { Answer, Lifetimes, Operation, WholeAnswer } from "../operation.ts";
 import type { Upstream } from "../upstream.ts";
-import { cached } from "./cached.ts";
+import { cached, unkept } from "./cached.ts";
 import { createIdempotency } from "./idempotent.ts";
 import { coordinatedBy, uncoordinated } from "./sharing/across-isolates.ts";
 import type { Coordinator } from "./sharing/coordinator.ts";
@@ -17,6 +17,7 @@ export interface RememberingOptions {
   readonly enabled: boolean;
   readonly ttlSeconds: number;
   readonly staleSeconds: number;
+  readonly knowledgeSeconds: number;
   readonly readTimeoutMs: number;
   readonly memoryBytes: number;
   readonly coordinate: boolean;
@@ -33,7 +34,7 @@ export interface RememberingDependencies {
 
 /** What is remembered of answers. All operations share its memory, its store and its keys. */
 export interface Remembering {
-  /** Puts idempotency keys and the cache before an operation's chain. */
+  /** Puts idempotency keys before an operation's chain, and the cache where its answers are kept for others. */
   remembered<Request, Whole extends WholeAnswer>(
     operation: Operation<Request, Whole>,
     chain: Upstream<Request, Answer<Whole>>,
@@ -57,7 +58,9 @@ export function createRemembering(
     encryptionKey,
     memoryBytes,
     readTimeoutMs,
-    ...lifetimes
+    ttlSeconds,
+    staleSeconds,
+    knowledgeSeconds,
   }: RememberingOptions,
   { kv, coordinators }: RememberingDependencies,
 ): Remembering {
@@ -67,29 +70,28 @@ export function createRemembering(
   if (!kv || !enabled) {
     const idempotent = createIdempotency({ digest, encryption, flights, readTimeoutMs });
     return {
-      remembered: (operation, chain) => ({ ask: idempotent(operation, chain), forget: async () => {} }),
+      remembered: (operation, chain) => ({ ask: idempotent(operation, unkept(chain)), forget: async () => {} }),
       purge: async () => {},
     };
   }
   const store = kvStore(kv);
-  const keptSeconds = lifetimes.ttlSeconds + lifetimes.staleSeconds;
-  const epochs = createEpochs({ store, digest, keptSeconds });
-  const entriesOf = createEntries({ store, encryption, epochs, memoryBytes, keptSeconds, readTimeoutMs });
+  const longestKeptSeconds = Math.max(ttlSeconds + staleSeconds, knowledgeSeconds);
+  const epochs = createEpochs({ store, digest, keptSeconds: longestKeptSeconds });
+  const entriesOf = createEntries({ store, encryption, epochs, memoryBytes, readTimeoutMs });
   const idempotent = createIdempotency({ digest, store, encryption, flights, readTimeoutMs });
-  const coordination =
+  const coordinationFor = ({ ttlSeconds }: Lifetimes) =>
     coordinators && isCoordinated
-      ? coordinatedBy({
-          objects: coordinators,
-          claimTimeoutMs: readTimeoutMs,
-          freshForMs: lifetimes.ttlSeconds * 1000,
-        })
+      ? coordinatedBy({ objects: coordinators, claimTimeoutMs: readTimeoutMs, freshForMs: ttlSeconds * 1000 })
       : uncoordinated;
   return {
     remembered: <Request, Whole extends WholeAnswer>(
       operation: Operation<Request, Whole>,
       chain: Upstream<Request, Answer<Whole>>,
     ) => {
-      const entries = entriesOf(operation);
+      const { lifetimes } = operation;
+      if (!lifetimes) return { ask: idempotent(operation, unkept(chain)), forget: async () => {} };
+      const entries = entriesOf(operation, lifetimes.ttlSeconds + lifetimes.staleSeconds);
+      const coordination = coordinationFor(lifetimes);
       const digestOf = keyOf(operation, digest);
       const answers = cached(chain, { operation, entries, flights, coordination, digestOf, lifetimes });
       return {

@@ -171,6 +171,11 @@ export const settings = {
     default: "3600",
   }),
   "cache.stale_seconds": setting(whole("seconds", 0, 31_536_000), "How much longer it is kept.", { default: "86400" }),
+  "cache.knowledge_seconds": setting(
+    whole("seconds", 0, 86_400),
+    "How long answers of QueryKnowledge and GetContext are kept; 0 is not at all.",
+    { default: "0" },
+  ),
   "cache.read_timeout_ms": setting(whole("milliseconds", 1, 10_000), "A read that takes longer is a miss.", {
     default: "50",
   }),

@@ -45,6 +45,8 @@ type Names = Readonly<Record<string, string>>;
 export interface Destination<Request, Answer> {
   readonly upstream: Upstream<Request, Answer>;
   readonly config: Config;
+  /** How long an answer may take, where that is less than any request may take. */
+  readonly mostMs?: number;
   /** Holds a request to the configured limits. Throws a `GatewayError` that names the field. */
   readonly check: (request: Request, config: Config) => void;
   /** What all of its callers call parameters, where one does not say himself. */
@@ -55,7 +57,7 @@ export interface Destination<Request, Answer> {
 export function startCall<Request extends { readonly model?: string }, Answer>(
   c: Context<Walk>,
   asked: Asked<Request>,
-  { upstream, config, check, ...destination }: Destination<Request, Answer>,
+  { upstream, config, check, mostMs = Number.POSITIVE_INFINITY, ...destination }: Destination<Request, Answer>,
 ): StartedCall<Answer> {
   const { request, stream, timeoutMs, names = destination.names } = asked;
   const record = c.get("record");
@@ -72,7 +74,8 @@ export function startCall<Request extends { readonly model?: string }, Answer>(
   const { signal } = c.req.raw;
   const reading = stream ? new AbortController() : undefined;
   const tenant = c.get("tenant");
-  const deadlineMs = record.startedAtMs + requestTimeoutMs(c, config.deadlines.requestMs);
+  const limitMs = Math.min(config.deadlines.requestMs, mostMs);
+  const deadlineMs = record.startedAtMs + requestTimeoutMs(c, limitMs);
   const call: Call = {
     requestId: record.requestId,
     trace: c.get("trace"),

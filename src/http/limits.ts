@@ -10,11 +10,15 @@ type Limiting = Pick<Config, "limits" | "ai">;
 
 /** Holds a request to the configured limits, the same on every surface. Throws a `GatewayError` that names the field as OpenAI's API does. */
 export function requireWithinLimits(request: GenerationRequest, { limits, ai }: Limiting): void {
-  if (request.maxTokens !== undefined && request.maxTokens > limits.maxTokens) {
-    throw invalidValue("max_tokens", `The field 'max_tokens' must be at most ${limits.maxTokens} (limits.max_tokens).`);
-  }
+  requireFewTokens(request.maxTokens, limits.maxTokens);
   requireShort(() => texts(request.messages), limits.promptChars, "messages");
   requireModel(request.model, ai.models);
+}
+
+/** Throws 400 where more tokens are asked for than may be. */
+export function requireFewTokens(maxTokens: number | undefined, limit: number): void {
+  if (maxTokens === undefined || maxTokens <= limit) return;
+  throw invalidValue("max_tokens", `The field 'max_tokens' must be at most ${limit} (limits.max_tokens).`);
 }
 
 /** The same for embeddings: all inputs together are the prompt, and a token counts as a character. */
@@ -34,7 +38,7 @@ export function isAllowed(model: string, models: readonly string[] | undefined):
 }
 
 /** Throws 413 where all texts together have more code points than allowed. */
-function requireShort(texts: () => Iterable<EmbeddingInput>, maxChars: number, param: string): void {
+export function requireShort(texts: () => Iterable<EmbeddingInput>, maxChars: number, param?: string): void {
   let units = 0;
   for (const text of texts()) units += text.length;
   // There are never more code points than UTF-16 units, so most prompts need no counting.
@@ -45,7 +49,7 @@ function requireShort(texts: () => Iterable<EmbeddingInput>, maxChars: number, p
   }
 }
 
-function tooLong(maxChars: number, param: string): GatewayError {
+function tooLong(maxChars: number, param?: string): GatewayError {
   return new GatewayError(
     "payload_too_large",
     `The prompt is longer than ${maxChars} characters (limits.prompt_chars).`,

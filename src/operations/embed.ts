@@ -6,18 +6,24 @@ import {
   vectorFromBase64,
   vectorToBase64,
 } from "../embedding.ts";
-import type { Limits, Operation } from "../operation.ts";
+import type { Lifetimes, Limits, Operation } from "../operation.ts";
 import { storedUsage } from "./stored-usage.ts";
 
 export interface EmbedOptions {
   readonly defaults: EmbeddingDefaults;
   readonly limits: Limits;
+  readonly lifetimes: Lifetimes;
   /** `user`: callers of one tenant share answers only where they name the same end user. */
   readonly scope: "tenant" | "user";
 }
 
 /** Vectors for texts, whole or not at all. */
-export function embedOperation({ defaults, limits, scope }: EmbedOptions): Operation<EmbeddingRequest, Embeddings> {
+export function embedOperation({
+  defaults,
+  limits,
+  lifetimes,
+  scope,
+}: EmbedOptions): Operation<EmbeddingRequest, Embeddings> {
   return {
     name: "embed",
     modelOf: ({ model = "" }) => model,
@@ -40,6 +46,7 @@ export function embedOperation({ defaults, limits, scope }: EmbedOptions): Opera
         return stored && vectors?.length === stored.vectors.length ? { ...stored, vectors } : undefined;
       },
     },
+    lifetimes,
     mayRetry: true,
     limits,
   };

@@ -10,13 +10,14 @@ import {
   type GenerationRequest,
   knowledgeStates,
 } from "../generation.ts";
-import type { Limits, Operation } from "../operation.ts";
+import type { Lifetimes, Limits, Operation } from "../operation.ts";
 import { fewestTokens } from "../token-count.ts";
 import { storedUsage } from "./stored-usage.ts";
 
 export interface GenerateOptions {
   readonly defaults: GenerationDefaults;
   readonly limits: Limits;
+  readonly lifetimes: Lifetimes;
   /** `user`: callers of one tenant share answers only where they name the same end user. */
   readonly scope: "tenant" | "user";
 }
@@ -25,6 +26,7 @@ export interface GenerateOptions {
 export function generateOperation({
   defaults,
   limits,
+  lifetimes,
   scope,
 }: GenerateOptions): Operation<GenerationRequest, Generation> {
   return {
@@ -69,6 +71,7 @@ export function generateOperation({
       toJson: (generation) => generation,
       fromJson: (value) => generationSchema.safeParse(value).data,
     },
+    lifetimes,
     mayRetry: true,
     limits,
     fewestTokens,

@@ -10,7 +10,7 @@ import type { Budget } from "./budget.ts";
 import { toGatewayError, verdictOn } from "./failures.ts";
 import { hedged } from "./hedge.ts";
 import type { Asked } from "./model-circuits.ts";
-import { retryDelayMs } from "./retry.ts";
+import { isNotBegun, retryDelayMs } from "./retry.ts";
 
 export interface ChainOptions {
   readonly retries: Budget;
@@ -70,7 +70,8 @@ export function firstAvailable<Request, Whole extends WholeAnswer>(
       isRetried: false,
       isOverBudget: false,
     };
-    const { retries, hedge } = chain;
+    const { retries } = chain;
+    const hedge = operation.mayRetry ? chain.hedge : undefined;
     retries.earn();
     hedge?.budget.earn();
     const answer = (await (hedge ? askHedged(journey, call, hedge) : askInTurn(journey, call))) ?? journey.lastResort;
@@ -165,7 +166,8 @@ function affordableDelayMs<Request, Whole extends WholeAnswer>(
   journey: Journey<Request, Whole>,
   call: Call,
 ): number | undefined {
-  const delayMs = hasBegun || !journey.operation.mayRetry ? undefined : retryDelayMs(failure);
+  const mayRetry = !hasBegun && (journey.operation.mayRetry || isNotBegun(failure));
+  const delayMs = mayRetry ? retryDelayMs(failure) : undefined;
   if (delayMs === undefined || delayMs >= shareOfTime(journey, call)) return undefined;
   if (journey.chain.retries.spend()) {
     journey.isRetried = true;

@@ -45,8 +45,11 @@ export interface Entries<Whole> {
   drop(digest: string, tenant: string): Promise<string>;
 }
 
-/** The entries of all operations share one memory and one store. */
-export type EntriesOf = <Request, Whole extends WholeAnswer>(operation: Operation<Request, Whole>) => Entries<Whole>;
+/** The entries of all operations share one memory and one store, which keeps each of them for its own time. */
+export type EntriesOf = <Request, Whole extends WholeAnswer>(
+  operation: Operation<Request, Whole>,
+  keptSeconds: number,
+) => Entries<Whole>;
 
 export interface EntriesOptions {
   readonly store: Store;
@@ -54,8 +57,6 @@ export interface EntriesOptions {
   readonly epochs: Epochs;
   /** Of the memory; 0 for none. */
   readonly memoryBytes: number;
-  /** How long the store keeps an entry. */
-  readonly keptSeconds: number;
   /** All that a read may take, of place and entry together. */
   readonly readTimeoutMs: number;
 }
@@ -71,6 +72,14 @@ const maxRecentWrites = 10_000;
 const forgottenForMs = 3_600_000;
 const maxForgotten = 10_000;
 
+/** An entry on its way into the store. */
+interface Writing {
+  readonly place: Place;
+  readonly text: string;
+  readonly keptSeconds: number;
+  readonly settle?: Settle;
+}
+
 interface Remembered {
   readonly answer: WholeAnswer;
   /** At the latest. */
@@ -79,7 +88,7 @@ interface Remembered {
 
 /** Entries in memory and store. */
 export function createEntries(options: EntriesOptions): EntriesOf {
-  const { store, encryption, epochs, memoryBytes, keptSeconds, readTimeoutMs } = options;
+  const { store, encryption, epochs, memoryBytes, readTimeoutMs } = options;
   const memory = createMemory<Remembered>({ maxSize: memoryBytes, ttlMs: rememberedForMs });
   const recentWrites = createMemory<true>({ maxSize: maxRecentWrites, ttlMs: betweenWritesMs });
   const forgotten = createMemory<number>({ maxSize: maxForgotten, ttlMs: forgottenForMs });
@@ -91,7 +100,7 @@ export function createEntries(options: EntriesOptions): EntriesOf {
     memory.put(key, remembered, textUnits * bytesPerUnit);
   }
 
-  async function write(place: Place, text: string, settle?: Settle): Promise<void> {
+  async function write({ place, text, keptSeconds, settle }: Writing): Promise<void> {
     const { key, owner } = place;
     const isTooSoon = recentWrites.get(key) !== undefined;
     if (isTooSoon && !settle) return;
@@ -101,7 +110,7 @@ export function createEntries(options: EntriesOptions): EntriesOf {
     else if (!isTooSoon && !isForgotten(place)) await store.put(key, sealed, keptSeconds);
   }
 
-  return <Request, Whole extends WholeAnswer>({ name, storage }: Operation<Request, Whole>) => {
+  return <Request, Whole extends WholeAnswer>({ name, storage }: Operation<Request, Whole>, keptSeconds: number) => {
     async function placeOf(digest: string, tenant: string): Promise<Place | undefined> {
       const askedAtMs = Date.now();
       const epoch = await epochs.of(tenant, readTimeoutMs);
@@ -146,7 +155,9 @@ export function createEntries(options: EntriesOptions): EntriesOf {
           return false;
         }
         remember(place, { answer, askedAtMs }, text.length);
-        waitUntil(write(place, text, settle).catch(() => logWarning("cache_write_failed", { requestId })));
+        waitUntil(
+          write({ place, text, keptSeconds, settle }).catch(() => logWarning("cache_write_failed", { requestId })),
+        );
         return true;
       },
       async drop(digest: string, tenant: string) {

@@ -4,10 +4,13 @@ import type { Config } from "../../config/config.ts";
 import type { EmbeddingRequest, Embeddings } from "../../embedding.ts";
 import { AIService, HealthCheckResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import type { GenerationRequest } from "../../generation.ts";
+import type { RpcAnswer } from "../../rpc.ts";
+import { rpcs } from "../../rpcs/rpcs.ts";
 import type { Gateway, GenerationAnswer, Hops } from "../../upstream.ts";
 import type { Destination, Walk } from "../call.ts";
 import type { Health } from "../health/health.ts";
 import { requireEmbeddingLimits, requireWithinLimits } from "../limits.ts";
+import { requireRpcLimits } from "../rpc-limits.ts";
 import { fromEmbedRequest, toEmbedResponse } from "./embed.ts";
 import { fromGenerateContentRequest, generateContentMessages, toGenerateContentResponse } from "./generate.ts";
 import { serverStreaming, unary, walkOf } from "./rpc.ts";
@@ -31,7 +34,7 @@ const optionNames = Object.fromEntries(
 /** The surface for typed clients: the contract itself. */
 export function connectRoutes(
   config: Config,
-  { generate, embed }: Pick<Gateway, "generate" | "embed">,
+  { generate, embed, rpc: upstreamOf }: Pick<Gateway, "generate" | "embed" | "rpc">,
   health: (hops: Hops) => Promise<Health>,
 ): Hono<Walk> {
   const generation: Destination<GenerationRequest, GenerationAnswer> = {
@@ -46,7 +49,7 @@ export function connectRoutes(
     check: requireEmbeddingLimits,
     names: { input: "texts" },
   };
-  return rpcRoutes(config, (router) =>
+  return rpcRoutes(config, (router) => {
     router.service(AIService, {
       generateContent: unary(fromGenerateContentRequest, toGenerateContentResponse, generation),
       streamGenerateContent: serverStreaming(fromGenerateContentRequest, generateContentMessages, generation),
@@ -56,6 +59,20 @@ export function connectRoutes(
         const checks = Object.fromEntries(Object.entries(dependencies).map(([name, { status }]) => [name, status]));
         return create(HealthCheckResponseSchema, { status, checks });
       },
-    }),
-  );
+    });
+    for (const rpc of rpcs) {
+      const { name, mostMs } = rpc;
+      const destination = {
+        upstream: upstreamOf(name),
+        config,
+        check: requireRpcLimits(rpc),
+        mostMs,
+        names: optionNames,
+      };
+      router.rpc(
+        rpc.method,
+        unary(rpc.requestOf, ({ message }: RpcAnswer) => message, destination),
+      );
+    }
+  });
 }

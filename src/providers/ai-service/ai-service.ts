@@ -1,4 +1,5 @@
 import { AIService } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import { rpcs } from "../../rpcs/rpcs.ts";
 import type { Provider } from "../../upstream.ts";
 import { type EmbeddingRules, embedOffer } from "../embeddings.ts";
 import { namedModels } from "../model.ts";
@@ -6,6 +7,7 @@ import { hopsHeader } from "../wire/send.ts";
 import { createService, type ServiceOptions } from "./client.ts";
 import { embedder } from "./embed.ts";
 import { type GenerateOptions, generateOffer } from "./generate.ts";
+import { rpcOffer } from "./rpc.ts";
 
 export interface AiServiceOptions extends ServiceOptions, GenerateOptions, EmbeddingRules {
   readonly contextTokens?: number;
@@ -22,6 +24,7 @@ export function aiService(options: AiServiceOptions): Provider {
     offers: {
       generate: generateOffer(service, options),
       embed: embedOffer(options, embedder(service, options.name)),
+      rpcs: new Map(rpcs.map((rpc) => [rpc.name, rpcOffer(service, rpc, options)])),
     },
     async probe(signal, hops) {
       const { status } = await unary(

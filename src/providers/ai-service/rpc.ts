@@ -1,0 +1,35 @@
+import type { RpcAnswer, RpcRequest } from "../../rpc.ts";
+import type { Rpc } from "../../rpcs/rpc.ts";
+import type { Offer } from "../../upstream.ts";
+import { type ModelRules, modelFor, modelNameIn } from "../model.ts";
+import type { Service } from "./client.ts";
+
+export interface RpcOptions extends ModelRules {
+  readonly name: string;
+}
+
+/** The service's offer of an RPC: its message as it is, but for a model that the settings replace. */
+export function rpcOffer(
+  { unary, ask, callOptions }: Service,
+  rpc: Rpc,
+  options: RpcOptions,
+): Offer<RpcRequest, RpcAnswer> {
+  const { method } = rpc;
+  return {
+    unsupported: () => undefined,
+    async ask({ message, user, model }, call) {
+      const asked = model === undefined ? undefined : modelFor(model, options);
+      const sent = asked !== undefined && asked !== model && rpc.withModel ? rpc.withModel(message, asked) : message;
+      const answer = await ask(method, () => unary(method, sent, callOptions(call, user)));
+      const read = rpc.readAnswer(answer);
+      const tokens = rpc.tokensOf(read);
+      return {
+        provider: options.name,
+        model: modelNameIn(rpc.modelOf(read)) ?? asked ?? options.name,
+        createdAtMs: Date.now(),
+        usage: tokens > 0 ? { totalTokens: tokens } : undefined,
+        message: read,
+      };
+    },
+  };
+}

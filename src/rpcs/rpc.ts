@@ -1,0 +1,104 @@
+import { type DescMessage, type DescMethodUnary, isMessage, type MessageShape } from "@bufbuild/protobuf";
+import type { ContractMessage, RpcRequest } from "../rpc.ts";
+
+/** An RPC of the contract as a value: all that the gateway must know of it. */
+export interface Rpc {
+  readonly method: DescMethodUnary;
+  /** Part of cache keys, fingerprints and log lines: the method's name in snake_case. */
+  readonly name: string;
+  readonly rules: FieldRules;
+  /** A caller's message as a request. */
+  requestOf(message: ContractMessage): RpcRequest;
+  /** The same request for a model of another name; absent where it names none. */
+  withModel?(message: ContractMessage, model: string): ContractMessage;
+  /** Whether an answer says nothing, and so is as good as none: deployed services may call that a success. */
+  isEmpty(answer: ContractMessage): boolean;
+  /** What an answer really says, without what no caller may see. Throws `UpstreamFailure` where it tells of a failure. */
+  readAnswer(answer: ContractMessage): ContractMessage;
+  /** 0 where the service does not know. */
+  tokensOf(answer: ContractMessage): number;
+  /** The model that an answer names; empty where it names none. */
+  modelOf(answer: ContractMessage): string;
+  /** How long an answer's stages took, in seconds, in the order in which they ended; none where it does not say. */
+  stagesOf(answer: ContractMessage): readonly Stage[];
+  /** Whether it costs somebody's model up to minutes, so that nobody is asked twice for what may be under way. */
+  readonly isLong: boolean;
+  /** How long it may take at most, in milliseconds, where that is less than any request may take. */
+  readonly mostMs?: number;
+  /** How long an answer is kept for all who ask the same. What is not kept stands only under idempotency keys. */
+  readonly kept?: "as knowledge";
+  /** Its REST paths below `/api/v1`, for bodies in the contract's own field names. */
+  readonly paths: readonly string[];
+}
+
+interface Stage {
+  readonly name: string;
+  readonly seconds: number;
+}
+
+/** What a request must be beyond its types, by its fields' paths in the contract's own names (`options.top_p`). */
+interface FieldRules {
+  /** Fields that must not be blank; of a list of them at least one. */
+  readonly required?: readonly (string | readonly string[])[];
+  /** The least and the greatest that a number may be. */
+  readonly ranges?: Readonly<Record<string, readonly [number, number]>>;
+}
+
+/** An RPC's row in the table, typed by its messages. */
+interface Row<Input, Output> extends Pick<Rpc, "mostMs" | "kept"> {
+  readonly isLong: boolean;
+  readonly rules: FieldRules;
+  readonly paths: readonly string[];
+  /** Fills in what the gateway decides where the caller does not. */
+  readonly defaults?: (message: Input) => Input;
+  readonly user?: (message: Input) => string | undefined;
+  readonly model?: (message: Input) => string | undefined;
+  readonly maxTokens?: (message: Input) => number | undefined;
+  readonly withModel?: (message: Input, model: string) => Input;
+  /** Absent where an answer may say nothing. */
+  readonly isEmpty?: (answer: Output) => boolean;
+  readonly read?: (answer: Output) => Output;
+  readonly tokens?: (answer: Output) => number;
+  readonly answeredBy?: (answer: Output) => string;
+  readonly stages?: (answer: Output) => readonly Stage[];
+}
+
+/** Makes an RPC of its row. */
+export function rpc<I extends DescMessage, O extends DescMessage>(
+  method: DescMethodUnary<I, O>,
+  row: Row<MessageShape<I>, MessageShape<O>>,
+): Rpc {
+  const { input, output } = method;
+  const { withModel } = row;
+  return {
+    method,
+    name: method.localName.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    rules: row.rules,
+    isLong: row.isLong,
+    mostMs: row.mostMs,
+    kept: row.kept,
+    paths: row.paths,
+    requestOf(sent) {
+      const given = of(input, sent);
+      const message = row.defaults?.(given) ?? given;
+      const user = row.user?.(message) || undefined;
+      return {
+        message,
+        user,
+        model: row.model?.(message) || undefined,
+        maxTokens: row.maxTokens?.(message) || undefined,
+      };
+    },
+    withModel: withModel && ((message, model) => withModel(of(input, message), model)),
+    isEmpty: (answer) => row.isEmpty?.(of(output, answer)) ?? false,
+    readAnswer: (answer) => row.read?.(of(output, answer)) ?? answer,
+    tokensOf: (answer) => row.tokens?.(of(output, answer)) ?? 0,
+    modelOf: (answer) => row.answeredBy?.(of(output, answer)) ?? "",
+    stagesOf: (answer) => row.stages?.(of(output, answer)) ?? [],
+  };
+}
+
+function of<Desc extends DescMessage>(type: Desc, message: ContractMessage): MessageShape<Desc> {
+  if (!isMessage(message, type)) throw new Error(`a ${message.$typeName} stands in the place of a ${type.typeName}`);
+  return message;
+}

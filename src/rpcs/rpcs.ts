@@ -1,0 +1,102 @@
+import { AIService } from "../gen/qingyu/ai/ai_service_pb.ts";
+import { completedAgent } from "./agent.ts";
+import { type Rpc, rpc } from "./rpc.ts";
+
+/** What the gateway asks for where a caller leaves the number of corrections open: the contract leaves that to who asks. */
+const defaultReflections = 3;
+/** Nobody waits longer for what is only looked up. */
+const lookUpMs = 30_000;
+const positiveInt32 = 2 ** 31 - 1;
+
+const { method } = AIService;
+
+/**
+ * The contract's RPCs, a row each; generation, embeddings and health have forms of their own (`operations/`). A row is all
+ * that an RPC needs to be served over Connect, gRPC-Web and REST, with fallback, breakers, idempotency and the log line.
+ */
+export const rpcs: readonly Rpc[] = [
+  rpc(method.queryKnowledge, {
+    rules: { required: ["query"], ranges: { top_k: [0, 100] } },
+    isLong: false,
+    mostMs: lookUpMs,
+    kept: "as knowledge",
+    paths: ["/ai/rag/query"],
+  }),
+  rpc(method.getContext, {
+    rules: { required: ["project_id"] },
+    isLong: false,
+    mostMs: lookUpMs,
+    kept: "as knowledge",
+    paths: ["/ai/context"],
+  }),
+  rpc(method.executeAgent, {
+    rules: { required: ["workflow_type"] },
+    isLong: true,
+    user: ({ parameters }) => parameters.user_id,
+    isEmpty: ({ result }) => isBlank(result),
+    read: completedAgent,
+    tokens: ({ tokensUsed }) => tokensUsed,
+    paths: ["/ai/agent/execute"],
+  }),
+  rpc(method.executeCreativeWorkflow, {
+    rules: { required: ["task"], ranges: { max_reflections: [0, 10] } },
+    isLong: true,
+    defaults: (message) => ({ ...message, maxReflections: message.maxReflections || defaultReflections }),
+    user: ({ userId }) => userId,
+    isEmpty: ({ outline, characters, plot }) => hasNoChapters(outline) && hasNobody(characters) && hasNoEvents(plot),
+    tokens: ({ tokensUsed }) => tokensUsed,
+    stages: ({ executionTimes }) => Object.entries(executionTimes).map(([name, seconds]) => ({ name, seconds })),
+    paths: ["/creative/workflow", "/ai/creative/workflow"],
+  }),
+  rpc(method.generateOutline, {
+    rules: { required: ["task"] },
+    isLong: true,
+    user: ({ userId }) => userId,
+    isEmpty: ({ outline }) => hasNoChapters(outline),
+    paths: ["/creative/outline", "/ai/creative/outline"],
+  }),
+  rpc(method.generateCharacters, {
+    rules: { required: ["task"] },
+    isLong: true,
+    user: ({ userId }) => userId,
+    isEmpty: ({ characters }) => hasNobody(characters),
+    paths: ["/creative/characters", "/ai/creative/characters"],
+  }),
+  rpc(method.generatePlot, {
+    rules: { required: ["task"] },
+    isLong: true,
+    user: ({ userId }) => userId,
+    isEmpty: ({ plot }) => hasNoEvents(plot),
+    paths: ["/creative/plot", "/ai/creative/plot"],
+  }),
+  rpc(method.storyWrite, {
+    rules: {
+      required: [["assembled_prompt", "selected_text", "instruction"]],
+      ranges: {
+        "options.max_tokens": [0, positiveInt32],
+        "options.temperature": [0, 2],
+        "options.top_p": [0, 1],
+        "options.presence_penalty": [-2, 2],
+        "options.frequency_penalty": [-2, 2],
+      },
+    },
+    isLong: true,
+    model: ({ options }) => options?.model,
+    maxTokens: ({ options }) => options?.maxTokens,
+    withModel: (message, model) => (message.options ? { ...message, options: { ...message.options, model } } : message),
+    isEmpty: ({ content }) => isBlank(content),
+    tokens: ({ tokensUsed }) => tokensUsed,
+    answeredBy: ({ model }) => model,
+    paths: [],
+  }),
+];
+
+interface Counted {
+  readonly length: number;
+}
+
+const isBlank = (text: string) => text.trim() === "";
+const hasNoChapters = (outline?: { readonly chapters: Counted }) => !outline?.chapters.length;
+const hasNobody = (cast?: { readonly characters: Counted }) => !cast?.characters.length;
+const hasNoEvents = (plot?: { readonly timelineEvents: Counted; readonly plotThreads: Counted }) =>
+  !plot?.timelineEvents.length && !plot?.plotThreads.length;
