@@ -69,8 +69,7 @@ function brokenKv(): KVNamespace {
 /** A gateway whose every operation fails as nobody has foreseen. */
 function unforeseen(gateway: Gateway): Gateway {
   const fail = () => Promise.reject(new TypeError("unforeseen"));
-  const isOperation = (name: string | symbol) => name !== "purge" && name !== "readiness" && name !== "models";
-  return new Proxy(gateway, { get: (parts, name) => (isOperation(name) ? fail : Reflect.get(parts, name)) });
+  return { ...gateway, generate: fail, embed: fail, rpc: () => fail };
 }
 
 /** A good request: the first example of its body, or a prompt in a frame. */
