@@ -32,7 +32,10 @@ describe("an RPC of the contract", () => {
     for (const useBinaryFormat of [true, false]) {
       const seen: unknown[] = [];
       const { fetch } = testApp({ settings: onlyService, network: network(seen) });
-      const client = createClient(AIService, transportOf({ baseUrl: "http://localhost", useBinaryFormat, fetch: (url, init) => fetch(String(url), init) }));
+      const client = createClient(
+        AIService,
+        transportOf({ baseUrl: "http://localhost", useBinaryFormat, fetch: (url, init) => fetch(String(url), init) }),
+      );
       const answer = await client.generateOutline({ task: "写一部小说", projectId: "p" });
       expect(toJson(method.generateOutline.output, answer)).toEqual({ outline, executionTime: 8.5 });
       expect(seen).toEqual([{ task: "写一部小说", projectId: "p" }]);
