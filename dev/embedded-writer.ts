@@ -46,7 +46,7 @@ const sentencesPerAnswer = 8;
 
 /** Writes a few sentences. The same task always gives the same text. */
 export function write({ prompt, maxTokens, stop, json = false }: WritingTask): Writing {
-  const sentences = /\p{Script=Han}/u.test(prompt) ? chineseSentences : englishSentences;
+  const sentences = isChinese(prompt) ? chineseSentences : englishSentences;
   const seed = fnv1a(prompt);
   let text = "";
   for (let turn = 0; turn < sentencesPerAnswer; turn++) {
@@ -63,8 +63,13 @@ export function write({ prompt, maxTokens, stop, json = false }: WritingTask): W
   };
 }
 
-/** Two Han characters or one word are about a token. */
-function tokensOf(text: string): string[] {
+/** Whether a text has a Chinese character: it is answered in Chinese then. */
+export function isChinese(text: string): boolean {
+  return /\p{Script=Han}/u.test(text);
+}
+
+/** Cuts a text into pieces of about a token: two Han characters or one word. */
+export function tokensOf(text: string): string[] {
   return text.match(/\p{Script=Han}{1,2}|[^\p{Script=Han}\s]+\s*|\s+/gu) ?? [];
 }
 
@@ -82,7 +87,7 @@ export function embed(text: string, dimension: number): number[] {
 }
 
 /** FNV-1a, 32 bits. */
-function fnv1a(text: string): number {
+export function fnv1a(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) {
     hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193) >>> 0;
