@@ -1,4 +1,7 @@
-"""The author without a model: small structures that hang together, always the same for the same task."""
+"""The author without a model: small structures that hang together, always the same for the same task.
+
+It writes the same as the Node stand-in of `npm run dev` (dev/embedded-author.ts); a contract test compares the two.
+"""
 
 import re
 
