@@ -2,6 +2,7 @@
 export type ErrorKind =
   | "invalid_request"
   | "unauthenticated"
+  | "permission_denied"
   | "not_found"
   | "unknown_path"
   | "method_not_allowed"

@@ -1,3 +1,4 @@
+import type { Caller } from "./caller.ts";
 import type { GenerationChunk, GenerationStream, Usage } from "./generation.ts";
 
 /** What a whole answer says of itself, whatever was asked for. */
@@ -35,8 +36,8 @@ export interface Operation<Request, Whole extends WholeAnswer> {
   readonly name: string;
   /** The model that a request names; empty where it leaves the choice. */
   modelOf(request: Request): string;
-  /** What a request asks for, with the defaults filled in: two requests that mean the same share an answer. */
-  meaning(request: Request): unknown;
+  /** What a caller's request asks for, with the defaults filled in: two requests that mean the same share an answer. */
+  meaning(request: Request, caller: Caller): unknown;
   /** What tells one request under an idempotency key from another, as JSON; the request itself where absent. */
   fingerprint?(request: Request): unknown;
   /** Whether an answer says nothing at all, and so is as good as none. */

@@ -1,3 +1,4 @@
+import type { Caller } from "./caller.ts";
 import type { GatewayError } from "./errors.ts";
 import type { Usage } from "./generation.ts";
 
@@ -49,7 +50,8 @@ export interface RequestRecord {
   /** The route's pattern, never the path that the caller wrote. */
   route?: string;
   operation?: string;
-  tenant?: string;
+  /** Absent where the request came with no right to ask. */
+  caller?: Caller;
   model?: string;
   /** Whether the answer is wanted piece by piece. */
   stream?: boolean;

@@ -1,3 +1,4 @@
+import type { Caller } from "./caller.ts";
 import type { EmbeddingRequest, Embeddings } from "./embedding.ts";
 import type { Generation, GenerationRequest } from "./generation.ts";
 import type { Share } from "./in-flight.ts";
@@ -21,12 +22,12 @@ export interface Call {
   readonly requestId: string;
   readonly trace: TraceContext;
   readonly hops: Hops;
-  readonly tenant: string;
+  readonly caller: Caller;
   /** Whether the caller wants the answer piece by piece. An upstream may still answer whole. */
   readonly stream: boolean;
   /** How a streamed answer is handed out: as it comes, or held back until it is complete. */
   readonly delivery: Delivery;
-  /** Names the request for its tenant: asked again under the same key, it gets the same answer. */
+  /** Names the request for its tenant and, where a token names one, its user: asked again under the same key, it gets the same answer. */
   readonly idempotencyKey?: string;
   /** When the caller must have its answer, in Unix milliseconds. */
   readonly deadlineMs: number;
@@ -112,11 +113,11 @@ export interface KnownModels {
   readonly isUpToDate: boolean;
 }
 
-/** Forgets a tenant's cached answers: all of them, or the one to a request, by its operation's name. Throws a `GatewayError` where that is not certain. */
+/** Forgets cached answers: all of a tenant's, or the one to a caller's request, by its operation's name. Throws a `GatewayError` where that is not certain. */
 export interface Purge {
   readonly all: (tenant: string) => Promise<void>;
-  readonly generate: (tenant: string, request: GenerationRequest) => Promise<void>;
-  readonly embed: (tenant: string, request: EmbeddingRequest) => Promise<void>;
+  readonly generate: (caller: Caller, request: GenerationRequest) => Promise<void>;
+  readonly embed: (caller: Caller, request: EmbeddingRequest) => Promise<void>;
 }
 
 /** The product without HTTP: what answers a request, and how its back ends are. */

@@ -17,7 +17,9 @@ const operation = generateOperation({
   scope: "tenant",
 });
 const sha256 = digestWith(undefined);
-const digest = keyOf(operation, sha256);
+const as = (tenant: string) => ({ tenant, roles: [] });
+const keys = keyOf(operation, sha256);
+const digest = (tenant: string, request: GenerationRequest) => keys(as(tenant), request);
 
 const word = fc.string({ unit: "binary", minLength: 1, maxLength: 20 });
 const messages = fc.array(fc.record({ role: fc.constantFrom("system", "user", "assistant"), content: word }), {
@@ -152,7 +154,7 @@ describe("keys", () => {
   it("differ for operations of different names", async () => {
     const request: GenerationRequest = { messages: [{ role: "user", content: "same" }] };
     const other = { ...operation, name: "other" };
-    expect(await keyOf(other, sha256)("t", request)).not.toBe(await digest("t", request));
+    expect(await keyOf(other, sha256)(as("t"), request)).not.toBe(await digest("t", request));
   });
 
   it("differ for texts that differ only in their Unicode normalisation", async () => {
@@ -175,7 +177,7 @@ describe("keys", () => {
       return await sha256(value);
     });
     const ask = async (content: string, noStore: boolean) =>
-      await key("t", { messages: [{ role: "user", content }] }, { noStore });
+      await key(as("t"), { messages: [{ role: "user", content }] }, { noStore });
     const forbidden = [await ask("again", true), await ask("again", true)];
     expect(digests).toBe(2);
     const allowed = [await ask("again", false), await ask("again", false)];

@@ -20,7 +20,7 @@ function callUntil(deadlineMs: number, signal: AbortSignal): Call {
     requestId: "r",
     trace: { traceId: "0", traceparent: "0" },
     hops: ["0"],
-    tenant: "t",
+    caller: { tenant: "t", roles: [] },
     stream: false,
     delivery: "live",
     deadlineMs,

@@ -105,6 +105,7 @@ describe("the log line", () => {
       route: path,
       operation: "generate",
       tenant: "tenant-a",
+      keyId: (await sha256Hex("k")).slice(0, 8),
       model: "gpt-upstream",
       provider: "openai",
       status: 200,

@@ -121,9 +121,9 @@ export function cached<Request, Whole extends WholeAnswer>(
 
   return async (request, call, flight) => {
     const asked = directivesFrom(call.cacheControl);
-    const digest = await digestOf(call.tenant, request, asked);
+    const digest = await digestOf(call.caller, request, asked);
     const sinceMs = Date.now();
-    const place = asked.noStore ? undefined : await entries.placeOf(digest, call.tenant);
+    const place = asked.noStore ? undefined : await entries.placeOf(digest, call.caller.tenant);
     const oldestMs = call.record.startedAtMs - (asked.noCache ? 0 : asked.maxAge * 1000);
     const visit: Visit<Request> = { request, call, digest, place, oldestMs };
     const mayRead = !(asked.noStore || asked.noCache);
@@ -151,7 +151,7 @@ export function cached<Request, Whole extends WholeAnswer>(
       if (!(error instanceof GatewayError && isProviders.has(error.kind) && mayUseOnError(asked))) throw error;
       // What was found may have been forgotten while the providers were asked.
       const mayUse = mayRead && !(place && entries.isForgotten(place));
-      const fallback = mayUse ? found : await find(await entries.placeOf(digest, call.tenant), call, Date.now());
+      const fallback = mayUse ? found : await find(await entries.placeOf(digest, call.caller.tenant), call, Date.now());
       if (!fallback || !helpsOnError(fallback.ageSeconds, asked, lifetimes)) throw error;
       tell(call, { failedWith: error.code });
       return handOut(visit, fallback, "stale");

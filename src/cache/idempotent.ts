@@ -57,7 +57,7 @@ interface KeyClaim {
 }
 
 /**
- * Answers requests that carry the same `Idempotency-Key` from one upstream call, per tenant: later ones get the first
+ * Answers requests that carry the same `Idempotency-Key` from one upstream call, per tenant and user of a token: later ones get the first
  * one's answer, those that come while it runs share its flight. Failures are not kept: who comes after one asks anew.
  * Isolates learn of each other's answers through the store, once these are complete and KV shows them.
  *
@@ -122,10 +122,11 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
     }
 
     return async (request: Request, call: Call) => {
-      const { idempotencyKey, tenant, record } = call;
+      const { idempotencyKey, caller, record } = call;
       if (idempotencyKey === undefined) return await upstream(request, call);
+      const { tenant, user } = caller;
       const [name, fingerprint] = await Promise.all([
-        digest([tenant, idempotencyKey]),
+        digest(user === undefined ? [tenant, idempotencyKey] : [tenant, idempotencyKey, user]),
         digest([tenant, operation.name, operation.fingerprint?.(request) ?? request]),
       ]);
       const known = memory.get(name);

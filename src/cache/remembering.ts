@@ -1,3 +1,4 @@
+import type { Caller } from "../caller.ts";
 import { GatewayError } from "../errors.ts";
 import type { Answer, Lifetimes, Operation, WholeAnswer } from "../operation.ts";
 import type { Upstream } from "../upstream.ts";
@@ -45,8 +46,8 @@ export interface Remembering {
 
 interface Remembered<Request, Whole> {
   readonly ask: Upstream<Request, Answer<Whole>>;
-  /** Forgets the cached answer to one request. Throws a `GatewayError` where that is not certain. */
-  readonly forget: (tenant: string, request: Request) => Promise<void>;
+  /** Forgets the cached answer to one request of a caller's. Throws a `GatewayError` where that is not certain. */
+  readonly forget: (caller: Caller, request: Request) => Promise<void>;
 }
 
 /** Builds what remembers answers. Without a namespace, or with the cache off, it is only what stands under idempotency keys. */
@@ -96,9 +97,9 @@ export function createRemembering(
       const answers = cached(chain, { operation, entries, flights, coordination, digestOf, lifetimes });
       return {
         ask: idempotent(operation, answers),
-        forget: (tenant: string, request: Request) =>
+        forget: (caller: Caller, request: Request) =>
           certainly(async () => {
-            const key = await entries.drop(await digestOf(tenant, request), tenant);
+            const key = await entries.drop(await digestOf(caller, request), caller.tenant);
             await coordination.forget(key);
           }),
       };

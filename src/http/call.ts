@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import type { Caller } from "../caller.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError, withParam } from "../errors.ts";
 import type { Share } from "../in-flight.ts";
@@ -14,7 +15,7 @@ export interface Walk {
     trace: TraceContext;
     hops: Hops;
     /** Who is asking; set by `authenticate`. */
-    tenant: string;
+    caller: Caller;
     /** What is held in memory for the request; set by `holdMemory`. */
     memory: Share;
   };
@@ -54,12 +55,14 @@ export interface Destination<Request, Answer> {
 }
 
 /** Sends a request into the corridor: within the limits, with its deadline, and a signal that aborts when the caller leaves. */
-export function startCall<Request extends { readonly model?: string }, Answer>(
+export function startCall<Request extends { readonly model?: string; readonly user?: string }, Answer>(
   c: Context<Walk>,
   asked: Asked<Request>,
   { upstream, config, check, mostMs = Number.POSITIVE_INFINITY, ...destination }: Destination<Request, Answer>,
 ): StartedCall<Answer> {
-  const { request, stream, timeoutMs, names = destination.names } = asked;
+  const { stream, timeoutMs, names = destination.names } = asked;
+  const caller = c.get("caller");
+  const request = ofItsUser(asked.request, caller);
   const record = c.get("record");
   record.model = request.model;
   record.stream = stream;
@@ -73,16 +76,15 @@ export function startCall<Request extends { readonly model?: string }, Answer>(
   }
   const { signal } = c.req.raw;
   const reading = stream ? new AbortController() : undefined;
-  const tenant = c.get("tenant");
   const limitMs = Math.min(config.deadlines.requestMs, mostMs);
   const deadlineMs = record.startedAtMs + requestTimeoutMs(c, limitMs);
   const call: Call = {
     requestId: record.requestId,
     trace: c.get("trace"),
     hops: c.get("hops"),
-    tenant,
+    caller,
     stream,
-    delivery: deliveryOf(c, tenant, config.stream.atomicTenants),
+    delivery: deliveryOf(c, caller.tenant, config.stream.atomicTenants),
     idempotencyKey: idempotencyKey(c),
     deadlineMs: timeoutMs === undefined ? deadlineMs : Math.min(deadlineMs, Date.now() + timeoutMs),
     // The runtime tells of a lost connection, a stream's reader of its own end.
@@ -93,6 +95,11 @@ export function startCall<Request extends { readonly model?: string }, Answer>(
     memory: c.get("memory"),
   };
   return { call, answer: upstream(request, call).catch(refuse), leave: () => reading?.abort() };
+}
+
+/** The request with the user whom its caller's token names in the place of the one whom it names itself. */
+function ofItsUser<Request extends { readonly user?: string }>(request: Request, { user }: Caller): Request {
+  return user === undefined || request.user === undefined ? request : { ...request, user };
 }
 
 /** An error that names a parameter by the name that its caller used. */

@@ -1,7 +1,7 @@
 import type { ErrorKind, GatewayError } from "../errors.ts";
 
 interface Envelope {
-  readonly status: 400 | 401 | 404 | 405 | 408 | 409 | 413 | 415 | 429 | 499 | 500 | 502 | 503 | 504 | 508;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 413 | 415 | 429 | 499 | 500 | 502 | 503 | 504 | 508;
   /** OpenAI's `error.type`. */
   readonly type: string;
   /** The Qingyu platform's `code`. */
@@ -14,6 +14,7 @@ interface Envelope {
 export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   invalid_request: { status: 400, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   unauthenticated: { status: 401, type: "authentication_error", qingyuCode: 1002, retry: false },
+  permission_denied: { status: 403, type: "permission_error", qingyuCode: 1003, retry: false },
   not_found: { status: 404, type: "invalid_request_error", qingyuCode: 1004, retry: false },
   unknown_path: { status: 404, type: "invalid_request_error", qingyuCode: 1004, retry: false },
   method_not_allowed: { status: 405, type: "invalid_request_error", qingyuCode: 1004, retry: false },

@@ -12,7 +12,7 @@ const leastBytes = 16 * 1024;
  */
 export function holdMemory(inFlight: InFlight, { deadlines }: Pick<Config, "deadlines">): MiddlewareHandler<Walk> {
   return async function holdMemory(c, next) {
-    const memory = inFlight.open(c.get("tenant"), c.get("record").startedAtMs + 2 * deadlines.requestMs);
+    const memory = inFlight.open(c.get("caller").tenant, c.get("record").startedAtMs + 2 * deadlines.requestMs);
     c.set("memory", memory);
     memory.take(leastBytes);
     await next();

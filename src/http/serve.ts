@@ -40,7 +40,7 @@ type Encoding<Answer, AskedFor> =
 /** Answers a method of a surface: reads its request, asks, and writes the answer, whole or as events. */
 export function serve<
   Body extends z.ZodMiniType,
-  Request extends { readonly model?: string },
+  Request extends { readonly model?: string; readonly user?: string },
   Answer,
   AskedFor extends Asked<Request>,
 >(codec: Codec<Body, Request, Answer, AskedFor>, upstream: Upstream<Request, Answer>, config: Config): Handler<Walk> {

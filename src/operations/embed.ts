@@ -28,11 +28,11 @@ export function embedOperation({
     name: "embed",
     modelOf: ({ model = "" }) => model,
     /** A field that is added to `EmbeddingRequest` does not compile until it is classified here. */
-    meaning: (request): Record<keyof EmbeddingRequest, unknown> => ({
+    meaning: (request, caller): Record<keyof EmbeddingRequest, unknown> => ({
       model: request.model ?? defaults.model,
       inputs: request.inputs,
       dimensions: request.dimensions,
-      user: scope === "user" ? request.user : undefined,
+      user: scope === "user" ? (caller.user ?? request.user) : undefined,
       extra: request.extra,
     }),
     isEmpty: ({ vectors }) => vectors.length === 0,

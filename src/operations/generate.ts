@@ -33,10 +33,10 @@ export function generateOperation({
     name: "generate",
     modelOf: ({ model = "" }) => model,
     /** A field that is added to `GenerationRequest` does not compile until it is classified here. */
-    meaning: (request): Record<keyof GenerationRequest, unknown> => ({
+    meaning: (request, caller): Record<keyof GenerationRequest, unknown> => ({
       projectId: request.projectId,
       chapterId: request.chapterId,
-      user: scope === "user" ? request.user : undefined,
+      user: scope === "user" ? (caller.user ?? request.user) : undefined,
       // A caller who names no model gets the AI service's own, and the default only of other providers: that is no request
       // for the default by its name.
       model: request.model ?? [defaults.model],

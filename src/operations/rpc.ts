@@ -20,7 +20,10 @@ export function rpcOperation(rpc: Rpc, { limits, lifetimes, scope }: RpcOptions)
   return {
     name: rpc.name,
     modelOf: ({ model = "" }) => model,
-    meaning: (request) => ({ message: asked(request), user: scope === "user" ? request.user : undefined }),
+    meaning: (request, caller) => ({
+      message: asked(request),
+      user: scope === "user" ? (caller.user ?? request.user) : undefined,
+    }),
     // A message may hold what JSON has no form for.
     fingerprint: (request) => ({ message: asked(request), user: request.user }),
     isEmpty: ({ message }) => rpc.isEmpty(message),

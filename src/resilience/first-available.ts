@@ -60,7 +60,7 @@ export function firstAvailable<Request, Whole extends WholeAnswer>(
 ): Upstream<Request, Answer<Whole>> {
   return async (request, call) => {
     const able = ableTo(members, operation, request);
-    const asked: Asked = { tenant: call.tenant, operation: operation.name, model: operation.modelOf(request) };
+    const asked: Asked = { tenant: call.caller.tenant, operation: operation.name, model: operation.modelOf(request) };
     const journey: Journey<Request, Whole> = {
       operation,
       chain,

@@ -11,6 +11,8 @@ export interface Rpc {
   requestOf(message: ContractMessage): RpcRequest;
   /** The same request for a model of another name; absent where it names none. */
   withModel?(message: ContractMessage, model: string): ContractMessage;
+  /** The same request on behalf of another user; absent where the message has no place for one. */
+  withUser?(message: ContractMessage, user: string): ContractMessage;
   /** Whether an answer says nothing, and so is as good as none: deployed services may call that a success. */
   isEmpty(answer: ContractMessage): boolean;
   /** What an answer really says, without what no caller may see. Throws `UpstreamFailure` where it tells of a failure. */
@@ -52,6 +54,7 @@ interface Row<Input, Output> extends Pick<Rpc, "mostMs" | "kept"> {
   /** Fills in what the gateway decides where the caller does not. */
   readonly defaults?: (message: Input) => Input;
   readonly user?: (message: Input) => string | undefined;
+  readonly withUser?: (message: Input, user: string) => Input;
   readonly model?: (message: Input) => string | undefined;
   readonly maxTokens?: (message: Input) => number | undefined;
   readonly withModel?: (message: Input, model: string) => Input;
@@ -69,7 +72,7 @@ export function rpc<I extends DescMessage, O extends DescMessage>(
   row: Row<MessageShape<I>, MessageShape<O>>,
 ): Rpc {
   const { input, output } = method;
-  const { withModel } = row;
+  const { withModel, withUser } = row;
   return {
     method,
     name: method.localName.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
@@ -90,6 +93,7 @@ export function rpc<I extends DescMessage, O extends DescMessage>(
       };
     },
     withModel: withModel && ((message, model) => withModel(of(input, message), model)),
+    withUser: withUser && ((message, user) => withUser(of(input, message), user)),
     isEmpty: (answer) => row.isEmpty?.(of(output, answer)) ?? false,
     readAnswer: (answer) => row.read?.(of(output, answer)) ?? answer,
     tokensOf: (answer) => row.tokens?.(of(output, answer)) ?? 0,

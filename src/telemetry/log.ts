@@ -5,12 +5,15 @@ import { isFromCache, type RequestRecord } from "../record.ts";
  * Never prompts, answers, keys or upstream texts; `RequestRecord` has no place for them.
  */
 export function logLine(record: RequestRecord, status: number, nowMs: number): string {
-  const { attempts, cache, usage, startedAtMs, stream = false, ended: _, written: __, ...rest } = record;
+  const { attempts, cache, usage, caller, startedAtMs, stream = false, ended: _, written: __, ...rest } = record;
   return JSON.stringify({
     message: "request",
     // 501 is what a caller asked for that there is not.
     level: status >= 500 && status !== 501 ? "error" : "info",
     ...rest,
+    tenant: caller?.tenant,
+    user: caller?.user,
+    keyId: caller?.keyId,
     status,
     attempts: attempts.map(({ firstTokenMs: _, ...attempt }) => attempt),
     cache: cache?.status,

@@ -1,4 +1,5 @@
 import canonicalize from "canonicalize";
+import type { Caller } from "../../caller.ts";
 import type { Operation, WholeAnswer } from "../../operation.ts";
 import { createMemory } from "./memory.ts";
 
@@ -6,11 +7,11 @@ import { createMemory } from "./memory.ts";
 export const schemaVersion = 4;
 
 /**
- * From tenant and request to a digest; two requests share it only when tenant, operation and meaning are the same. Of a
+ * From caller and request to a digest; two requests share it only when tenant, operation and meaning are the same. Of a
  * request with `noStore` nothing is remembered.
  */
 export type KeyOf<Request> = (
-  tenant: string,
+  caller: Caller,
   request: Request,
   asked?: { readonly noStore: boolean },
 ) => Promise<string>;
@@ -27,8 +28,8 @@ export function keyOf<Request, Whole extends WholeAnswer>(
 ): KeyOf<Request> {
   // By JSON, which is much sooner written than canonical JSON and its digest: who asks again spells it in the same way.
   const known = createMemory<string>({ maxSize: maxKnownUnits, ttlMs: knownForMs });
-  return async (tenant, request, asked) => {
-    const value = [schemaVersion, tenant, operation.name, operation.meaning(request)];
+  return async (caller, request, asked) => {
+    const value = [schemaVersion, caller.tenant, operation.name, operation.meaning(request, caller)];
     if (asked?.noStore) return await digest(value);
     const text = JSON.stringify(value);
     const remembered = known.get(text);

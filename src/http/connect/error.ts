@@ -6,6 +6,7 @@ import { retryHeaders } from "../envelopes.ts";
 const codes: Readonly<Record<ErrorKind, Code>> = {
   invalid_request: Code.InvalidArgument,
   unauthenticated: Code.Unauthenticated,
+  permission_denied: Code.PermissionDenied,
   not_found: Code.NotFound,
   unknown_path: Code.Unimplemented,
   // Connect has no code for it; it is what its clients make of the status.

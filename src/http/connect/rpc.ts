@@ -37,7 +37,7 @@ export function noteFailure(context: HandlerContext): void {
   });
 }
 
-type Named = { readonly model?: string };
+type Named = { readonly model?: string; readonly user?: string };
 
 /** The handler of a unary method: `decode` reads its message, `encode` writes the answer. */
 export function unary<Input, Request extends Named, Answer, Output>(

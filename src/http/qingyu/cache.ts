@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import * as z from "zod/mini";
+import type { Caller } from "../../caller.ts";
 import type { Config } from "../../config/config.ts";
 import type { Purge } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
@@ -17,14 +18,14 @@ export function cacheRoutes(config: Config, purge: Purge): Hono<Walk> {
   const routes = new Hono<Walk>();
 
   routes.delete("/", async (c) => {
-    await purge.all(c.get("tenant"));
+    await purge.all(c.get("caller").tenant);
     return c.json(purged("all", c.get("record").requestId));
   });
   routes.all("/", allowOnly("DELETE"));
 
   routes.post("/purge", async (c) => {
     const body = await readJson(c.req.raw, z.looseObject({}), config, c.get("memory"));
-    await purgeOne(purge, c.get("tenant"), body);
+    await purgeOne(purge, c.get("caller"), body);
     return c.json(purged("one", c.get("record").requestId));
   });
   routes.all("/purge", allowOnly("POST"));
@@ -37,12 +38,12 @@ export function purged(what: Purged["data"]["purged"], requestId: string): Purge
 }
 
 /** Forgets the answer to a request as it was sent to this surface or, where it names no project, to the OpenAI-compatible one. */
-async function purgeOne(purge: Purge, tenant: string, body: Record<string, unknown>): Promise<void> {
+async function purgeOne(purge: Purge, caller: Caller, body: Record<string, unknown>): Promise<void> {
   if ("projectId" in body || "prompt" in body) {
-    await purge.generate(tenant, fromGenerateRequest(requireValid(generateRequest, body)));
+    await purge.generate(caller, fromGenerateRequest(requireValid(generateRequest, body)));
   } else if ("input" in body) {
-    await purge.embed(tenant, fromEmbeddingsRequest(requireValid(embeddingsRequest, body)).request);
+    await purge.embed(caller, fromEmbeddingsRequest(requireValid(embeddingsRequest, body)).request);
   } else {
-    await purge.generate(tenant, fromChatCompletionRequest(requireValid(chatCompletionRequest, body)).request);
+    await purge.generate(caller, fromChatCompletionRequest(requireValid(chatCompletionRequest, body)).request);
   }
 }

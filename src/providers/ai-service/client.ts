@@ -17,7 +17,8 @@ export interface ServiceOptions {
 export interface Service extends Transport {
   /** Runs a call, translates its failure, and remembers where the service lacks the method. */
   ask<T>(method: DescMethod, run: () => Promise<T>): Promise<T>;
-  callOptions(call: Call, user: string | undefined): CallOptions;
+  /** `named` is the end user whom the request names, for a caller whose token names none. */
+  callOptions(call: Call, named: string | undefined): CallOptions;
   /** The header that every call has. */
   readonly authorization: Readonly<Record<string, string>>;
 }
@@ -43,17 +44,20 @@ export function createService({ baseUrl, protocol, token, fetch }: ServiceOption
         throw failure;
       }
     },
-    callOptions: (call, user) => ({
-      signal: call.signal,
-      memory: call.memory,
-      timeoutMs: Math.max(1, Math.floor(call.deadlineMs - Date.now())),
-      headers: {
-        ...authorization,
-        ...callHeaders(call),
-        "x-qingyu-tenant": call.tenant,
-        ...(user !== undefined && { "x-qingyu-user-id": headerValue(user) }),
-      },
-    }),
+    callOptions: (call, named) => {
+      const user = call.caller.user ?? named;
+      return {
+        signal: call.signal,
+        memory: call.memory,
+        timeoutMs: Math.max(1, Math.floor(call.deadlineMs - Date.now())),
+        headers: {
+          ...authorization,
+          ...callHeaders(call),
+          "x-qingyu-tenant": call.caller.tenant,
+          ...(user !== undefined && { "x-qingyu-user-id": headerValue(user) }),
+        },
+      };
+    },
     authorization,
   };
 }

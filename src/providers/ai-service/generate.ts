@@ -36,7 +36,7 @@ export function generateOffer(
   options: GenerateOptions,
 ): Offer<GenerationRequest, GenerationAnswer> {
   async function whole(request: GenerationRequest, call: Call): Promise<Answer<Generation>> {
-    const asked = wireRequest(request, options);
+    const asked = wireRequest(request, call, options);
     const method = AIService.method.generateContent;
     const response = await ask(method, () => unary(method, asked, callOptions(call, request.user)));
     return {
@@ -49,7 +49,7 @@ export function generateOffer(
 
   /** The answer as it comes. The first messages are awaited, since only they tell whether the service has the method. */
   async function streamed(request: GenerationRequest, call: Call): Promise<Answer<Generation>> {
-    const asked = wireRequest(request, options);
+    const asked = wireRequest(request, call, options);
     const method = AIService.method.streamGenerateContent;
     const [first, read] = await ask(method, async () => {
       const messages = await stream(method, asked, callOptions(call, request.user));
@@ -76,7 +76,7 @@ function unsupported(request: GenerationRequest): string | undefined {
   return neededInRequest(request);
 }
 
-function wireRequest(request: GenerationRequest, options: GenerateOptions) {
+function wireRequest(request: GenerationRequest, { caller }: Call, options: GenerateOptions) {
   const { platform } = options.defaults;
   const wire: MessageInitShape<typeof GenerateContentRequestSchema> = {
     projectId: request.projectId,
@@ -87,7 +87,7 @@ function wireRequest(request: GenerationRequest, options: GenerateOptions) {
       content: textOf(message),
       name: message.name,
     })),
-    userId: request.user,
+    userId: caller.user ?? request.user,
     options: {
       // Without a name the service takes its own model.
       model: request.model === undefined ? (options.model ?? "") : modelFor(request.model, options),

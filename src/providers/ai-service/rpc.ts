@@ -8,7 +8,7 @@ export interface RpcOptions extends ModelRules {
   readonly name: string;
 }
 
-/** The service's offer of an RPC: its message as it is, but for a model that the settings replace. */
+/** The service's offer of an RPC: its message as it is, but for a model that the settings replace and a user whom a token names. */
 export function rpcOffer(
   { unary, ask, callOptions }: Service,
   rpc: Rpc,
@@ -19,7 +19,9 @@ export function rpcOffer(
     unsupported: () => undefined,
     async ask({ message, user, model }, call) {
       const asked = model === undefined ? undefined : modelFor(model, options);
-      const sent = asked !== undefined && asked !== model && rpc.withModel ? rpc.withModel(message, asked) : message;
+      const named = asked !== undefined && asked !== model && rpc.withModel ? rpc.withModel(message, asked) : message;
+      const tokenUser = call.caller.user;
+      const sent = tokenUser !== undefined && rpc.withUser ? rpc.withUser(named, tokenUser) : named;
       const answer = await ask(method, () => unary(method, sent, callOptions(call, user)));
       const read = rpc.readAnswer(answer);
       const tokens = rpc.tokensOf(read);
