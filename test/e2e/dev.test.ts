@@ -6,6 +6,7 @@ import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/conn
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type RunningAiService, startAiService } from "../../dev/ai-service.ts";
+import { writeCharacters, writeOutline } from "../../dev/embedded-author.ts";
 import { isTaken } from "../../dev/ports.ts";
 import { AIService } from "../../src/gen/qingyu/ai/ai_service_pb.ts";
 import { freePort } from "../support/ports.ts";
@@ -209,10 +210,18 @@ describe("npm run dev", () => {
           Code.InvalidArgument,
           expect.stringContaining("options.max_tokens"),
         ]);
-        const missing = await client()
+        // The gateway takes it; the service does not.
+        const ofNoProject = await client()
           .queryKnowledge({ query: "x" })
           .catch((thrown) => thrown);
-        expect(missing.code).toBe(Code.Unimplemented);
+        expect(ofNoProject.code).toBe(Code.InvalidArgument);
+      });
+
+      it("with structures", async () => {
+        const { outline } = await client().generateOutline({ task: prompt, projectId: "p" });
+        expect(outline).toEqual(writeOutline(prompt));
+        const { characters } = await client().generateCharacters({ task: prompt, projectId: "p", outline });
+        expect(characters).toEqual(writeCharacters(prompt, outline));
       });
     });
   });
