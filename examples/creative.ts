@@ -17,4 +17,5 @@ const { characters } = await client.generateCharacters({ ...asked, outline }, { 
 console.log(characters?.characters.map(({ name, roleType }) => `${name} (${roleType})`).join(", "));
 
 const { plot } = await client.generatePlot({ ...asked, outline, characters }, { headers });
-for (const { timestamp, title, eventType } of plot?.timelineEvents ?? []) console.log(`${timestamp} ${eventType} ${title}`);
+for (const { timestamp, title, eventType } of plot?.timelineEvents ?? [])
+  console.log(`${timestamp} ${eventType} ${title}`);
