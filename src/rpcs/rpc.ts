@@ -44,6 +44,17 @@ interface FieldRules {
   readonly required?: readonly (string | readonly string[])[];
   /** The least and the greatest that a number may be. */
   readonly ranges?: Readonly<Record<string, readonly [number, number]>>;
+  /** How much a text or a list may hold; the path goes into maps too (`parameters.user_id`). */
+  readonly sizes?: Readonly<Record<string, Size>>;
+  /** All that a text may be beside empty. */
+  readonly values?: Readonly<Record<string, readonly string[]>>;
+}
+
+interface Size {
+  /** Of a list. */
+  readonly items?: number;
+  /** Of a text, or of each text of a list, in UTF-16 units. */
+  readonly units?: number;
 }
 
 /** An RPC's row in the table, typed by its messages. */

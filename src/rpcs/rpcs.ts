@@ -7,6 +7,8 @@ const defaultReflections = 3;
 /** Nobody waits longer for what is only looked up. */
 const lookUpMs = 30_000;
 const positiveInt32 = 2 ** 31 - 1;
+/** What the AI service takes of a filter. */
+const filter = { items: 1000 };
 
 const { method } = AIService;
 
@@ -16,7 +18,16 @@ const { method } = AIService;
  */
 export const rpcs: readonly Rpc[] = [
   rpc(method.queryKnowledge, {
-    rules: { required: ["query"], ranges: { top_k: [0, 100] } },
+    rules: {
+      required: ["query"],
+      ranges: { top_k: [0, 100] },
+      sizes: {
+        "filters.doc_types": filter,
+        "filters.character_ids": filter,
+        "filters.timeline_ids": filter,
+        "filters.chapter_ids": filter,
+      },
+    },
     isLong: false,
     mostMs: lookUpMs,
     kept: "as knowledge",
@@ -30,7 +41,8 @@ export const rpcs: readonly Rpc[] = [
     paths: ["/ai/context"],
   }),
   rpc(method.executeAgent, {
-    rules: { required: ["workflow_type"] },
+    // It becomes a header.
+    rules: { required: ["workflow_type"], sizes: { "parameters.user_id": { units: 512 } } },
     isLong: true,
     user: ({ parameters }) => parameters.user_id,
     withUser: (message, user) => ({ ...message, parameters: { ...message.parameters, user_id: user } }),
@@ -84,6 +96,9 @@ export const rpcs: readonly Rpc[] = [
         "options.presence_penalty": [-2, 2],
         "options.frequency_penalty": [-2, 2],
       },
+      // As of a generation.
+      sizes: { "options.model": { units: 256 }, "options.stop": { items: 16, units: 1024 } },
+      values: { "options.response_format": ["text", "json_object"] },
     },
     isLong: true,
     model: ({ options }) => options?.model,

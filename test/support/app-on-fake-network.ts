@@ -25,6 +25,7 @@ export interface TestApp {
 export interface Sent {
   readonly status: number;
   readonly headers: Headers;
+  readonly bytes: Uint8Array;
   readonly text: string;
   readonly json: () => unknown;
   /** Whether the body has ended abnormally. */
@@ -77,7 +78,8 @@ export function testApp({
       const { bytes, isBroken } = await readBody(response);
       const text = new TextDecoder().decode(bytes);
       await waitOnExecutionContext(context);
-      return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text), isBroken, log };
+      const { status, headers } = response;
+      return { status, headers, bytes, text, json: () => JSON.parse(text), isBroken, log };
     });
   return {
     app,
