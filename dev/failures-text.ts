@@ -12,9 +12,10 @@ import { type PeerReason, peerReasons, type WireReason, wireReasons } from "../s
 import { table } from "./markdown.ts";
 
 const statusesWithMeaning = [401, 402, 403, 404, 405, 408, 409, 410, 413, 429, 501, 502, 503, 504, 508, 529];
-/** For those that stand for a whole class. */
+/** For those that stand for a whole class, or for something else where more is known. */
 const otherStatuses: ReadonlyMap<string, PeerReason> = new Map([
   ["3xx", "redirected"],
+  ["`not_found` where the RPC's request names no model", "resource_not_found"],
   ["other 4xx", reasonOfStatus(499)],
   ["other 5xx", reasonOfStatus(599)],
 ]);

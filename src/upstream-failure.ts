@@ -10,6 +10,7 @@ export const peerReasons = [
   "unimplemented",
   "not_found",
   "model_not_found",
+  "resource_not_found",
   "unauthenticated",
   "permission_denied",
   "canceled",

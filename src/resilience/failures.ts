@@ -59,6 +59,10 @@ export const verdicts: {
       blame,
       code: "model_not_found",
     }),
+    resource_not_found: verdict("not_found", "The AI provider does not have what the request is about.", {
+      blame,
+      code: "not_found",
+    }),
     // Our credential, not the caller's: never shown as a 401 or 403.
     unauthenticated: verdict("upstream_auth", "The gateway could not authenticate with the AI provider.", { alarm }),
     permission_denied: verdict("upstream_auth", "The gateway is not permitted to use the AI provider.", { alarm }),

@@ -167,18 +167,21 @@ export function errorOf(protocol: Protocol, code: number, message: string, heade
     return new Response(body, { status, headers: { "content-type": "application/json", ...headers } });
   }
   const trailers = { "grpc-status": String(code), "grpc-message": encodeURIComponent(message), ...headers };
-  return new Response(null, { headers: { "content-type": "application/grpc-web+proto", ...trailers } });
+  return new Response("", { headers: { "content-type": "application/grpc-web+proto", ...trailers } });
 }
 
 const errors: Readonly<Record<number, readonly [string, number]>> = {
+  1: ["canceled", 499],
   2: ["unknown", 500],
   3: ["invalid_argument", 400],
   4: ["deadline_exceeded", 504],
   5: ["not_found", 404],
   8: ["resource_exhausted", 429],
+  10: ["aborted", 409],
   12: ["unimplemented", 501],
   13: ["internal", 500],
   14: ["unavailable", 503],
+  16: ["unauthenticated", 401],
 };
 
 /** The setting `ai.providers` for AI services of these names. */

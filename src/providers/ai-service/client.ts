@@ -37,7 +37,7 @@ export function createService({ baseUrl, protocol, token, fetch }: ServiceOption
       try {
         return await run();
       } catch (error) {
-        const failure = connectFailure(error);
+        const failure = connectFailure(error, method);
         if (failure.failure.reason === "unimplemented") {
           unimplementedUntilMs.set(method, Date.now() + unimplementedForMs);
         }

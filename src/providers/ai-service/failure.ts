@@ -1,3 +1,4 @@
+import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type PeerReason, UpstreamFailure } from "../../upstream-failure.ts";
 import { reasonOfWord } from "../wire/reasons.ts";
@@ -5,18 +6,18 @@ import { retryAfterMs } from "../wire/retry-after.ts";
 import { type ErrorDetails, errorDetailsOf } from "./error-details.ts";
 
 /**
- * What an error of a Connect call means. Connect reports what the peer said and what its own side of the wire saw with
+ * What an error of a call of `method` means. Connect reports what the peer said and what its own side of the wire saw with
  * the same codes: a torn frame is `invalid_argument` too. What the peer said came from the wire, or is its HTTP status and
  * then carries the answer's headers.
  */
-export function connectFailure(error: unknown): UpstreamFailure {
+export function connectFailure(error: unknown, method: DescMethod): UpstreamFailure {
   if (error instanceof UpstreamFailure) return error;
   const connectError = ConnectError.from(error);
   if (connectError.cause instanceof UpstreamFailure) return connectError.cause;
   const isPeerError = connectError.isWireError || !connectError.metadata.keys().next().done;
   if (!isPeerError) return wireFailure(connectError);
   const details = errorDetailsOf(connectError);
-  return UpstreamFailure.peer(reasonOf(connectError, details), {
+  return UpstreamFailure.peer(reasonOf(connectError, details, method), {
     retryAfterMs: retryAfterMs(connectError.metadata, Date.now()) ?? details.retryAfterMs,
     cause: connectError,
   });
@@ -28,14 +29,21 @@ export function withHeaders(error: ConnectError, headers: Headers): ConnectError
   return error;
 }
 
-function reasonOf({ code, rawMessage }: ConnectError, { reason }: ErrorDetails): PeerReason {
+function reasonOf({ code, rawMessage }: ConnectError, { reason }: ErrorDetails, { input }: DescMethod): PeerReason {
   const detailed = reason === undefined ? undefined : reasonOfWord(reason);
   if (detailed) return detailed;
   // A service may say any number, and Connect takes a name such as `constructor` for a code.
   if (!codes.has(code)) return "internal";
   // The word that our own AI service, or a gateway, puts before a message whose code alone would lead elsewhere (its errors.py).
   const [word = ""] = rawMessage.split(":", 1);
-  return finerReasons[code]?.get(word) ?? reasonsByConnectCode[code];
+  const finer = finerReasons[code]?.get(word);
+  if (finer) return finer;
+  return code === Code.NotFound && !namesModel(input) ? "resource_not_found" : reasonsByConnectCode[code];
+}
+
+/** Whether a request of this type can name a model. */
+function namesModel({ fields }: DescMessage): boolean {
+  return fields.some(({ name, message }) => name === "model" || (name === "options" && message && namesModel(message)));
 }
 
 const codes: ReadonlySet<unknown> = new Set(Object.values(Code).filter((code) => typeof code === "number"));
@@ -65,6 +73,8 @@ const finerReasons: Partial<Readonly<Record<Code, ReadonlyMap<string, PeerReason
     ["content_filter", "content_filter"],
     ["unsupported_parameter", "unsupported_parameter"],
   ]),
+  // Of a request that names none: the service's own.
+  [Code.NotFound]: new Map([["model_not_found", "model_not_found"]]),
   // A gateway in the service's place (http/connect/error.ts).
   [Code.FailedPrecondition]: new Map([["loop_detected", "loop_detected"]]),
   [Code.ResourceExhausted]: new Map([["quota_exhausted", "quota_exhausted"]]),

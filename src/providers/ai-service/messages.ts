@@ -1,4 +1,4 @@
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethod, MessageShape } from "@bufbuild/protobuf";
 import { compressedFlag } from "@connectrpc/connect/protocol";
 import { bodyReader } from "../../body.ts";
 import type { Share } from "../../in-flight.ts";
@@ -20,13 +20,13 @@ interface MessageOptions {
 }
 
 /**
- * The messages of an answer in frames, a read of the body at a time; undefined at the protocol's own end and the body's.
+ * The messages of a method's answer in frames, a read of the body at a time; undefined at the protocol's own end and the body's.
  * Throws `UpstreamFailure`: what the service says, or wire `truncated`, `malformed` (also for what follows the end, and for
  * compression, which nobody asked for), or `oversized`.
  */
 export function messageReader<Desc extends DescMessage>(
   response: Response,
-  type: Desc,
+  method: DescMethod & { readonly output: Desc },
   { framing: { readHeaders, endInHeaders, readEnd, endFlag }, memory }: MessageOptions,
 ): EventReader<MessageShape<Desc>> {
   const { headers } = response;
@@ -43,7 +43,7 @@ export function messageReader<Desc extends DescMessage>(
   function end(inFrame: End | undefined): void {
     const end = inFrame ?? (hasMessages ? undefined : endInHeaders(headers));
     if (!end) throw UpstreamFailure.wire(hasEnd ? "malformed" : "truncated");
-    if (end.error) throw connectFailure(withHeaders(end.error, headers));
+    if (end.error) throw connectFailure(withHeaders(end.error, headers), method);
   }
 
   function* messagesIn(bytes: Uint8Array): Generator<MessageShape<Desc>> {
@@ -51,7 +51,7 @@ export function messageReader<Desc extends DescMessage>(
       if (hasEnd || (flags & compressedFlag) !== 0) throw UpstreamFailure.wire("malformed");
       if ((flags & endFlag) === 0) {
         hasMessages = true;
-        yield messageIn(data, type);
+        yield messageIn(data, method.output);
       } else {
         hasEnd = true;
         end(endIn(data));

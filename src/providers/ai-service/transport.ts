@@ -80,7 +80,7 @@ export function createTransport(protocol: "connect" | "grpc-web", baseUrl: strin
       body: encodeEnvelope(0, toBinary(method.input, create(method.input, input))),
       signal,
     });
-    return messageReader(response, method.output, { framing, memory });
+    return messageReader(response, method, { framing, memory });
   }
 
   if (protocol === "grpc-web") {
