@@ -79,6 +79,3 @@ export const rpcCases: readonly RpcCase[] = [
     isLong: true,
   }),
 ];
-
-export const longRpcs = rpcCases.filter(({ isLong }) => isLong);
-export const lookUps = rpcCases.filter(({ isLong }) => !isLong);

@@ -106,7 +106,7 @@ function framesIn(bytes: Uint8Array) {
 }
 
 /** What an AI service was asked. */
-export interface Asked {
+interface Asked {
   /** The host's first label: the provider's name. */
   readonly service: string;
   readonly rpc: string;
@@ -141,7 +141,7 @@ export function aiServices(services: Readonly<Record<string, Service>>) {
 }
 
 /** A message as an AI service answers it. */
-export function answerWith<Desc extends DescMessage>(
+function answerWith<Desc extends DescMessage>(
   protocol: Protocol,
   type: Desc,
   message: MessageShape<Desc>,
