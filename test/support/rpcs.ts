@@ -141,11 +141,7 @@ export function aiServices(services: Readonly<Record<string, Service>>) {
 }
 
 /** A message as an AI service answers it. */
-function answerWith<Desc extends DescMessage>(
-  protocol: Protocol,
-  type: Desc,
-  message: MessageShape<Desc>,
-): Response {
+function answerWith<Desc extends DescMessage>(protocol: Protocol, type: Desc, message: MessageShape<Desc>): Response {
   return answerOf(protocol, toBinary(type, message));
 }
 
