@@ -9,3 +9,17 @@ export interface Caller {
   /** Which key it was, for the log; it opens nothing. Absent where none was needed, and for a token. */
   readonly keyId?: string;
 }
+
+/** What outlives the answer to a request (Workers' `ctx.waitUntil`). */
+export type WaitUntil = (work: Promise<unknown>) => void;
+
+/**
+ * Who sent a key or a token; nothing was sent where it is undefined. Throws a `GatewayError`: `unauthenticated`, or
+ * `upstream_unavailable` where that cannot be said now.
+ */
+export type Identify = (credential: string | undefined, waitUntil: WaitUntil) => Caller | Promise<Caller>;
+
+/** Whether what a caller does may touch all of its tenant: a key is the tenant's own, a user must be one of its administrators. */
+export function actsForTenant({ user, roles }: Caller): boolean {
+  return user === undefined || roles.includes("admin");
+}

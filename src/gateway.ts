@@ -1,3 +1,4 @@
+import { createIdentify } from "./auth/identify.ts";
 import { createRemembering } from "./cache/remembering.ts";
 import type { Coordinator } from "./cache/sharing/coordinator.ts";
 import { isStream } from "./collect.ts";
@@ -46,7 +47,7 @@ const platformDefaults = { maxTokens: 2000, temperature: 0.7 };
  * then the cache, then the providers that offer it, in their order. Breakers, budgets and storage are shared by all.
  */
 export function createGateway(config: Config, { kv, coordinators, fetch }: GatewayDependencies): Gateway {
-  const { ai, deadlines, hedge, cache } = config;
+  const { ai, auth, deadlines, hedge, cache } = config;
   const shared: SharedByProviders = {
     defaults: generationDefaults(config),
     embedding: { model: ai.embeddingModel, anyModel: ai.anyEmbeddingModel },
@@ -86,6 +87,7 @@ export function createGateway(config: Config, { kv, coordinators, fetch }: Gatew
   };
   const rpcUpstreams = new Map(rpcs.map((rpc) => [rpc.name, rpcUpstream(rpc)]));
   return {
+    identify: createIdentify(auth, fetch),
     generate: generate.ask,
     embed: neverStreamed(embed.ask),
     rpc(name) {

@@ -1,4 +1,4 @@
-import type { Caller } from "./caller.ts";
+import type { Caller, Identify } from "./caller.ts";
 import type { EmbeddingRequest, Embeddings } from "./embedding.ts";
 import type { Generation, GenerationRequest } from "./generation.ts";
 import type { Share } from "./in-flight.ts";
@@ -120,8 +120,9 @@ export interface Purge {
   readonly embed: (caller: Caller, request: EmbeddingRequest) => Promise<void>;
 }
 
-/** The product without HTTP: what answers a request, and how its back ends are. */
+/** The product without HTTP: who may ask, what answers a request, and how its back ends are. */
 export interface Gateway {
+  readonly identify: Identify;
   readonly generate: Upstream<GenerationRequest, GenerationAnswer>;
   readonly embed: Upstream<EmbeddingRequest, Embeddings>;
   /** The contract's other RPCs, each by its operation's name. */

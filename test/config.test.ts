@@ -72,7 +72,17 @@ describe("the layers", () => {
         encryptionKey: undefined,
       },
       stream: { heartbeatMs: 10_000, batchMs: 0, atomicTenants: [] },
-      auth: { apiKeys: [] },
+      auth: {
+        apiKeys: [],
+        jwt: {
+          secret: undefined,
+          jwksUrl: undefined,
+          issuer: "qingyu",
+          audience: undefined,
+          tenant: "qingyu",
+          tenantClaim: undefined,
+        },
+      },
       limits: { bodyBytes: 4_194_304, promptChars: 400_000, maxTokens: 131_072 },
       cors: { allowedOrigins: [] },
     };
@@ -260,6 +270,19 @@ describe("outside development", () => {
     expect(config(allowed).ai.providers).toHaveLength(1);
   });
 
+  it("refuses keys of tokens over http, and secrets that can be guessed", () => {
+    const tokens = { ...production, GATEWAY_API_KEYS: "", QINGYU_AUTH_JWT_JWKS_URL: "http://id/jwks?of=all" };
+    expect(problemsOf({ ...tokens, JWT_SECRET: "s".repeat(31) })).toMatchObject([
+      { setting: "auth.jwt.secret (QINGYU_AUTH_JWT_SECRET, JWT_SECRET)" },
+      {
+        reason:
+          "is not true, and the address of the tokens' keys is not https: auth.jwt.jwks_url (QINGYU_AUTH_JWT_JWKS_URL)",
+      },
+    ]);
+    const allowed = { ...tokens, QINGYU_AI_ALLOW_INSECURE_UPSTREAM: "true", JWT_SECRET: "s".repeat(32) };
+    expect(config(allowed).auth.jwt).toMatchObject({ jwksUrl: "http://id/jwks?of=all", secret: "s".repeat(32) });
+  });
+
   it("is everything that is not spelled development", () => {
     expect(problemsOf({ ENVIRONMENT: "Development" })).toContainEqual(
       expect.objectContaining({ setting: expect.stringContaining("ENVIRONMENT"), reason: "is not valid" }),
@@ -293,7 +316,24 @@ describe("problems", () => {
     ["OPENAI_BASE_URL", ["api.openai.com", "ftp://x", "https://user:secret@x", "https://x?key=secret", "https://x#y"]],
     ["OPENAI_API_KEY", ["two words", "钥匙"]],
     ["GATEWAY_API_KEYS", ["a", `a:${hex("a").slice(1)}`, `a b:${hex("a")}`, `a:${hex("a")},b:${hex("a")}`]],
-    ["CORS_ALLOWED_ORIGINS", ["*", "https://x/path", "x.com"]],
+    [
+      "CORS_ALLOWED_ORIGINS",
+      [
+        "*",
+        "null",
+        "https://x/path",
+        "x.com",
+        "tauri://localhost/",
+        "tauri://",
+        "Tauri://x",
+        "tauri:x",
+        "file://x",
+        "https://",
+      ],
+    ],
+    ["QINGYU_AUTH_JWT_JWKS_URL", ["id.example.com", "ftp://x", "https://user:secret@x/jwks", "https://x/jwks#y"]],
+    ["QINGYU_AUTH_JWT_ISSUER", ["two words"]],
+    ["QINGYU_AUTH_JWT_TENANT", ["a:b", "青羽", "t".repeat(65)]],
   ])("%s refuses %j", (name, texts) => {
     for (const text of texts) {
       const problems = problemsOf({ [name]: text });

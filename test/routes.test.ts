@@ -14,7 +14,6 @@ const openPaths: Readonly<Record<string, string>> = {
   "/health/live": "GET",
   "/health/ready": "GET",
   "/api/v1/health": "GET",
-  "/api/v1/creative/health": "GET",
   "/openapi.json": "GET",
   "/docs": "GET",
   "/docs/init.js": "GET",
@@ -29,20 +28,6 @@ const closedPaths: Readonly<Record<string, string>> = {
   "/v1/models": "GET",
   "/v1/models/:id{.+}": "GET",
   "/api/v1/ai/generate": "POST",
-  "/api/v1/ai/story/generate": "POST",
-  "/api/v1/ai/rag/retrieve": "POST",
-  "/api/v1/ai/rag/search": "GET",
-  "/api/v1/ai/rag/query": "POST",
-  "/api/v1/ai/context": "POST",
-  "/api/v1/ai/agent/execute": "POST",
-  "/api/v1/creative/workflow": "POST",
-  "/api/v1/ai/creative/workflow": "POST",
-  "/api/v1/creative/outline": "POST",
-  "/api/v1/ai/creative/outline": "POST",
-  "/api/v1/creative/characters": "POST",
-  "/api/v1/ai/creative/characters": "POST",
-  "/api/v1/creative/plot": "POST",
-  "/api/v1/ai/creative/plot": "POST",
   "/api/v1/ai/cache": "DELETE",
   "/api/v1/ai/cache/purge": "POST",
   "/qingyu.ai.AIService/:method": "POST",
@@ -55,6 +40,8 @@ const pathOf = (pattern: string) => pattern.replace(/:id\{\.\+\}/, "gpt-x").repl
 const isMethod = (method: string, own: string) => method === own || (own === "GET" && method === "HEAD");
 const isConnect = (path: string) => path.startsWith("/qingyu.ai.");
 
+/** RFC 6750, 3.1. */
+const wrongKey = 'Bearer error="invalid_token"';
 const json = { "content-type": "application/json" };
 const withKey = { ...json, authorization: "Bearer key-of-a" };
 
@@ -83,14 +70,15 @@ describe.each(Object.entries(closedPaths))("%s", (pattern, own) => {
   const path = pathOf(pattern);
 
   it.each([
-    ["no key", json],
-    ["an unknown key", { ...json, authorization: "Bearer key-of-b" }],
-    ["the hash instead of the key", { ...json, authorization: `Bearer ${hash}` }],
-    ["another scheme", { ...json, authorization: "Basic key-of-a" }],
-  ])("refuses %s, whatever the method", async (_, headers) => {
+    ["no key", json, "Bearer"],
+    ["an unknown key", { ...json, authorization: "Bearer key-of-b" }, wrongKey],
+    ["an unknown key in the other header", { ...json, "x-api-key": "key-of-b" }, wrongKey],
+    ["the hash instead of the key", { ...json, authorization: `Bearer ${hash}` }, wrongKey],
+    ["another scheme", { ...json, authorization: "Basic key-of-a" }, "Bearer"],
+  ])("refuses %s, whatever the method", async (_, headers, challenge) => {
     for (const method of allMethods) {
       const answer = await testApp({ settings }).send(path, { method, headers });
-      expect([method, answer.status, answer.headers.get("www-authenticate")]).toEqual([method, 401, "Bearer"]);
+      expect([method, answer.status, answer.headers.get("www-authenticate")]).toEqual([method, 401, challenge]);
       expect(answer.text).not.toContain("key-of-");
     }
   });

@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app-on-fake-network.ts";
 import { ownId } from "./support/ids.ts";
+import { bearer, secret, signed } from "./support/tokens.ts";
 import { completion } from "./upstreams/openai-answers.ts";
 
 const path = "/v1/chat/completions";
@@ -337,6 +338,49 @@ describe("browsers", () => {
       headers: { ...preflight.headers, origin: "https://evil.example" },
     });
     expect(other.headers.get("access-control-allow-origin")).toBeNull();
+  });
+
+  it.each([
+    "https://app.example.com",
+    "http://localhost:5173",
+    "wails://wails",
+    "http://wails.localhost",
+    "tauri://localhost",
+    "capacitor://localhost",
+  ])("of an app at %s may use every method that there is", async (origin) => {
+    const { network } = fakeOpenAi();
+    const settings = { ...onlyOpenAi, CORS_ALLOWED_ORIGINS: `https://other.example, ${origin}`, JWT_SECRET: secret };
+    const { send } = testApp({ settings, network });
+    for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE"]) {
+      const asked = {
+        "access-control-request-method": method,
+        "access-control-request-headers": "authorization,x-api-key",
+      };
+      const answer = await send("/api/v1/ai/generate", { method: "OPTIONS", headers: { origin, ...asked } });
+      const headers = Object.fromEntries(answer.headers);
+      delete headers["x-request-id"];
+      expect([answer.status, answer.text, headers]).toEqual([
+        204,
+        "",
+        {
+          "access-control-allow-origin": origin,
+          "access-control-allow-methods": "GET,POST,PUT,PATCH,DELETE",
+          "access-control-allow-headers": "authorization,x-api-key",
+          "access-control-expose-headers": expect.stringContaining("x-request-id"),
+          "access-control-max-age": "7200",
+          vary: "Origin, Access-Control-Request-Headers",
+        },
+      ]);
+    }
+    // What an app must read to renew its token.
+    const expired = await signed({ claims: { exp: 0 } });
+    const refused = await send("/api/v1/ai/generate", { method: "POST", headers: { origin, ...bearer(expired) } });
+    expect([refused.status, refused.headers.get("access-control-allow-origin")]).toEqual([403, origin]);
+    const near = await send("/api/v1/ai/generate", {
+      method: "OPTIONS",
+      headers: { origin: `${origin}.evil.example` },
+    });
+    expect(near.headers.get("access-control-allow-origin")).toBeNull();
   });
 });
 

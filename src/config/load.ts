@@ -1,6 +1,6 @@
 import { type ConfigResult, configFrom, type ProviderConfig } from "./config.ts";
 import { nearMisses } from "./near-miss.ts";
-import { problemWith } from "./problem.ts";
+import { problemWith, settingName } from "./problem.ts";
 import { embedsByDefault, insecure, readProviders, takesOwnModel } from "./providers.ts";
 import { type Bindings, type Reading, readSettings } from "./read.ts";
 import { namesOf, type SettingValues, settingPaths } from "./settings.ts";
@@ -19,16 +19,19 @@ export function loadConfig(bindings: Bindings): ConfigResult {
   if (first) return { problems: [first, ...rest], warnings };
   // Without a problem, every setting that has a default has its value.
   const values = reading.values as SettingValues;
-  const isOpen = values["auth.api_keys"].length === 0;
+  const isOpen = values["auth.api_keys"].length === 0 && !takesTokens(values);
   return {
     config: configFrom({
       ...values,
       "ai.providers": providers.map((provider) => embedsByDefault(provider, values["ai.embedding_model"])),
     }),
     problemElsewhere: isOpen
-      ? problemWith("auth.api_keys", "is required for callers who are not on this machine, also in development")
+      ? problemWith(
+          "auth.api_keys",
+          "is required for callers who are not on this machine, also in development, unless tokens are taken",
+        )
       : undefined,
-    warnings,
+    warnings: [...warnings, ...weaknesses(reading)],
   };
 }
 
@@ -40,11 +43,15 @@ function checkTogether(bindings: Bindings, { values, problems }: Reading, provid
     problems.push(problemWith("auth.api_keys", "has one key for two tenants"));
   }
   if (values.environment === "development") return;
-  if (keys.length === 0) {
+  if (keys.length === 0 && !takesTokens(values)) {
     problems.push(problemWith("auth.api_keys", "is required outside development"));
   }
+  if (isShort(values["auth.jwt.secret"])) problems.push(problemWith("auth.jwt.secret", tooShort));
   if (values["ai.allow_insecure_upstream"]) return;
-  for (const { name, address } of insecure(providers, bindings)) {
+  const plainKeys = values["auth.jwt.jwks_url"]?.startsWith("http:")
+    ? [{ name: "the tokens' keys", address: settingName("auth.jwt.jwks_url") }]
+    : [];
+  for (const { name, address } of [...insecure(providers, bindings), ...plainKeys]) {
     problems.push(
       problemWith(
         "ai.allow_insecure_upstream",
@@ -53,4 +60,22 @@ function checkTogether(bindings: Bindings, { values, problems }: Reading, provid
       ),
     );
   }
+}
+
+/** Whether callers may come with tokens. */
+function takesTokens(values: Reading["values"]): boolean {
+  return values["auth.jwt.secret"] !== undefined || values["auth.jwt.jwks_url"] !== undefined;
+}
+
+/** HS256 takes a key that is as long as what it makes (RFC 7518, 3.2): a shorter one can be guessed from any token. */
+const minSecretBytes = 32;
+const tooShort = `has fewer than ${minSecretBytes} bytes: whoever has a token may guess it`;
+
+function isShort(secret: string | undefined): boolean {
+  return secret !== undefined && new TextEncoder().encode(secret).length < minSecretBytes;
+}
+
+/** What will do in development only. */
+function weaknesses({ values }: Reading): string[] {
+  return isShort(values["auth.jwt.secret"]) ? [`${settingName("auth.jwt.secret")} ${tooShort}.`] : [];
 }

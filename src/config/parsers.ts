@@ -78,10 +78,25 @@ export function baseUrl(): Parser<string> {
   };
 }
 
-/** What a browser sends as `Origin`; `*` is none, since keys would then work from any page. */
-export function origin(): Parser<string> {
+/** A URL with all that belongs to it but credentials. */
+export function address(): Parser<string> {
   return {
-    expected: "an origin such as https://app.example.com (not *)",
-    parse: (value) => (URL.parse(value)?.origin === value ? value : undefined),
+    expected: "an http or https URL without credentials or fragment",
+    parse: (value) => {
+      const url = URL.parse(value);
+      if (!url || !/^https?:$/.test(url.protocol)) return undefined;
+      return url.username || url.password || value.includes("#") ? undefined : url.href;
+    },
   };
 }
+
+/** What a browser sends as `Origin`, and an app without a host of its own; `*` is none, since keys would then work from any page. */
+export function origin(): Parser<string> {
+  return {
+    expected: "an origin such as https://app.example.com or tauri://localhost (not *)",
+    parse: (value) => (URL.parse(value)?.origin === value || appOrigin.test(value) ? value : undefined),
+  };
+}
+
+/** A scheme that only one app answers to, and a host. What the web's schemes make of an origin their URLs say. */
+const appOrigin = /^(?!(?:https?|wss?|ftp|file|blob|data|javascript):)[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+(?::\d{1,5})?$/;

@@ -1,4 +1,16 @@
-import { baseUrl, decimal, listOf, oneOf, origin, type Parser, secret, text, whole, yesOrNo } from "./parsers.ts";
+import {
+  address,
+  baseUrl,
+  decimal,
+  listOf,
+  oneOf,
+  origin,
+  type Parser,
+  secret,
+  text,
+  whole,
+  yesOrNo,
+} from "./parsers.ts";
 
 /** One setting, once: reading it, its place in `Config`, its problems, `.env.example` and the README's table come from here. */
 export interface Setting<T> extends Parser<T> {
@@ -51,6 +63,12 @@ const apiKey: Parser<ApiKey> = {
     return tenant && hex ? { tenant, sha256Hex: hex.toLowerCase() } : undefined;
   },
 };
+
+const tenantName = text(
+  "a tenant's name: up to 64 letters, digits, dots, hyphens and underscores",
+  /^[A-Za-z0-9._-]{1,64}$/,
+);
+const claimText = text("a text without white space", /^\S{1,512}$/);
 
 /** Every setting by its config path. */
 export const settings = {
@@ -217,13 +235,28 @@ export const settings = {
 
   "auth.api_keys": setting(
     listOf(apiKey),
-    "Who may call: `tenant:sha256hex` entries. Required but in development on this machine.",
+    "Who may call: `tenant:sha256hex` entries. Required but in development on this machine, and where tokens are taken.",
     {
       names: ["GATEWAY_API_KEYS"],
       default: "",
       isSecret: true,
     },
   ),
+  "auth.jwt.secret": setting(
+    text("a text, outside development of at least 32 bytes"),
+    "Takes tokens that are signed with it (HS256), as the platform's are.",
+    { names: ["JWT_SECRET"], isSecret: true },
+  ),
+  "auth.jwt.jwks_url": setting(
+    address(),
+    "Takes tokens that are signed (RS256, ES256, EdDSA) with one of the keys published there.",
+  ),
+  "auth.jwt.issuer": setting(claimText, "The `iss` that tokens must have.", { default: "qingyu" }),
+  "auth.jwt.audience": setting(claimText, "The `aud` that tokens must have.", { unset: "not looked at" }),
+  "auth.jwt.tenant": setting(tenantName, "The tenant of all who call with tokens.", { default: "qingyu" }),
+  "auth.jwt.tenant_claim": setting(claimText, "The claim that names a token's tenant; a token without it is refused.", {
+    unset: "all tokens are of the one tenant",
+  }),
 
   "limits.body_bytes": setting(
     whole("bytes", 1, 104_857_600),

@@ -35,9 +35,9 @@ export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   deadline_exceeded: { status: 504, type: "server_error", qingyuCode: 5002, retry: false },
 };
 
-/** An error's body with the status and the headers that belong to it. */
-export function errorJson(error: GatewayError, body: object): Response {
-  return Response.json(body, { status: envelopes[error.kind].status, headers: retryHeaders(error) });
+/** An error's body with the status and the headers that belong to it; with another status in a language that has one. */
+export function errorJson(error: GatewayError, body: object, status: number = envelopes[error.kind].status): Response {
+  return Response.json(body, { status, headers: retryHeaders(error) });
 }
 
 /** OpenAI's error body (https://platform.openai.com/docs/guides/error-codes) with the request's id. */
@@ -53,10 +53,16 @@ export function qingyuSuccess<T>(data: T, requestId: string) {
   return { code: 0 as const, message: "success", data, timestamp: Date.now(), request_id: requestId };
 }
 
+/** What the platform's clients know of tokens; of a key, and of who brings nothing, they know that nobody has logged in. */
+const qingyuTokenCodes: ReadonlyMap<string, number> = new Map([
+  ["token_expired", 1102],
+  ["invalid_token", 1103],
+]);
+
 /** The Qingyu platform's envelope around no data. */
 export function qingyuError(error: GatewayError, requestId: string, nowMs: number) {
   return {
-    code: envelopes[error.kind].qingyuCode,
+    code: qingyuTokenCodes.get(error.code) ?? envelopes[error.kind].qingyuCode,
     message: error.message,
     data: null,
     error: error.code,

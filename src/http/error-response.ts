@@ -2,6 +2,7 @@ import type { ErrorHandler } from "hono";
 import { callerError } from "../errors.ts";
 import { noteError } from "../record.ts";
 import { answerHeaders } from "./answer-headers.ts";
+import { challengeTo } from "./auth.ts";
 import type { Walk } from "./call.ts";
 import type { Surface } from "./surface.ts";
 
@@ -21,7 +22,7 @@ export function errorHandler(surfaces: readonly Surface[], otherwise: Surface): 
     record.status = surface.statusOf?.(error);
     const response = surface.errorResponse(error, { request: c.req.raw, requestId: record.requestId });
     for (const [name, value] of Object.entries(answerHeaders(record, Date.now()))) response.headers.set(name, value);
-    if (error.kind === "unauthenticated") response.headers.set("www-authenticate", "Bearer");
+    if (error.kind === "unauthenticated") response.headers.set("www-authenticate", challengeTo(c.req.raw.headers));
     // RFC 9110, 12.5.3: what would be taken instead.
     if (error.param === "content-encoding") response.headers.set("accept-encoding", "gzip");
     if (error.allow) response.headers.set("allow", error.allow.join(", "));

@@ -55,7 +55,8 @@ export function connectRoutes(
       streamGenerateContent: serverStreaming(fromGenerateContentRequest, generateContentMessages, generation),
       embedText: unary(fromEmbedRequest, toEmbedResponse, embedding),
       async healthCheck(_, context) {
-        const { status, checks } = await health(walkOf(context.values).c.get("hops"));
+        const { status, dependencies } = await health(walkOf(context.values).c.get("hops"));
+        const checks = Object.fromEntries(Object.entries(dependencies).map(([name, { status }]) => [name, status]));
         return create(HealthCheckResponseSchema, { status, checks });
       },
     });

@@ -67,7 +67,7 @@ const headersOfErrors: ResponseHeaders = {
   "retry-after": ["When asking again can help, in seconds.", 1, count],
   "retry-after-ms": ["The same in milliseconds.", 1000, count],
   "x-should-retry": ["`false` where asking again cannot help.", false, only(false)],
-  "www-authenticate": ["How to authenticate.", "Bearer", text],
+  "www-authenticate": ["How to authenticate, and that what was sent does not.", 'Bearer error="invalid_token"', text],
   "accept-encoding": ["Where the body's `content-encoding` was not taken: the one that is.", "gzip", text],
 };
 
@@ -82,8 +82,6 @@ export const headerComponents = {
 };
 
 export const answerHeaderNames = Object.keys(headersOfAnswers);
-/** Those of them that tell of the cache. */
-export const cacheHeaderNames = ["cache-status", "x-cache", "age"];
 export const omittedHeaderNames = Object.keys(omittedHeader);
 
 /** What every error of a surface has; and what it has too where a provider was asked, or the cache. */

@@ -12,7 +12,7 @@ export type Live = z.infer<typeof Live>;
 const Ready = z.object({
   status: z.enum(["ready", "degraded", "unready"]),
   warnings: z.array(z.string()),
-  auth: z.optional(z.enum(["open", "api-key"])),
+  auth: z.optional(z.enum(["open", "api-key", "jwt"])),
   dependencies: z.optional(dependencies),
   problems: z
     .optional(z.array(z.object({ setting: z.string(), reason: z.string(), expected: z.string() })))
@@ -23,9 +23,6 @@ export type Ready = z.infer<typeof Ready>;
 const timestamp = z.string().check(z.describe("RFC 3339, UTC."));
 const PlatformHealth = z.object({ status, service: z.string(), timestamp, dependencies });
 export type PlatformHealth = z.infer<typeof PlatformHealth>;
-
-const CreativeHealth = z.object({ status, checks: z.record(z.string(), status) });
-export type CreativeHealth = z.infer<typeof CreativeHealth>;
 
 const example: Ready = {
   status: "degraded",
@@ -40,7 +37,7 @@ const example: Ready = {
 export const healthDescription: Description = {
   tag: "Operations",
   about: "Open to everyone.",
-  schemas: jsonSchemas({ Live, Ready, Health: PlatformHealth, CreativeHealth }),
+  schemas: jsonSchemas({ Live, Ready, Health: PlatformHealth }),
   routes: {
     "GET /health/live": open({ operationId: "isLive", summary: "Whether the worker runs", answer: json("Live") }),
     "GET /health/ready": open({
@@ -54,12 +51,6 @@ export const healthDescription: Description = {
       summary: "The same in the platform's shape",
       answer: json("Health"),
       unavailable: json("Health"),
-    }),
-    "GET /api/v1/creative/health": open({
-      operationId: "creativeHealth",
-      summary: "The same as the contract's HealthCheck has it",
-      answer: json("CreativeHealth", { status: "degraded", checks: { "ai-service": "unhealthy", openai: "healthy" } }),
-      unavailable: json("CreativeHealth"),
     }),
   },
 };

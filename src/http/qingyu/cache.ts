@@ -1,7 +1,8 @@
 import { Hono } from "hono";
 import * as z from "zod/mini";
-import type { Caller } from "../../caller.ts";
+import { actsForTenant, type Caller } from "../../caller.ts";
 import type { Config } from "../../config/config.ts";
+import { GatewayError } from "../../errors.ts";
 import type { Purge } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
 import { qingyuSuccess } from "../envelopes.ts";
@@ -18,7 +19,13 @@ export function cacheRoutes(config: Config, purge: Purge): Hono<Walk> {
   const routes = new Hono<Walk>();
 
   routes.delete("/", async (c) => {
-    await purge.all(c.get("caller").tenant);
+    const caller = c.get("caller");
+    if (!actsForTenant(caller))
+      throw new GatewayError(
+        "permission_denied",
+        "Only a key, or a user with the role 'admin', may forget all answers.",
+      );
+    await purge.all(caller.tenant);
     return c.json(purged("all", c.get("record").requestId));
   });
   routes.all("/", allowOnly("DELETE"));

@@ -62,7 +62,7 @@ export function createService({ baseUrl, protocol, token, fetch }: ServiceOption
   };
 }
 
-/** Headers carry visible ASCII; anything else is percent-encoded as in a URL. */
+/** Headers carry visible ASCII; anything else is percent-encoded as in a URL, and so is what looks like it already. */
 function headerValue(text: string): string {
-  return /^[\x21-\x7e]+$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
+  return /^[\x21-\x24\x26-\x7e]+$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }
