@@ -5,7 +5,7 @@ import type { cors } from "hono/cors";
 export function corsOptions(origins: readonly string[]): Parameters<typeof cors>[0] {
   return {
     origin: [...origins],
-    allowMethods: ["GET", "POST", "DELETE"],
+    allowMethods: ["GET", "POST", "PUT", "PATCH", "DELETE"],
     // The OpenAI SDK adds `x-stainless-*`, whose names change with its versions; the middleware then echoes what is asked for.
     allowHeaders: [],
     exposeHeaders: [
