@@ -13,6 +13,8 @@ export type Surface = "openai" | "qingyu" | "connect";
 export interface Ask {
   /** OpenAI's unless told otherwise. */
   readonly surface?: Surface;
+  /** Another of the contract's methods than a generation, over Connect. */
+  readonly rpc?: string;
   readonly stream?: boolean;
   /** Joins the body of the surface. */
   readonly body?: Readonly<Record<string, unknown>>;
@@ -75,21 +77,32 @@ export function gateway(
         await waitOnExecutionContext(context);
         const headers = [...response.headers].map((header) => header.join(": "));
         for (const shown of [text, ...headers, ...log]) expect(shown).not.toContain(marker);
-        return { ...read(ask.surface ?? "openai", response, bytes, text), isBroken, log };
+        return { ...read(ask.surface ?? (ask.rpc ? "connect" : "openai"), response, bytes, text), isBroken, log };
       }),
   };
 }
 
-function requestFor({ surface = "openai", stream = false, body = {}, headers = {}, signal }: Ask) {
+function requestFor({
+  rpc,
+  surface = rpc ? "connect" : "openai",
+  stream = false,
+  body = {},
+  headers = {},
+  signal,
+}: Ask) {
   const question = "你好🪶";
   const bodies: Readonly<Record<Surface, unknown>> = {
     openai: { messages: [{ role: "user", content: question }], ...(stream && { stream }), ...body },
     qingyu: { projectId: "p", prompt: question, ...(stream && { options: { stream } }), ...body },
-    connect: { projectId: "p", prompt: question, ...body },
+    connect: rpc ? body : { projectId: "p", prompt: question, ...body },
   };
   const isFramed = surface === "connect" && stream;
   const json = new TextEncoder().encode(JSON.stringify(bodies[surface]));
-  const path = isFramed ? "/qingyu.ai.AIService/StreamGenerateContent" : paths[surface];
+  const path = rpc
+    ? `/qingyu.ai.AIService/${rpc}`
+    : isFramed
+      ? "/qingyu.ai.AIService/StreamGenerateContent"
+      : paths[surface];
   return new Request<unknown, IncomingRequestCfProperties>(new URL(path, "http://localhost"), {
     method: "POST",
     body: isFramed ? new Uint8Array([0, ...lengthOf(json), ...json]) : json,

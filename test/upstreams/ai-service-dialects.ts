@@ -4,6 +4,7 @@ import {
   GenerateContentResponseSchema,
   HealthCheckResponseSchema,
 } from "../../src/gen/qingyu/ai/ai_service_pb.ts";
+import { rpcCases } from "../support/rpc-cases.ts";
 import { type Dialect, json, type Quirks, type Spoken, utf8, type WireError } from "./dialect.ts";
 import { goodModel, marker } from "./texts.ts";
 
@@ -29,7 +30,10 @@ function response(method: string, pieces: readonly string[], quirks?: Quirks): U
   if (method === "HealthCheck") {
     return toBinary(HealthCheckResponseSchema, create(HealthCheckResponseSchema, { status: "healthy" }));
   }
-  return generation(pieces.join(""), quirks);
+  const rpc = rpcCases.find(({ name }) => name === method);
+  if (!rpc) return generation(pieces.join(""), quirks);
+  const { output } = rpc.method;
+  return toBinary(output, pieces.join("") === "" ? (rpc.empty ?? create(output)) : rpc.answer);
 }
 
 const connectCodes = [
