@@ -1,3 +1,5 @@
+import type { Policy } from "./policy.ts";
+
 /** Who asks, as the key or the token says that came with the request. Nothing of it is taken from a body. */
 export interface Caller {
   /** Whose answers, knowledge and limits these are. */
@@ -8,6 +10,8 @@ export interface Caller {
   readonly roles: readonly string[];
   /** Which key it was, for the log; it opens nothing. Absent where none was needed, and for a token. */
   readonly keyId?: string;
+  /** What its key itself says that may be done with it; it holds in the place of all others. Absent where the key says nothing. */
+  readonly policy?: Policy;
 }
 
 /** What outlives the answer to a request (Workers' `ctx.waitUntil`). */

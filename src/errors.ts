@@ -11,6 +11,11 @@ export type ErrorKind =
   | "payload_too_large"
   | "unsupported_media_type"
   | "rate_limited"
+  /** What a policy allows is used up, ... */
+  | "quota_exceeded"
+  /** ... and what the platform gives one of its users, whose clients know the refusal by another code. */
+  | "quota_exhausted"
+  | "quota_suspended"
   | "cancelled"
   | "internal"
   | "upstream_bad_response"

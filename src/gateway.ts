@@ -5,10 +5,16 @@ import { isStream } from "./collect.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
 import type { EmbeddingDefaults } from "./embedding.ts";
 import type { GenerationDefaults } from "./generation.ts";
+import { metered } from "./metered.ts";
 import type { Answer, Operation, WholeAnswer } from "./operation.ts";
 import { embedOperation } from "./operations/embed.ts";
 import { generateOperation } from "./operations/generate.ts";
 import { rpcOperation } from "./operations/rpc.ts";
+import type { Account } from "./policy/account.ts";
+import { accountsIn } from "./policy/accounts.ts";
+import { createHolders } from "./policy/holders.ts";
+import { type Limiting, limited } from "./policy/limited.ts";
+import { quotasIn } from "./policy/quotas.ts";
 import { aiService } from "./providers/ai-service/ai-service.ts";
 import { anthropic } from "./providers/anthropic/anthropic.ts";
 import { openai } from "./providers/openai/openai.ts";
@@ -27,12 +33,17 @@ import { logWarning } from "./telemetry/log.ts";
 import type { Gateway, Offer, Provider, Upstream } from "./upstream.ts";
 
 export { Coordinator } from "./cache/sharing/coordinator.ts";
+export { Account } from "./policy/account.ts";
 
 export interface GatewayDependencies {
   /** Absent where no namespace is bound: then nothing is cached. */
   readonly kv?: KVNamespace;
   /** Absent where isolates cannot be coordinated. */
   readonly coordinators?: DurableObjectNamespace<Coordinator>;
+  /** Absent where nobody who has limits can be let in by them. */
+  readonly accounts?: DurableObjectNamespace<Account>;
+  /** Absent where nothing stands before the accounts. */
+  readonly floodGate?: RateLimit;
   readonly fetch: Fetch;
 }
 
@@ -46,7 +57,10 @@ const platformDefaults = { maxTokens: 2000, temperature: 0.7 };
  * Builds what answers requests. Each operation walks through the same corridor: answers known by their idempotency key,
  * then the cache, then the providers that offer it, in their order. Breakers, budgets and storage are shared by all.
  */
-export function createGateway(config: Config, { kv, coordinators, fetch }: GatewayDependencies): Gateway {
+export function createGateway(
+  config: Config,
+  { kv, coordinators, accounts: accountObjects, floodGate, fetch }: GatewayDependencies,
+): Gateway {
   const { ai, auth, deadlines, hedge, cache } = config;
   const shared: SharedByProviders = {
     defaults: generationDefaults(config),
@@ -65,20 +79,40 @@ export function createGateway(config: Config, { kv, coordinators, fetch }: Gatew
   };
   const { remembered, purge } = createRemembering(cache, { kv, coordinators });
 
+  const accounts = accountsIn(accountObjects);
+  const limiting: Limiting = {
+    limitOf: createHolders(config.policies),
+    accounts,
+    gate: floodGate,
+    onUnreachable: config.limits.onUnreachable,
+    costOf: () => undefined,
+  };
+
   function corridor<Request, Whole extends WholeAnswer>(
     operation: Operation<Request, Whole>,
     offerOf: OfferOf<Request, Answer<Whole>>,
+    defaultModel = "",
   ) {
     const able = offering(members, offerOf);
-    const { ask, forget } = remembered(operation, firstAvailable(operation, able, chain));
+    const { ask, forget } = remembered(operation, metered(operation, firstAvailable(operation, able, chain)));
+    const modelOf = (request: Request) => operation.modelOf(request) || defaultModel;
+    const allowed = limited(operation, ask, modelOf, limiting);
     const omittedBy = (name: string, request: Request) =>
       able.find(({ provider }) => provider.name === name)?.offer.omitted?.(request);
-    return { ask: recorded(operation, ask, omittedBy), forget };
+    return { ask: recorded(operation, allowed, omittedBy), forget };
   }
   const { scope } = cache;
   const common = { limits: deadlines, lifetimes: cache, scope };
-  const generate = corridor(generateOperation({ defaults: shared.defaults, ...common }), (offers) => offers.generate);
-  const embed = corridor(embedOperation({ defaults: shared.embedding, ...common }), (offers) => offers.embed);
+  const generate = corridor(
+    generateOperation({ defaults: shared.defaults, ...common }),
+    (offers) => offers.generate,
+    ai.model,
+  );
+  const embed = corridor(
+    embedOperation({ defaults: shared.embedding, ...common }),
+    (offers) => offers.embed,
+    ai.embeddingModel,
+  );
   const knowledge = cache.knowledgeSeconds > 0 ? { ttlSeconds: cache.knowledgeSeconds, staleSeconds: 0 } : undefined;
   const rpcUpstream = (rpc: Rpc) => {
     const limits = { ...deadlines, requestMs: Math.min(deadlines.requestMs, rpc.mostMs ?? deadlines.requestMs) };
@@ -96,6 +130,7 @@ export function createGateway(config: Config, { kv, coordinators, fetch }: Gatew
       return upstream;
     },
     purge: { all: purge, generate: generate.forget, embed: embed.forget },
+    quotas: quotasIn(accounts, limiting.limitOf),
     readiness: readiness(members),
     models: knownModels(members.map(({ provider }) => provider)),
   };

@@ -3,7 +3,7 @@ import { loadConfig } from "./config/load.ts";
 import { createGateway } from "./gateway.ts";
 import { logWarning } from "./telemetry/log.ts";
 
-export { Coordinator } from "./gateway.ts";
+export { Account, Coordinator } from "./gateway.ts";
 
 type App = ReturnType<typeof createApp>;
 
@@ -32,6 +32,8 @@ function build(env: Env): App {
     gateway: createGateway(settings.config, {
       kv: env.CACHE,
       coordinators: env.COORDINATOR,
+      accounts: env.ACCOUNTS,
+      floodGate: env.FLOOD_GATE,
       fetch: (url, init) => fetch(url, init),
     }),
   });

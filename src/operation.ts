@@ -60,6 +60,18 @@ export interface Operation<Request, Whole extends WholeAnswer> {
   readonly limits: Limits;
   /** How many tokens a request has at least, for providers whose settings say how many they take. */
   fewestTokens?(request: Request): number;
+  /** What a request may take, before anybody has counted. */
+  estimate(request: Request): Estimate;
+  /** About how many tokens an answer has, where nobody has counted. */
+  tokensIn(whole: Whole): number;
+}
+
+/** More than most requests take, so that a budget which lets one in is seldom overdrawn. */
+export interface Estimate {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** The request does not say how long its answer may be. */
+  readonly isGuess: boolean;
 }
 
 /** How an operation's answers are kept. */

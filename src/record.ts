@@ -40,6 +40,24 @@ export function isFromCache({ status }: CacheRecord): boolean {
   return status === "hit" || status === "stale";
 }
 
+/** How a caller's limits stood when he asked. */
+export interface LimitsRecord {
+  readonly requests?: Left;
+  readonly tokens?: Left;
+  /** Which limit has refused the request. */
+  readonly refusal?: string;
+  /** His account did not answer, and what became of the request then. */
+  readonly unreachable?: "refuse" | "allow";
+}
+
+/** What is left of a limit. */
+export interface Left {
+  readonly limit: number;
+  readonly remaining: number;
+  /** Until all of it is there again, in milliseconds; absent where it never is by itself. */
+  readonly resetMs?: number;
+}
+
 /** What is written down about a request on its way; the log line and the answer's headers are read off it. */
 export interface RequestRecord {
   readonly requestId: string;
@@ -61,6 +79,8 @@ export interface RequestRecord {
   cache?: CacheRecord;
   /** Answered from an earlier request with the same idempotency key. */
   replayed?: true;
+  /** Absent for who has no limits. */
+  limits?: LimitsRecord;
   finishReason?: string;
   /** The provider's word for how the answer ended where it is none that is known; the answer then counts as `stop`. */
   unknownFinishReason?: string;

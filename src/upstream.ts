@@ -2,7 +2,9 @@ import type { Caller, Identify } from "./caller.ts";
 import type { EmbeddingRequest, Embeddings } from "./embedding.ts";
 import type { Generation, GenerationRequest } from "./generation.ts";
 import type { Share } from "./in-flight.ts";
+import type { Spent } from "./metered.ts";
 import type { Answer } from "./operation.ts";
+import type { Quotas } from "./policy.ts";
 import type { RequestRecord } from "./record.ts";
 import type { RpcAnswer, RpcRequest } from "./rpc.ts";
 
@@ -38,6 +40,11 @@ export interface Call {
   /** Keeps work alive past the answer (Workers' `ctx.waitUntil`). */
   readonly waitUntil: (work: Promise<unknown>) => void;
   readonly record: RequestRecord;
+  /**
+   * Told of each question to the providers that is asked on this request's behalf, with what it has taken once that has
+   * ended. An answer from elsewhere (the cache, another request's call) comes without one.
+   */
+  readonly onAsked?: (spent: Promise<Spent>) => void;
   /** What is held in memory for it. */
   readonly memory: Share;
 }
@@ -128,6 +135,7 @@ export interface Gateway {
   /** The contract's other RPCs, each by its operation's name. */
   readonly rpc: (name: string) => Upstream<RpcRequest, RpcAnswer>;
   readonly purge: Purge;
+  readonly quotas: Quotas;
   /** How the providers are now, or were a few seconds ago. */
   readonly readiness: (hops: Hops) => Promise<Readiness>;
   /** Which models there are now, or were a few minutes ago. */

@@ -83,7 +83,8 @@ describe("the layers", () => {
           tenantClaim: undefined,
         },
       },
-      limits: { bodyBytes: 4_194_304, promptChars: 400_000, maxTokens: 131_072 },
+      policies: [],
+      limits: { onUnreachable: "refuse", bodyBytes: 4_194_304, promptChars: 400_000, maxTokens: 131_072 },
       cors: { allowedOrigins: [] },
     };
     expect(config({})).toStrictEqual(defaults);

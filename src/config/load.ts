@@ -1,5 +1,6 @@
 import { type ConfigResult, configFrom, type ProviderConfig } from "./config.ts";
 import { nearMisses } from "./near-miss.ts";
+import { readPolicies } from "./policies.ts";
 import { problemWith, settingName } from "./problem.ts";
 import { embedsByDefault, insecure, readProviders, takesOwnModel } from "./providers.ts";
 import { type Bindings, type Reading, readSettings } from "./read.ts";
@@ -12,6 +13,7 @@ import { namesOf, type SettingValues, settingPaths } from "./settings.ts";
 export function loadConfig(bindings: Bindings): ConfigResult {
   const reading = readSettings(bindings);
   const providers = readProviders(bindings, reading).map(takesOwnModel);
+  const policies = readPolicies(bindings, reading);
   checkTogether(bindings, reading, providers);
 
   const warnings = nearMisses(bindings, new Set(settingPaths.flatMap(namesOf)));
@@ -24,6 +26,7 @@ export function loadConfig(bindings: Bindings): ConfigResult {
     config: configFrom({
       ...values,
       "ai.providers": providers.map((provider) => embedsByDefault(provider, values["ai.embedding_model"])),
+      policies,
     }),
     problemElsewhere: isOpen
       ? problemWith(

@@ -3,8 +3,9 @@ import { matchesPattern } from "../model-pattern.ts";
 import type { ProviderConfig } from "./config.ts";
 import { baseUrl } from "./parsers.ts";
 import { problemWith, settingName } from "./problem.ts";
-import { type Bindings, firstGiven, type Reading, textOf } from "./read.ts";
-import { type BuiltInName, builtInNames, keyForm, namesOf, type SettingPath, settings } from "./settings.ts";
+import { type Bindings, firstGiven, type Reading } from "./read.ts";
+import { type BuiltInName, builtInNames, keyForm, type SettingPath, settings } from "./settings.ts";
+import { complaint, expandMembers, structuredList } from "./structured.ts";
 
 /** The names that each provider takes as they are where the settings do not say. */
 const builtInModels = {
@@ -20,29 +21,12 @@ const builtInModels = {
  * reading's problems.
  */
 export function readProviders(bindings: Bindings, reading: Reading): readonly ProviderConfig[] {
-  const structured = structuredList(bindings);
+  const structured = structuredList("ai.providers", bindings);
   const providers = structured === undefined ? fromNames(bindings, reading) : fromList(structured, reading);
   if (providers.length === 0 && reading.problems.length === 0) {
     reading.problems.push(problemWith("ai.providers", "names nobody who could answer"));
   }
   return providers;
-}
-
-/** The list as TOML or JSON text wrote it; undefined where it is unset or plain names. */
-function structuredList(bindings: Bindings): unknown {
-  for (const name of namesOf("ai.providers")) {
-    const given = bindings[name];
-    if (Array.isArray(given)) return given;
-    const text = textOf(given);
-    if (text === undefined) continue;
-    if (!/^[[{]/.test(text)) return undefined;
-    try {
-      return JSON.parse(text);
-    } catch {
-      return null;
-    }
-  }
-  return undefined;
 }
 
 /** The built-in providers: those that the setting names, else those that are configured. */
@@ -149,38 +133,12 @@ function fromList(list: unknown, reading: Reading): ProviderConfig[] {
   return providers;
 }
 
-/** Replaces `${NAME}` in an entry's texts, after the list was parsed, so that no value can break out of its text. */
-function expandMembers(entry: unknown, { expandText }: Reading): { value: unknown; malformed: string[] } {
-  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) return { value: entry, malformed: [] };
-  const malformed: string[] = [];
-  const members: [string, unknown][] = [];
-  for (const [name, value] of Object.entries(entry)) {
-    if (typeof value !== "string") {
-      members.push([name, value]);
-      continue;
-    }
-    const expanded = expandText(value);
-    if (expanded.outcome === "value") members.push([name, expanded.value]);
-    if (expanded.outcome === "malformed") malformed.push(name);
-  }
-  return { value: Object.fromEntries(members), malformed };
-}
-
-function complaint(issue: z.core.$ZodIssue): string {
-  if (issue.code === "unrecognized_keys") return `unknown ${issue.keys.map((name) => `'${name}'`).join(", ")}`;
-  const [member] = issue.path;
-  if (member === undefined) return "is not a table";
-  return issue.code === "invalid_type" && issue.input === undefined
-    ? `'${String(member)}' is missing`
-    : `'${String(member)}' is not valid`;
-}
-
 /** Every upstream that is not reached over TLS, and what holds its address. */
 export function insecure(
   providers: readonly ProviderConfig[],
   bindings: Bindings,
 ): readonly { readonly name: string; readonly address: string }[] {
-  const isStructured = structuredList(bindings) !== undefined;
+  const isStructured = structuredList("ai.providers", bindings) !== undefined;
   return providers
     .filter(({ baseUrl }) => !baseUrl.startsWith("https:"))
     .map(({ name, type }) => {

@@ -22,8 +22,8 @@ export function readSettings(bindings: Bindings): Reading {
   const expandText = (text: string) => expand(text, (name) => textOf(bindings[name]));
 
   for (const path of settingPaths) {
-    // May be structured; read by providers.ts.
-    if (path === "ai.providers") continue;
+    // May be structured; read by providers.ts and policies.ts.
+    if (path === "ai.providers" || path === "policies") continue;
     const setting = settings[path];
     const given = firstGiven(path, bindings, expandText);
     const found = given?.outcome === "value" ? given.value : setting.default;

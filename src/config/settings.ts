@@ -1,3 +1,4 @@
+import type { PolicyEntry } from "../policy.ts";
 import {
   address,
   baseUrl,
@@ -55,6 +56,16 @@ interface ApiKey {
   /** SHA-256 of the key, 64 lowercase hexadecimal digits. */
   readonly sha256Hex: string;
 }
+
+/** What a tenant may be called. */
+export const tenantForm = /^[A-Za-z0-9._-]{1,64}$/;
+
+const policyList: Parser<readonly PolicyEntry[]> = {
+  expected:
+    "a list of tables with tenant and, if needed, role, models, requestsPerMinute, concurrent, tokensPerDay, costPerMonth (in TOML, or as JSON text)",
+  // What is more than nothing is read by policies.ts.
+  parse: (list) => (list === "" ? [] : undefined),
+};
 
 const apiKey: Parser<ApiKey> = {
   expected: "tenant:sha256hex, the SHA-256 of the key as 64 hexadecimal digits",
@@ -257,6 +268,17 @@ export const settings = {
   "auth.jwt.tenant_claim": setting(claimText, "The claim that names a token's tenant; a token without it is refused.", {
     unset: "all tokens are of the one tenant",
   }),
+
+  policies: setting(policyList, "What tenants, and the users of a role, may do and take (docs/limits.md).", {
+    names: ["AI_POLICIES"],
+    default: "",
+    unset: "tokens by the day for users whose tokens let them in: 10000, with the role `vip` 100000, `admin` 999999",
+  }),
+  "limits.on_unreachable": setting(
+    oneOf("refuse", "allow"),
+    "What becomes of a request whose limits cannot be asked for within a second: 503, or let through.",
+    { default: "refuse" },
+  ),
 
   "limits.body_bytes": setting(
     whole("bytes", 1, 104_857_600),

@@ -1,4 +1,4 @@
-import { type CacheRecord, isFromCache, type RequestRecord } from "../record.ts";
+import { type CacheRecord, isFromCache, type Left, type RequestRecord } from "../record.ts";
 
 /** The `x-qingyu-*`, cache and timing headers of a generation's answer (the README's table). */
 export function answerHeaders(record: RequestRecord, nowMs: number): Record<string, string> {
@@ -18,7 +18,31 @@ export function answerHeaders(record: RequestRecord, nowMs: number): Record<stri
   if (record.replayed) headers["idempotent-replayed"] = "true";
   if (attempts.length > 0) headers["x-qingyu-attempts"] = attempts.join(", ");
   headers["server-timing"] = serverTiming(record, nowMs);
+  Object.assign(
+    headers,
+    limitHeaders("requests", record.limits?.requests),
+    limitHeaders("tokens", record.limits?.tokens),
+  );
   return headers;
+}
+
+/** What is left of a limit, as OpenAI says it (https://platform.openai.com/docs/guides/rate-limits). */
+function limitHeaders(of: "requests" | "tokens", left: Left | undefined): Record<string, string> {
+  if (!left) return {};
+  const { limit, remaining, resetMs } = left;
+  return {
+    [`x-ratelimit-limit-${of}`]: String(limit),
+    [`x-ratelimit-remaining-${of}`]: String(remaining),
+    ...(resetMs !== undefined && { [`x-ratelimit-reset-${of}`]: duration(resetMs) }),
+  };
+}
+
+/** As OpenAI writes one: `120ms`, `1s`, `6m0s`, `23h59m59s`. Parts of a second are said only where there is no more. */
+function duration(ms: number): string {
+  if (ms < 1000) return `${Math.ceil(ms)}ms`;
+  const seconds = Math.ceil(ms / 1000);
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return `${hours > 0 ? `${hours}h` : ""}${seconds >= 60 ? `${minutes}m` : ""}${seconds % 60}s`;
 }
 
 /** RFC 9211. */

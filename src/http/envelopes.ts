@@ -23,6 +23,9 @@ export const envelopes: Readonly<Record<ErrorKind, Envelope>> = {
   payload_too_large: { status: 413, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   unsupported_media_type: { status: 415, type: "invalid_request_error", qingyuCode: 1001, retry: false },
   rate_limited: { status: 429, type: "rate_limit_exceeded", qingyuCode: 4290 },
+  quota_exceeded: { status: 429, type: "insufficient_quota", qingyuCode: 3010, retry: false },
+  quota_exhausted: { status: 429, type: "insufficient_quota", qingyuCode: 429, retry: false },
+  quota_suspended: { status: 403, type: "permission_error", qingyuCode: 403, retry: false },
   cancelled: { status: 499, type: "server_error", qingyuCode: 5000, retry: false },
   internal: { status: 500, type: "server_error", qingyuCode: 5000 },
   upstream_bad_response: { status: 502, type: "server_error", qingyuCode: 5004 },
@@ -59,12 +62,15 @@ const qingyuTokenCodes: ReadonlyMap<string, number> = new Map([
   ["invalid_token", 1103],
 ]);
 
+/** Kinds whose envelope has no place for data, as the platform's own quotas have it. */
+const withoutData: ReadonlySet<ErrorKind> = new Set(["quota_exhausted", "quota_suspended"]);
+
 /** The Qingyu platform's envelope around no data. */
 export function qingyuError(error: GatewayError, requestId: string, nowMs: number) {
   return {
     code: qingyuTokenCodes.get(error.code) ?? envelopes[error.kind].qingyuCode,
     message: error.message,
-    data: null,
+    ...(!withoutData.has(error.kind) && { data: null }),
     error: error.code,
     ...(error.param !== undefined && { param: error.param }),
     timestamp: nowMs,

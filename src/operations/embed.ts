@@ -7,6 +7,7 @@ import {
   vectorToBase64,
 } from "../embedding.ts";
 import type { Lifetimes, Limits, Operation } from "../operation.ts";
+import { promptTokensAbout } from "../token-count.ts";
 import { storedUsage } from "./stored-usage.ts";
 
 export interface EmbedOptions {
@@ -49,6 +50,13 @@ export function embedOperation({
     lifetimes,
     mayRetry: true,
     limits,
+    estimate({ inputs }) {
+      const texts = inputs.filter((input) => typeof input === "string");
+      const tokens = inputs.reduce((sum, input) => sum + (typeof input === "string" ? 0 : input.length), 0);
+      const promptTokens = promptTokensAbout(texts, inputs.length) + tokens;
+      return { promptTokens, completionTokens: 0, isGuess: false };
+    },
+    tokensIn: () => 0,
   };
 }
 

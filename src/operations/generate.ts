@@ -11,7 +11,7 @@ import {
   knowledgeStates,
 } from "../generation.ts";
 import type { Lifetimes, Limits, Operation } from "../operation.ts";
-import { fewestTokens } from "../token-count.ts";
+import { fewestTokens, promptEstimate, textsIn, tokensAbout } from "../token-count.ts";
 import { storedUsage } from "./stored-usage.ts";
 
 export interface GenerateOptions {
@@ -75,6 +75,14 @@ export function generateOperation({
     mayRetry: true,
     limits,
     fewestTokens,
+    estimate(request) {
+      const { maxTokens = defaultsFor(request, defaults).maxTokens } = request;
+      const answers = typeof request.extra?.n === "number" ? request.extra.n : 1;
+      const completionTokens = answers * (maxTokens ?? defaults.platform.maxTokens);
+      return { promptTokens: promptEstimate(request), completionTokens, isGuess: maxTokens === undefined };
+    },
+    tokensIn: ({ choices }) =>
+      Math.ceil(tokensAbout(...textsIn(choices.map(({ content, extra }) => [content, extra])))),
   };
 }
 

@@ -3,6 +3,7 @@ import * as z from "zod/mini";
 import type { Lifetimes, Limits, Operation } from "../operation.ts";
 import type { RpcAnswer, RpcRequest } from "../rpc.ts";
 import type { Rpc } from "../rpcs/rpc.ts";
+import { promptTokensAbout, textsIn, tokensAbout } from "../token-count.ts";
 import { storedUsage } from "./stored-usage.ts";
 
 export interface RpcOptions {
@@ -16,6 +17,7 @@ export interface RpcOptions {
 /** An RPC of the contract as an operation: what it asks for and how its answers are kept come from its messages' descriptors. */
 export function rpcOperation(rpc: Rpc, { limits, lifetimes, scope }: RpcOptions): Operation<RpcRequest, RpcAnswer> {
   const { input, output } = rpc.method;
+  const isFree = rpc.usualTokens === 0;
   const asked = ({ message }: RpcRequest) => toJson(input, message);
   return {
     name: rpc.name,
@@ -43,6 +45,13 @@ export function rpcOperation(rpc: Rpc, { limits, lifetimes, scope }: RpcOptions)
     lifetimes,
     mayRetry: !rpc.isLong,
     limits,
+    estimate(request) {
+      if (isFree) return { promptTokens: 0, completionTokens: 0, isGuess: false };
+      const { maxTokens } = request;
+      const promptTokens = promptTokensAbout([...textsIn(asked(request))]);
+      return { promptTokens, completionTokens: maxTokens ?? rpc.usualTokens, isGuess: maxTokens === undefined };
+    },
+    tokensIn: ({ message }) => (isFree ? 0 : Math.ceil(tokensAbout(...textsIn(toJson(output, message))))),
   };
 }
 

@@ -29,6 +29,8 @@ export interface Rpc {
   readonly mostMs?: number;
   /** How long an answer is kept for all who ask the same. What is not kept stands only under idempotency keys. */
   readonly kept?: "as knowledge";
+  /** About how many tokens an answer takes; 0 for what is only looked up, which is free. */
+  readonly usualTokens: number;
   /** Its REST paths below `/api/v1`, for bodies in the contract's own field names. */
   readonly paths: readonly string[];
 }
@@ -61,6 +63,7 @@ interface Size {
 interface Row<Input, Output> extends Pick<Rpc, "mostMs" | "kept"> {
   readonly isLong: boolean;
   readonly rules: FieldRules;
+  readonly usualTokens: number;
   readonly paths: readonly string[];
   /** Fills in what the gateway decides where the caller does not. */
   readonly defaults?: (message: Input) => Input;
@@ -91,6 +94,7 @@ export function rpc<I extends DescMessage, O extends DescMessage>(
     isLong: row.isLong,
     mostMs: row.mostMs,
     kept: row.kept,
+    usualTokens: row.usualTokens,
     paths: row.paths,
     requestOf(sent) {
       const given = of(input, sent);

@@ -31,6 +31,7 @@ export const rpcs: readonly Rpc[] = [
     isLong: false,
     mostMs: lookUpMs,
     kept: "as knowledge",
+    usualTokens: 0,
     paths: ["/ai/rag/query"],
   }),
   rpc(method.getContext, {
@@ -38,6 +39,7 @@ export const rpcs: readonly Rpc[] = [
     isLong: false,
     mostMs: lookUpMs,
     kept: "as knowledge",
+    usualTokens: 0,
     paths: ["/ai/context"],
   }),
   rpc(method.executeAgent, {
@@ -49,6 +51,7 @@ export const rpcs: readonly Rpc[] = [
     isEmpty: ({ result }) => isBlank(result),
     read: completedAgent,
     tokens: ({ tokensUsed }) => tokensUsed,
+    usualTokens: 8_000,
     paths: ["/ai/agent/execute"],
   }),
   rpc(method.executeCreativeWorkflow, {
@@ -60,6 +63,7 @@ export const rpcs: readonly Rpc[] = [
     isEmpty: ({ outline, characters, plot }) => hasNoChapters(outline) && hasNobody(characters) && hasNoEvents(plot),
     tokens: ({ tokensUsed }) => tokensUsed,
     stages: ({ executionTimes }) => Object.entries(executionTimes).map(([name, seconds]) => ({ name, seconds })),
+    usualTokens: 16_000,
     paths: ["/creative/workflow", "/ai/creative/workflow"],
   }),
   rpc(method.generateOutline, {
@@ -68,6 +72,7 @@ export const rpcs: readonly Rpc[] = [
     user: ({ userId }) => userId,
     withUser: (message, userId) => ({ ...message, userId }),
     isEmpty: ({ outline }) => hasNoChapters(outline),
+    usualTokens: 4_000,
     paths: ["/creative/outline", "/ai/creative/outline"],
   }),
   rpc(method.generateCharacters, {
@@ -76,6 +81,7 @@ export const rpcs: readonly Rpc[] = [
     user: ({ userId }) => userId,
     withUser: (message, userId) => ({ ...message, userId }),
     isEmpty: ({ characters }) => hasNobody(characters),
+    usualTokens: 4_000,
     paths: ["/creative/characters", "/ai/creative/characters"],
   }),
   rpc(method.generatePlot, {
@@ -84,6 +90,7 @@ export const rpcs: readonly Rpc[] = [
     user: ({ userId }) => userId,
     withUser: (message, userId) => ({ ...message, userId }),
     isEmpty: ({ plot }) => hasNoEvents(plot),
+    usualTokens: 6_000,
     paths: ["/creative/plot", "/ai/creative/plot"],
   }),
   rpc(method.storyWrite, {
@@ -107,6 +114,7 @@ export const rpcs: readonly Rpc[] = [
     isEmpty: ({ content }) => isBlank(content),
     tokens: ({ tokensUsed }) => tokensUsed,
     answeredBy: ({ model }) => model,
+    usualTokens: 2_000,
     paths: [],
   }),
 ];

@@ -39,6 +39,8 @@ export interface TestAppOptions {
   readonly network?: Hono;
   readonly kv?: KVNamespace;
   readonly coordinators?: typeof env.COORDINATOR;
+  readonly accounts?: typeof env.ACCOUNTS;
+  readonly floodGate?: RateLimit;
   /** Puts something else in the gateway's place. */
   readonly replace?: (gateway: Gateway) => Gateway;
 }
@@ -55,6 +57,8 @@ export function testApp({
   network = new Hono(),
   kv = env.CACHE,
   coordinators,
+  accounts = env.ACCOUNTS,
+  floodGate,
   replace = (gateway) => gateway,
 }: TestAppOptions = {}): TestApp {
   const loaded = loadConfig({ ENVIRONMENT: "development", ...settings });
@@ -65,6 +69,8 @@ export function testApp({
           createGateway(loaded.config, {
             kv,
             coordinators,
+            accounts,
+            floodGate,
             fetch: async (url, init) => network.fetch(new Request(url, init)),
           }),
         ),
