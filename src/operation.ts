@@ -67,7 +67,7 @@ export interface Operation<Request, Whole extends WholeAnswer> {
 }
 
 /** More than most requests take, so that a budget which lets one in is seldom overdrawn. */
-export interface Estimate {
+interface Estimate {
   readonly promptTokens: number;
   readonly completionTokens: number;
   /** The request does not say how long its answer may be. */

@@ -21,8 +21,7 @@ export interface PolicyEntry extends Policy {
 }
 
 /** Over which time tokens are counted; `total` never begins anew. */
-export const quotaTypes = ["daily", "monthly", "total"] as const;
-export type QuotaType = (typeof quotaTypes)[number];
+export type QuotaType = "daily" | "monthly" | "total";
 
 /** How many tokens there are for somebody, and how many of them are gone. */
 export interface Quota {

@@ -41,7 +41,7 @@ export function isFromCache({ status }: CacheRecord): boolean {
 }
 
 /** How a caller's limits stood when he asked. */
-export interface LimitsRecord {
+interface LimitsRecord {
   readonly requests?: Left;
   readonly tokens?: Left;
   /** Which limit has refused the request. */

@@ -5,13 +5,13 @@ import type { Account, Taken } from "./account.ts";
 import type { Ask, Verdict } from "./books.ts";
 
 /** How long an account may take to let a request in; its caller waits for it. */
-export const reservedWithinMs = 1_000;
+const reservedWithinMs = 1_000;
 /** How long it may take over anything else. */
 const answeredWithinMs = 5_000;
 /** The waits before settling is tried again, in milliseconds. The runtime ends the work of an answered request after 30 s. */
 const settleAgainAfterMs = [100, 1_000, 5_000];
 
-export type Stub = DurableObjectStub<Account>;
+type Stub = DurableObjectStub<Account>;
 
 /** The accounts, by their names. */
 export interface Accounts {
