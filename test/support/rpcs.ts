@@ -127,7 +127,7 @@ export function aiServices(services: Readonly<Record<string, Service>>) {
     const method = AIService.methods.find(({ name }) => name === c.req.param("rpc"));
     if (!method) throw new Error(`no method ${c.req.path}`);
     const body = new Uint8Array(await c.req.arrayBuffer());
-    const isFramed = c.req.header("content-type") === "application/grpc-web+proto";
+    const isFramed = c.req.header("content-type") !== "application/proto";
     const bytes = isFramed ? body.subarray(5) : body;
     const message = fromBinary(method.input, bytes);
     const one: Asked = { service, rpc: method.name, headers: c.req.header(), bytes, message };
