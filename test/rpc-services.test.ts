@@ -48,7 +48,7 @@ const deployed = ["GenerateContent", "EmbedText", "HealthCheck", ...rpcCases.map
 describe.each(protocols)("over %s", (protocol) => {
   it("a service with the eleven deployed RPCs is enough for all of them, and for streams", async () => {
     const { app, ask, asked } = chain(protocol, { old: having(protocol, deployed) });
-    const { path, init } = requestTo("openai", true, "夜雨");
+    const { path, init } = requestTo("openai", true, `夜雨 ${protocol}`);
     expect((await app.send(path, init)).text).toContain('"content":"好"');
     expect([asked("StreamGenerateContent"), asked("GenerateContent")]).toEqual([["old"], ["old"]]);
     for (const rpc of rpcCases) expect((await ask(rpc)).bytes).toEqual(toBinary(rpc.method.output, rpc.answer));
