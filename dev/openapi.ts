@@ -1,11 +1,11 @@
 import { mock } from "node:test";
 import { connectDescription } from "../src/http/connect/describe.ts";
-import type { Comments } from "../src/http/connect/schema.ts";
 import { docsDescription } from "../src/http/docs/describe.ts";
 import { type Description, response } from "../src/http/docs/description.ts";
 import { errorResponses } from "../src/http/docs/errors.ts";
 import { createdAtMs } from "../src/http/docs/examples.ts";
 import { headerComponents, requestHeaderRefs } from "../src/http/docs/headers.ts";
+import type { Comments } from "../src/http/docs/message-schemas.ts";
 import { healthDescription } from "../src/http/health/describe.ts";
 import { openAiDescription } from "../src/http/openai/describe.ts";
 import { qingyuDescription } from "../src/http/qingyu/describe.ts";
@@ -23,7 +23,7 @@ export async function openApiDocument(comments: Comments) {
   mock.timers.enable({ apis: ["Date"], now: createdAtMs });
   const descriptions = [
     await openAiDescription(),
-    await qingyuDescription(),
+    await qingyuDescription(comments),
     connectDescription(comments),
     healthDescription,
     docsDescription,
@@ -53,14 +53,15 @@ export async function openApiDocument(comments: Comments) {
 async function pathsOf(descriptions: readonly Description[]) {
   const paths: Record<string, Record<string, object>> = {};
   for (const { tag, errors: told, routes } of descriptions) {
-    for (const [route, { answer, answerHeaders, errors, comeOfAsking, others, ...operation }] of Object.entries(
-      routes,
-    )) {
+    for (const [
+      route,
+      { answer, answerHeaders, errors, comeOfAsking, isNeverCached, others, ...operation },
+    ] of Object.entries(routes)) {
       const [method = "", path = ""] = route.split(" ");
       const responses = {
         200: response("The answer.", answer, answerHeaders),
         ...others,
-        ...(told && (await errorResponses(told.surface, told.schemaName, { errors, comeOfAsking }))),
+        ...(told && (await errorResponses(told.surface, told.schemaName, { errors, comeOfAsking, isNeverCached }))),
       };
       const parameters = [...(operation.parameters ?? []), ...requestHeaderRefs("x-request-id", "traceparent")];
       paths[path] = { ...paths[path], [method.toLowerCase()]: { tags: [tag], ...operation, parameters, responses } };

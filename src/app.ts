@@ -66,7 +66,7 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   app.use(authenticate(gateway.identify));
   app.use(holdMemory(createInFlight(inFlightLimits), config));
   app.route("/v1", openAiRoutes(config, gateway));
-  app.route("/api/v1/ai", qingyuRoutes(config, gateway));
+  app.route("/api/v1", qingyuRoutes(config, gateway));
   app.route("/qingyu.ai.AIService", connectRoutes(config, gateway, health));
   app.notFound(() => {
     throw unknownPath();

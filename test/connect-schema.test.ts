@@ -8,11 +8,11 @@ import {
 import { type Schema, Validator } from "@cfworker/json-schema";
 import { describe, expect, it } from "vitest";
 import { EmbedResponseSchema, RAGQueryResponseSchema } from "../src/gen/qingyu/ai/ai_service_pb.ts";
-import { messageSchemas } from "../src/http/connect/schema.ts";
+import { messageSchemas, protoJsonForm } from "../src/http/docs/message-schemas.ts";
 
 /** How JSON violates the schema of a message, which is held to have nothing but what it describes. */
 function violations(message: DescMessage, json: unknown): string[] {
-  const schemas = Object.entries(messageSchemas([[message]], new Map()));
+  const schemas = Object.entries(messageSchemas([[message]], new Map(), protoJsonForm));
   const closed = schemas.map(([name, schema]) => [name, { ...schema, additionalProperties: false }]);
   const root: Schema = {
     $ref: `#/components/schemas/${message.name}`,
@@ -87,7 +87,7 @@ describe("the schema of a message", () => {
       },
     } as const;
     const comments = new Map([["field qingyu.ai.RAGQueryResponse.total", "All of them."]]);
-    expect(messageSchemas([[RAGQueryResponseSchema, check]], comments)).toMatchObject({
+    expect(messageSchemas([[RAGQueryResponseSchema, check]], comments, protoJsonForm)).toMatchObject({
       RAGQueryResponse: { properties: { total: { type: "integer", maximum: 9, description: "All of them." } } },
       RAGResult: { properties: { id: { type: "string", maxLength: 1 } } },
     });

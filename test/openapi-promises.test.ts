@@ -1,15 +1,20 @@
 import { env } from "cloudflare:workers";
+import { toBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { Hono } from "hono";
 import { expect, it } from "vitest";
+import { exampleOf } from "../src/http/docs/contract-examples.ts";
 import { errorHeaderNames } from "../src/http/docs/headers.ts";
+import { rpcs } from "../src/rpcs/rpcs.ts";
 import type { Gateway } from "../src/upstream.ts";
 import { fakeOpenAi, onlyOpenAi, type TestAppOptions, testApp } from "./support/app-on-fake-network.ts";
 import { at } from "./support/json.ts";
 import { expectDescribed, membersOf, operations } from "./support/openapi.ts";
 import { bearer, secret, signed } from "./support/tokens.ts";
 
-interface Scenario extends TestAppOptions {
+interface Scenario extends Omit<TestAppOptions, "settings"> {
+  /** In the place of the usual ones, or beside them. */
+  readonly settings?: Record<string, unknown> | ((usual: Record<string, unknown>) => Record<string, unknown>);
   readonly headers?: Record<string, string>;
   /** What is sent instead of a good body. */
   readonly spoil?: (body: string) => string | ReadableStream;
@@ -17,10 +22,31 @@ interface Scenario extends TestAppOptions {
   readonly before?: (body: string) => string;
 }
 
+/** Both kinds of providers; of the AI service's methods those that have an example. */
 const { network } = fakeOpenAi();
+for (const rpc of rpcs) {
+  const { output, name } = rpc.method;
+  network.post(`/qingyu.ai.AIService/${name}`, (c) => {
+    return c.body(toBinary(output, exampleOf(rpc).answer).slice(), 200, { "content-type": "application/proto" });
+  });
+}
+/** Who is asked for what only the AI service has. */
+const onlyService = {
+  PYTHON_AI_SERVICE_URL: "http://ai.test",
+  AI_PROVIDERS: "ai-service",
+  QINGYU_CACHE_KNOWLEDGE_SECONDS: "60",
+};
 const fresh = { "cache-control": "no-store" };
 const anotherModel = (body: string) => body.replace(/"model":"[^"]*/, "$&-2");
-const answering = (status: number, body = "", type = "text/plain") =>
+/** The code that the AI service says together with a status. */
+const connectCodes: Readonly<Record<number, object>> = {
+  400: { code: "invalid_argument" },
+  404: { code: "not_found" },
+  429: { code: "resource_exhausted" },
+  504: { code: "deadline_exceeded" },
+  508: { code: "failed_precondition", message: "loop_detected: it leads back" },
+};
+const answering = (status: number, body = JSON.stringify(connectCodes[status] ?? {}), type = "application/json") =>
   new Hono().all("*", (c) => c.body(body, status as 200, { "content-type": type }));
 
 /** What can be wrong with a request, the gateway or what is behind it; each is tried on every route. */
@@ -31,8 +57,8 @@ const scenarios: readonly Scenario[] = [
   { before: (body) => body },
   { headers: { "idempotency-key": "again", ...fresh }, before: (body) => body },
   { spoil: () => "{" },
-  { spoil: (body) => body + " ".repeat(2000), settings: { ...onlyOpenAi, QINGYU_LIMITS_BODY_BYTES: "2000" } },
-  { spoil: () => new ReadableStream(), settings: { ...onlyOpenAi, QINGYU_DEADLINES_REQUEST_MS: "20" } },
+  { spoil: (body) => body + " ".repeat(2000), settings: (usual) => ({ ...usual, QINGYU_LIMITS_BODY_BYTES: "2000" }) },
+  { spoil: () => new ReadableStream(), settings: (usual) => ({ ...usual, QINGYU_DEADLINES_REQUEST_MS: "20" }) },
   {
     spoil: (body) => body.replace("{", '{"store":true,'),
     settings: {
@@ -47,9 +73,12 @@ const scenarios: readonly Scenario[] = [
   { headers: { "content-encoding": "br" } },
   { headers: { "x-request-timeout-ms": "soon" } },
   { headers: { "idempotency-key": "promises" }, before: anotherModel },
-  { settings: { ...onlyOpenAi, GATEWAY_API_KEYS: `a:${"0".repeat(64)}` } },
-  { settings: { ...onlyOpenAi, JWT_SECRET: secret }, headers: bearer(await signed({ claims: { exp: 0 } })) },
-  { settings: { ...onlyOpenAi, QINGYU_AI_MODELS: "another" } },
+  { settings: (usual) => ({ ...usual, GATEWAY_API_KEYS: `a:${"0".repeat(64)}` }) },
+  {
+    settings: (usual) => ({ ...usual, JWT_SECRET: secret }),
+    headers: bearer(await signed({ claims: { exp: 0 } })),
+  },
+  { settings: (usual) => ({ ...usual, QINGYU_AI_MODELS: "another" }) },
   { settings: { ENVIRONMENT: "production" } },
   {
     headers: {
@@ -93,6 +122,26 @@ function goodRequest(operation: unknown): { type?: string; body?: string } {
       };
 }
 
+/** The query of a good request. */
+function queryOf(operation: unknown): string {
+  const examples = membersOf(at(operation, "parameters")).flatMap(([, parameter]) =>
+    at(parameter, "in") === "query" && at(parameter, "example") !== undefined
+      ? [[String(at(parameter, "name")), String(at(parameter, "example"))]]
+      : [],
+  );
+  return examples.length > 0 ? `?${new URLSearchParams(examples)}` : "";
+}
+
+/** Whether an operation is an RPC of the contract's table, by whichever surface. */
+function isRpc(operation: unknown): boolean {
+  const id = String(at(operation, "operationId"));
+  return (
+    storiesAndKnowledge.includes(id) || rpcs.some(({ method }) => id.startsWith(method.localName) || id === method.name)
+  );
+}
+
+const storiesAndKnowledge = ["generateStory", "retrieveKnowledge", "searchKnowledge"];
+
 it.each(operations)(
   "$method $path ends in every status and header that is promised, and in no other",
   async ({ path, method, operation }) => {
@@ -103,9 +152,14 @@ it.each(operations)(
       headers: { ...(type && { "content-type": type }), ...headers },
       body: type && text,
     });
-    for (const { headers = {}, spoil = (text: string) => text, before, ...options } of scenarios) {
-      const { send } = testApp({ network, ...options });
-      const target = path.replace("{id}", "gpt-4o");
+    const usual = isRpc(operation) ? onlyService : onlyOpenAi;
+    for (const { headers = {}, spoil = (text: string) => text, before, settings = usual, ...options } of scenarios) {
+      const { send } = testApp({
+        network,
+        ...options,
+        settings: typeof settings === "function" ? settings(usual) : settings,
+      });
+      const target = path.replace("{id}", "gpt-4o") + queryOf(operation);
       if (before) await send(target, sent(headers, before(body)));
       const answer = await send(target, sent(headers, spoil(body)));
       expectDescribed(answer, operation);

@@ -162,5 +162,5 @@ function schemaOfEvent(name: string): string {
     ["message", "GenerateMessageEvent"],
     ["done", "GenerateDoneEvent"],
   ]);
-  return schemas.get(name) ?? "GenerateErrorEvent";
+  return schemas.get(name) ?? "QingyuErrorEvent";
 }

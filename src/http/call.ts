@@ -25,7 +25,7 @@ export interface Walk {
 export interface StartedCall<Answer> {
   readonly call: Call;
   readonly answer: Promise<Answer>;
-  /** Tells everything that works for this call that its caller has stopped reading; for streams. */
+  /** Tells everything that works for this call that its caller has stopped reading; for streams and events. */
   readonly leave: () => void;
 }
 
@@ -34,6 +34,8 @@ export interface Asked<Request> {
   readonly request: Request;
   /** Whether the answer is to come piece by piece. */
   readonly stream: boolean;
+  /** Whether an answer that comes as a whole is to end a body of events, which begins before it is there. */
+  readonly asEvents?: boolean;
   /** How long it may take, where the surface's protocol says so. */
   readonly timeoutMs?: number;
   /** What its caller calls parameters that have other names in OpenAI's API, by those. */
@@ -60,7 +62,7 @@ export function startCall<Request extends { readonly model?: string; readonly us
   asked: Asked<Request>,
   { upstream, config, check, mostMs = Number.POSITIVE_INFINITY, ...destination }: Destination<Request, Answer>,
 ): StartedCall<Answer> {
-  const { stream, timeoutMs, names = destination.names } = asked;
+  const { stream, asEvents, timeoutMs, names = destination.names } = asked;
   const caller = c.get("caller");
   const request = ofItsUser(asked.request, caller);
   const record = c.get("record");
@@ -75,7 +77,7 @@ export function startCall<Request extends { readonly model?: string; readonly us
     refuse(error);
   }
   const { signal } = c.req.raw;
-  const reading = stream ? new AbortController() : undefined;
+  const reading = stream || asEvents ? new AbortController() : undefined;
   const limitMs = Math.min(config.deadlines.requestMs, mostMs);
   const deadlineMs = record.startedAtMs + requestTimeoutMs(c, limitMs);
   const call: Call = {

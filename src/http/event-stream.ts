@@ -2,6 +2,8 @@ import type { Context } from "hono";
 import type { Config } from "../config/config.ts";
 import { callerError, type GatewayError } from "../errors.ts";
 import type { GenerationChunk, GenerationStream } from "../generation.ts";
+import type { Share } from "../in-flight.ts";
+import { bytesOf } from "../memory-units.ts";
 import { shortChunks } from "../pieces.ts";
 import { noteError } from "../record.ts";
 import { settlesWithin } from "../waiting.ts";
@@ -21,8 +23,21 @@ export interface Encoder<Answer> {
   error(error: GatewayError): string;
 }
 
+/** Writes an answer that comes as a whole as a surface's events. */
+export interface WholeEncoder<Answer> extends Pick<Encoder<Answer>, "error"> {
+  readonly begin?: undefined;
+  /** All events of an answer; the last one says that it is complete. */
+  events(answer: Answer): string;
+}
+
 export interface EventStreamOptions<Answer> extends Pick<Config["stream"], "heartbeatMs" | "batchMs"> {
-  readonly encoder: Encoder<Answer>;
+  readonly encoder: Encoder<Answer> | WholeEncoder<Answer>;
+}
+
+/** Whether a caller asks for server-sent events. */
+export function acceptsEvents(headers: Headers): boolean {
+  const ranges = (headers.get("accept") ?? "").split(",");
+  return ranges.some((range) => range.split(";", 1)[0]?.trim().toLowerCase() === "text/event-stream");
 }
 
 /** A server-sent event (HTML standard, 9.2): an optional name and one line of data. */
@@ -36,10 +51,9 @@ const utf8 = new TextEncoder();
 const heartbeat = utf8.encode(": keep-alive\n\n");
 
 /**
- * A streamed answer as server-sent events. A failure on the way becomes one last event, after which the
- * body ends abnormally. An answer that is held back until
- * it is complete is waited for during one heartbeat interval; then the headers go out without it, so that the caller sees
- * signs of life.
+ * An answer as server-sent events. A failure on the way becomes one last event, after which the body ends abnormally. One
+ * that comes as a whole, or is held back until it is complete, is waited for during one heartbeat interval; then the headers
+ * go out without it, so that the caller sees signs of life.
  */
 export async function eventStreamResponse<Answer>(
   c: Context<Walk>,
@@ -47,11 +61,15 @@ export async function eventStreamResponse<Answer>(
   { encoder, heartbeatMs, batchMs }: EventStreamOptions<Answer>,
 ): Promise<Response> {
   const record = c.get("record");
-  const isHeldBack = call.delivery === "atomic" && heartbeatMs > 0;
+  const isHeldBack = (!encoder.begin || call.delivery === "atomic") && heartbeatMs > 0;
   const isLate = isHeldBack && !(await settlesWithin(answer, heartbeatMs));
   if (!isLate) await answer;
+  const next = encoder.begin ? chunkEvents(answer, encoder) : wholeEvents(answer, encoder, call.memory);
   const body = streamedBody({
-    pieces: eventsOf(answer, encoder, (error) => noteError(record, error)),
+    pieces: endingInEvents(next, (error) => {
+      noteError(record, error);
+      return encoder.error(error);
+    }),
     join: (events) => utf8.encode(events.join("")),
     record,
     onLeave: leave,
@@ -68,39 +86,46 @@ export async function eventStreamResponse<Answer>(
   });
 }
 
-/** The events of an answer, a batch at a time. Never throws: what goes wrong is told in the last event. */
-function eventsOf<Answer>(
-  answer: Promise<Answer>,
-  encoder: Encoder<Answer>,
-  onError: (error: GatewayError) => void,
-): Pieces<string> {
+type NextEvents = Pieces<string>["next"];
+
+/** The same events; what goes wrong is told in the last one, so nothing is ever thrown. */
+function endingInEvents(next: NextEvents, eventOf: (error: GatewayError) => string): Pieces<string> {
+  return {
+    next: () =>
+      next().catch((thrown: unknown) => ({ done: true, value: eventOf(callerError(thrown)), isBroken: true })),
+  };
+}
+
+/** The events of an answer that comes as a whole. They leave in one write, since no heartbeat may come within one. */
+function wholeEvents<Answer>(answer: Promise<Answer>, encoder: WholeEncoder<Answer>, memory: Share): NextEvents {
+  return async () => {
+    const events = encoder.events(await answer);
+    if (events.length > maxWriteLength) memory.take(bytesOf(events));
+    return { done: true, value: events };
+  };
+}
+
+/** The events of a stream, a batch at a time. */
+function chunkEvents<Answer>(answer: Promise<Answer>, encoder: Encoder<Answer>): NextEvents {
   let stream: GenerationStream | undefined;
   /** What has come and not been written yet, because there was too much of it for one write. */
   let rest: Iterator<GenerationChunk, undefined> | undefined;
-  return {
-    async next() {
-      try {
-        if (!rest) {
-          stream ??= encoder.begin(await answer);
-          const batch = await stream.read();
-          if (!batch) return { done: true, value: encoder.end() };
-          rest = shortChunks(batch);
-        }
-        let events = "";
-        for (let next = rest.next(); ; next = rest.next()) {
-          if (next.done) {
-            rest = undefined;
-            break;
-          }
-          events += encoder.chunk(next.value);
-          if (events.length >= maxWriteLength) break;
-        }
-        return { done: false, value: events };
-      } catch (thrown) {
-        const error = callerError(thrown);
-        onError(error);
-        return { done: true, value: encoder.error(error), isBroken: true };
+  return async () => {
+    if (!rest) {
+      stream ??= encoder.begin(await answer);
+      const batch = await stream.read();
+      if (!batch) return { done: true, value: encoder.end() };
+      rest = shortChunks(batch);
+    }
+    let events = "";
+    for (let next = rest.next(); ; next = rest.next()) {
+      if (next.done) {
+        rest = undefined;
+        break;
       }
-    },
+      events += encoder.chunk(next.value);
+      if (events.length >= maxWriteLength) break;
+    }
+    return { done: false, value: events };
   };
 }

@@ -97,7 +97,7 @@ export function rpc<I extends DescMessage, O extends DescMessage>(
     usualTokens: row.usualTokens,
     paths: row.paths,
     requestOf(sent) {
-      const given = of(input, sent);
+      const given = messageAs(input, sent);
       const message = row.defaults?.(given) ?? given;
       const user = row.user?.(message) || undefined;
       return {
@@ -107,17 +107,18 @@ export function rpc<I extends DescMessage, O extends DescMessage>(
         maxTokens: row.maxTokens?.(message) || undefined,
       };
     },
-    withModel: withModel && ((message, model) => withModel(of(input, message), model)),
-    withUser: withUser && ((message, user) => withUser(of(input, message), user)),
-    isEmpty: (answer) => row.isEmpty?.(of(output, answer)) ?? false,
-    readAnswer: (answer) => row.read?.(of(output, answer)) ?? answer,
-    tokensOf: (answer) => row.tokens?.(of(output, answer)) ?? 0,
-    modelOf: (answer) => row.answeredBy?.(of(output, answer)) ?? "",
-    stagesOf: (answer) => row.stages?.(of(output, answer)) ?? [],
+    withModel: withModel && ((message, model) => withModel(messageAs(input, message), model)),
+    withUser: withUser && ((message, user) => withUser(messageAs(input, message), user)),
+    isEmpty: (answer) => row.isEmpty?.(messageAs(output, answer)) ?? false,
+    readAnswer: (answer) => row.read?.(messageAs(output, answer)) ?? answer,
+    tokensOf: (answer) => row.tokens?.(messageAs(output, answer)) ?? 0,
+    modelOf: (answer) => row.answeredBy?.(messageAs(output, answer)) ?? "",
+    stagesOf: (answer) => row.stages?.(messageAs(output, answer)) ?? [],
   };
 }
 
-function of<Desc extends DescMessage>(type: Desc, message: ContractMessage): MessageShape<Desc> {
+/** A message as one of its type. Throws where it is of another one, which is our own mistake. */
+export function messageAs<Desc extends DescMessage>(type: Desc, message: ContractMessage): MessageShape<Desc> {
   if (!isMessage(message, type)) throw new Error(`a ${message.$typeName} stands in the place of a ${type.typeName}`);
   return message;
 }

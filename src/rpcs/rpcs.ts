@@ -119,6 +119,13 @@ export const rpcs: readonly Rpc[] = [
   }),
 ];
 
+/** The RPC of one of the contract's methods. */
+export function rpcOf(method: Rpc["method"]): Rpc {
+  const found = rpcs.find((rpc) => rpc.method === method);
+  if (!found) throw new Error(`${method.name} has no row`);
+  return found;
+}
+
 interface Counted {
   readonly length: number;
 }

@@ -38,12 +38,10 @@ export function undescribed(schema: unknown, value: unknown, way = ""): string[]
   const ref = at(schema, "$ref");
   if (typeof ref === "string") return undescribed(follow(ref), value, way);
   const choices = at(schema, "anyOf");
-  if (Array.isArray(choices))
-    return undescribed(
-      choices.find((choice) => at(choice, "type") !== "null"),
-      value,
-      way,
-    );
+  if (Array.isArray(choices)) {
+    const [first = [], ...others] = choices.map((choice) => undescribed(choice, value, way));
+    return others.reduce((fewest, found) => (found.length < fewest.length ? found : fewest), first);
+  }
   if (Array.isArray(value))
     return value.flatMap((item, index) => undescribed(at(schema, "items"), item, `${way}/${index}`));
   const rest = at(schema, "additionalProperties");

@@ -114,6 +114,8 @@ interface Asked {
   /** The message, without its frame. */
   readonly bytes: Uint8Array;
   readonly message: Message;
+  /** Aborted when who asked has left. */
+  readonly signal: AbortSignal;
 }
 
 /** What an AI service does: a message is its answer, in the protocol in which it was asked. */
@@ -130,7 +132,7 @@ export function aiServices(services: Readonly<Record<string, Service>>) {
     const isFramed = c.req.header("content-type") !== "application/proto";
     const bytes = isFramed ? body.subarray(5) : body;
     const message = fromBinary(method.input, bytes);
-    const one: Asked = { service, rpc: method.name, headers: c.req.header(), bytes, message };
+    const one: Asked = { service, rpc: method.name, headers: c.req.header(), bytes, message, signal: c.req.raw.signal };
     asked.push(one);
     const answer = await services[service]?.(one);
     if (answer instanceof Response) return answer;

@@ -1,9 +1,14 @@
 import { type DescMethod, toJson } from "@bufbuild/protobuf";
 import * as z from "zod/mini";
 import { AIService, EmbedResponseSchema, GenerateContentResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import type { Rpc } from "../../rpcs/rpc.ts";
+import { rpcs } from "../../rpcs/rpcs.ts";
+import { exampleOf } from "../docs/contract-examples.ts";
+import { checkOf, summaryOf } from "../docs/contract-words.ts";
 import {
   asksForStream,
   asksProvider,
+  asksWithoutCache,
   bodyErrors,
   type Description,
   json,
@@ -13,13 +18,13 @@ import {
 } from "../docs/description.ts";
 import { answer, embeddingModel, embeddings, messages, model, prompt } from "../docs/examples.ts";
 import { answerHeaderNames, refusalHeaderNames, requestHeaderRefs } from "../docs/headers.ts";
+import { type CheckedMessage, type Comments, messageSchemas, protoJsonForm } from "../docs/message-schemas.ts";
 import { type JsonSchema, jsonSchema, ref } from "../docs/schemas.ts";
 import { embedContents, toEmbedResponse } from "./embed.ts";
 import { contents, toGenerateContentResponse } from "./generate.ts";
-import { type CheckedMessage, type Comments, messageSchemas } from "./schema.ts";
 import { connectSurface } from "./surface.ts";
 
-interface Rpc {
+interface Described {
   readonly method: DescMethod;
   readonly summary: string;
   /** What a request must be beyond its types. */
@@ -28,14 +33,15 @@ interface Rpc {
   readonly answer?: unknown;
   /** Where it asks no provider. */
   readonly errors?: Route["errors"];
+  readonly isNeverCached?: boolean;
 }
 
 const { generateContent, streamGenerateContent, embedText, healthCheck } = AIService.method;
 const project = { projectId: "qingyu", chapterId: "12" };
 const options = { model, maxTokens: 200, temperature: 0.8 };
 
-/** What is served of the contract; one line is enough for a method. */
-const rpcs: readonly Rpc[] = [
+/** What has a form of its own here; one line is enough for a method. */
+const described: readonly Described[] = [
   {
     method: generateContent,
     summary: "Continue a prompt or a conversation",
@@ -61,18 +67,39 @@ const rpcs: readonly Rpc[] = [
 
 /** The surface for typed clients, from the contract itself. */
 export function connectDescription(comments: Comments): Description {
-  const messages = rpcs.flatMap(({ method, check }): CheckedMessage[] => [[method.input, check], [method.output]]);
+  const methods = [...described, ...rpcs.map((rpc) => describedRpc(rpc, comments))];
+  const messages = methods.flatMap(({ method, check }): CheckedMessage[] => [[method.input, check], [method.output]]);
   const connectError = z.object({ code: z.string(), message: z.optional(z.string()) });
   return {
     tag: "Connect",
     about: "For typed clients of `proto/`, over Connect and gRPC-Web.",
     errors: { surface: connectSurface, schemaName: "ConnectError" },
-    schemas: { ...messageSchemas(messages, comments), ConnectError: jsonSchema(connectError) },
-    routes: Object.fromEntries(rpcs.map((rpc) => [`POST /${AIService.typeName}/${rpc.method.name}`, route(rpc)])),
+    schemas: { ...messageSchemas(messages, comments, protoJsonForm), ConnectError: jsonSchema(connectError) },
+    routes: Object.fromEntries(methods.map((each) => [`POST /${AIService.typeName}/${each.method.name}`, route(each)])),
   };
 }
 
-function route({ method, summary, requests = {}, answer, errors = asksProvider.errors }: Rpc): Route {
+function describedRpc(rpc: Rpc, comments: Comments): Described {
+  const { method } = rpc;
+  const { request, answer } = exampleOf(rpc);
+  return {
+    method,
+    summary: summaryOf(method, comments),
+    check: checkOf(rpc),
+    requests: { request: toJson(method.input, request) },
+    answer: toJson(method.output, answer),
+    isNeverCached: !rpc.kept,
+  };
+}
+
+function route({
+  method,
+  summary,
+  requests = {},
+  answer,
+  errors = asksProvider.errors,
+  isNeverCached,
+}: Described): Route {
   const { name: operationId, methodKind, input, output } = method;
   const isUnary = methodKind === "unary";
   const wrongType = response("The content type is not the method's.", {});
@@ -81,7 +108,7 @@ function route({ method, summary, requests = {}, answer, errors = asksProvider.e
     json("ConnectError", { code: "unimplemented" }),
   );
   const { parameters = [], ...asks }: Partial<Route> =
-    errors === asksProvider.errors ? (isUnary ? asksProvider : asksForStream) : {};
+    errors !== asksProvider.errors ? {} : isNeverCached ? asksWithoutCache : isUnary ? asksProvider : asksForStream;
   return {
     ...asks,
     parameters: [...parameters, ...requestHeaderRefs("connect-timeout-ms")],

@@ -1,5 +1,4 @@
-import { type DescMessage, fromJson, type MessageShape, type JsonValue as ReadJson } from "@bufbuild/protobuf";
-import { isFieldError } from "@bufbuild/protobuf/reflect";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import {
   compressedFlag,
@@ -10,11 +9,10 @@ import {
 import { mediaType } from "../../body.ts";
 import type { Config } from "../../config/config.ts";
 import { GatewayError } from "../../errors.ts";
-import type { JsonValue } from "../../generation.ts";
 import { decodeMessage, UndecodableMessage } from "../../protobuf.ts";
 import { isGzip, unzipped } from "../content-coding.ts";
-import { invalidValue } from "../invalid.ts";
 import { jsonIn } from "../json-body.ts";
+import { messageInJson } from "../message-json.ts";
 import { bodyFault, frameHeadBytes, isFramed, readBody, takeBodyRoom } from "../request-body.ts";
 import { connectErrorOf, walkOf } from "./rpc.ts";
 
@@ -122,16 +120,4 @@ function onlyFrame(body: Uint8Array, mayBeZipped: boolean, maxBytes: number): Ui
   if (flags !== 0) throw new ConnectError("The message is compressed in no way that it names.", Code.Internal);
   if (bytes.byteLength > maxBytes) throw bodyFault(maxBytes)("oversized");
   return bytes;
-}
-
-function messageInJson<Desc extends DescMessage>(value: JsonValue, type: Desc): MessageShape<Desc> {
-  try {
-    // Its type is not readonly, but nothing is written to it.
-    return fromJson(type, value as ReadJson, { ignoreUnknownFields: true });
-  } catch (error) {
-    const cause = error instanceof Error && error.cause;
-    if (!isFieldError(cause)) throw invalidValue(undefined, "The body is not the method's message.");
-    const { name } = cause.field();
-    throw invalidValue(name, `The field '${name}' is not of its type.`);
-  }
 }

@@ -55,8 +55,7 @@ export function connectRoutes(
       streamGenerateContent: serverStreaming(fromGenerateContentRequest, generateContentMessages, generation),
       embedText: unary(fromEmbedRequest, toEmbedResponse, embedding),
       async healthCheck(_, context) {
-        const { status, dependencies } = await health(walkOf(context.values).c.get("hops"));
-        const checks = Object.fromEntries(Object.entries(dependencies).map(([name, { status }]) => [name, status]));
+        const { status, checks } = await health(walkOf(context.values).c.get("hops"));
         return create(HealthCheckResponseSchema, { status, checks });
       },
     });

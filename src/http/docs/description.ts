@@ -1,6 +1,6 @@
 import type { Surface } from "../surface.ts";
 import type { TypicalError } from "./errors.ts";
-import { answerHeaderNames, headerRefs, requestHeaderRefs } from "./headers.ts";
+import { answerHeaderNames, cacheHeaderNames, headerRefs, requestHeaderRefs } from "./headers.ts";
 import { type JsonSchema, ref } from "./schemas.ts";
 
 /** How a surface describes itself, beside its code and for `dev/openapi.ts`; the worker holds nothing of it. */
@@ -28,6 +28,8 @@ export interface Route {
   readonly errors: readonly TypicalError[];
   /** Those of them that a provider or the cache can have had a part in. */
   readonly comeOfAsking?: readonly TypicalError[];
+  /** Whether the cache never has a part in it. */
+  readonly isNeverCached?: true;
   readonly others?: Readonly<Record<number, object>>;
 }
 
@@ -48,6 +50,20 @@ export function eventStream(description: string, example: string): Content {
 export function requestBody(schema: JsonSchema, examples: Readonly<Record<string, unknown>>) {
   const values = Object.entries(examples).map(([name, value]) => [name, { value }]);
   return { required: true, content: { "application/json": { schema, examples: Object.fromEntries(values) } } };
+}
+
+/** The members of a URL's query, with examples by name. */
+export function queryParameters(
+  { properties = {}, required = [] }: JsonSchema,
+  examples: Readonly<Record<string, unknown>>,
+) {
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    in: "query",
+    required: required.includes(name),
+    schema,
+    example: examples[name],
+  }));
 }
 
 /** A response with these headers, by name. */
@@ -97,6 +113,13 @@ export const asksProvider = {
   answerHeaders: answerHeaderNames,
   errors: [...bodyErrors, "conflict", "internal", ...providerErrors],
   comeOfAsking: ["invalid_request", "loop_detected", ...providerErrors],
+} satisfies Partial<Route>;
+
+/** The same for those whose answers are kept for nobody but him who asks again under his key. */
+export const asksWithoutCache = {
+  ...asksProvider,
+  answerHeaders: answerHeaderNames.filter((name) => !cacheHeaderNames.includes(name)),
+  isNeverCached: true,
 } satisfies Partial<Route>;
 
 /** The same for those that may stream. */

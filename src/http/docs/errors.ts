@@ -2,7 +2,7 @@ import { GatewayError } from "../../errors.ts";
 import type { Surface } from "../surface.ts";
 import type { Route } from "./description.ts";
 import { requestId } from "./examples.ts";
-import { askedHeaderNames, errorHeaderNames, headerRefs } from "./headers.ts";
+import { askedHeaderNames, cacheHeaderNames, errorHeaderNames, headerRefs } from "./headers.ts";
 import { ref } from "./schemas.ts";
 
 /** A typical error of each kind that a described route can end in. */
@@ -59,14 +59,15 @@ export type TypicalError = keyof typeof typicalErrors;
 export async function errorResponses(
   surface: Surface,
   schemaName: string,
-  { errors: names, comeOfAsking = [] }: Pick<Route, "errors" | "comeOfAsking">,
+  { errors: names, comeOfAsking = [], isNeverCached }: Pick<Route, "errors" | "comeOfAsking" | "isNeverCached">,
 ) {
+  const asked = askedHeaderNames.filter((name) => !isNeverCached || !cacheHeaderNames.includes(name));
   const errors = names.map(async (name) => {
     const response = surface.errorResponse(typicalErrors[name], { request: new Request("http://gateway"), requestId });
     const headers = [...response.headers.keys()].filter((header) => !header.startsWith("content-"));
     if (typicalErrors[name].kind === "unauthenticated") headers.push("www-authenticate");
     if (name === "unsupported_media_type") headers.push("accept-encoding");
-    if (comeOfAsking.includes(name)) headers.push(...askedHeaderNames, "x-should-retry");
+    if (comeOfAsking.includes(name)) headers.push(...asked, "x-should-retry");
     return { name, status: response.status, headers, example: { value: await response.json() } };
   });
   const byStatus = Map.groupBy(await Promise.all(errors), ({ status }) => status);

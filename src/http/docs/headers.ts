@@ -82,6 +82,8 @@ export const headerComponents = {
 };
 
 export const answerHeaderNames = Object.keys(headersOfAnswers);
+/** Those of them that tell of the cache. */
+export const cacheHeaderNames = ["cache-status", "x-cache", "age"];
 export const omittedHeaderNames = Object.keys(omittedHeader);
 
 /** What every error of a surface has; and what it has too where a provider was asked, or the cache. */

@@ -24,6 +24,9 @@ const timestamp = z.string().check(z.describe("RFC 3339, UTC."));
 const PlatformHealth = z.object({ status, service: z.string(), timestamp, dependencies });
 export type PlatformHealth = z.infer<typeof PlatformHealth>;
 
+const CreativeHealth = z.object({ status, checks: z.record(z.string(), status) });
+export type CreativeHealth = z.infer<typeof CreativeHealth>;
+
 const example: Ready = {
   status: "degraded",
   auth: "api-key",
@@ -37,7 +40,7 @@ const example: Ready = {
 export const healthDescription: Description = {
   tag: "Operations",
   about: "Open to everyone.",
-  schemas: jsonSchemas({ Live, Ready, Health: PlatformHealth }),
+  schemas: jsonSchemas({ Live, Ready, Health: PlatformHealth, CreativeHealth }),
   routes: {
     "GET /health/live": open({ operationId: "isLive", summary: "Whether the worker runs", answer: json("Live") }),
     "GET /health/ready": open({
@@ -51,6 +54,12 @@ export const healthDescription: Description = {
       summary: "The same in the platform's shape",
       answer: json("Health"),
       unavailable: json("Health"),
+    }),
+    "GET /api/v1/creative/health": open({
+      operationId: "creativeHealth",
+      summary: "The same as the contract's HealthCheck has it",
+      answer: json("CreativeHealth", { status: "degraded", checks: { "ai-service": "unhealthy", openai: "healthy" } }),
+      unavailable: json("CreativeHealth"),
     }),
   },
 };

@@ -3,12 +3,14 @@ import type { UnusableConfig, UsableConfig } from "../../config/config.ts";
 import type { HealthStatus, Hops, ProviderHealth, Readiness } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
 import { allowOnly } from "../method-not-allowed.ts";
-import type { Live, PlatformHealth, Ready } from "./describe.ts";
+import type { CreativeHealth, Live, PlatformHealth, Ready } from "./describe.ts";
 
 export interface Health {
   readonly status: HealthStatus;
   /** The providers, by name. */
   readonly dependencies: Readonly<Record<string, ProviderHealth>>;
+  /** The same in a word each, as the contract's HealthCheck has it. */
+  readonly checks: Readonly<Record<string, HealthStatus>>;
 }
 
 /** How the gateway is, judged by its providers: one that can serve is enough to serve. */
@@ -19,6 +21,7 @@ export function healthFrom(readiness: Readiness): Health {
   return {
     status: allWell ? "healthy" : canServe ? "degraded" : "unhealthy",
     dependencies: Object.fromEntries(readiness),
+    checks: Object.fromEntries([...readiness].map(([name, { status }]) => [name, status])),
   };
 }
 
@@ -37,6 +40,10 @@ export function healthRoutes({ config, warnings }: UsableConfig, health: (hops: 
       const { status, dependencies } = await health(c.get("hops"));
       return c.json(platformBody(status, dependencies), statusOf(status));
     },
+    async creative(c) {
+      const { status, checks } = await health(c.get("hops"));
+      return c.json({ status, checks } satisfies CreativeHealth, statusOf(status));
+    },
   });
 }
 
@@ -52,17 +59,19 @@ export function unconfiguredHealthRoutes({ problems, warnings }: UnusableConfig)
   return routesFor({
     ready: async (c) => c.json(unready, 503),
     platform: async (c) => c.json(platformBody("unhealthy", {}), 503),
+    creative: async (c) => c.json({ status: "unhealthy", checks: {} } satisfies CreativeHealth, 503),
   });
 }
 
 type Handler = (c: Context<Walk>) => Promise<Response>;
 
-function routesFor({ ready, platform }: { ready: Handler; platform: Handler }): Hono<Walk> {
+function routesFor({ ready, platform, creative }: Record<"ready" | "platform" | "creative", Handler>): Hono<Walk> {
   const routes = new Hono<Walk>();
   const answers: Record<string, Handler> = {
     "/health/live": async (c) => c.json({ status: "alive" } satisfies Live),
     "/health/ready": ready,
     "/api/v1/health": platform,
+    "/api/v1/creative/health": creative,
   };
   for (const [path, answer] of Object.entries(answers)) {
     routes.get(path, answer);

@@ -1,4 +1,5 @@
 import { type EmbeddingRequest, type Embeddings, vectorToBase64 } from "../../embedding.ts";
+import { decimalOf } from "../../float32.ts";
 import { requireEmbeddingLimits } from "../limits.ts";
 import type { Codec } from "../serve.ts";
 import { type EmbeddingsCall, embeddingsRequest, fromEmbeddingsRequest } from "./embeddings-request.ts";
@@ -18,16 +19,11 @@ export function* embeddingList(
 ): Generator<string> {
   yield '{"object":"list","data":[';
   for (const [index, vector] of vectors.entries()) {
-    const embedding = encodingFormat === "base64" ? vectorToBase64(vector) : Array.from(vector, shortest);
+    const embedding =
+      encodingFormat === "base64" ? vectorToBase64(vector) : Array.from(vector, (number) => decimalOf(number, 8));
     yield `${index > 0 ? "," : ""}${JSON.stringify({ object: "embedding", index, embedding })}`;
   }
   // Null where the provider did not report it.
   const tokens = usage?.split && { prompt_tokens: usage.split.promptTokens, total_tokens: usage.totalTokens };
   yield `],"model":${JSON.stringify(model)},"usage":${JSON.stringify(tokens ?? null)}}`;
-}
-
-/** A float32 as a short decimal that is read as the same float32: nine digits always do, eight mostly. */
-function shortest(float32: number): number {
-  const short = Number(float32.toPrecision(8));
-  return Math.fround(short) === float32 ? short : Number(float32.toPrecision(9));
 }

@@ -14,6 +14,8 @@ const envelope = {
   request_id: z.string(),
 };
 const success = { ...envelope, code: z.literal(0) };
+/** Around data that a descriptor describes. */
+export const Success = z.object(success);
 
 const generated = {
   model: z.string().check(z.describe("The model that answered.")),
@@ -37,8 +39,42 @@ export const GenerateMessageEvent = z.object({ delta: z.string() });
 export type GenerateMessageEvent = z.infer<typeof GenerateMessageEvent>;
 export const GenerateDoneEvent = z.object({ ...generated, requestId: z.string() });
 export type GenerateDoneEvent = z.infer<typeof GenerateDoneEvent>;
-export const GenerateErrorEvent = z.object({ code: z.int(), message: z.string(), requestId: z.string() });
-export type GenerateErrorEvent = z.infer<typeof GenerateErrorEvent>;
+export const QingyuErrorEvent = z.object({ code: z.int(), message: z.string(), requestId: z.string() });
+export type QingyuErrorEvent = z.infer<typeof QingyuErrorEvent>;
+
+export const StageEvent = z.object({ stage: z.string(), seconds: z.number() });
+export type StageEvent = z.infer<typeof StageEvent>;
+
+export const StoryAnswer = z.object({
+  content: z.string(),
+  contextStats: z.object({
+    stageTokens: z.nullable(count).check(unreported),
+    outlineTokens: z.nullable(count).check(unreported),
+    ragTokens: z.nullable(count).check(unreported),
+    totalTokens: z.nullable(count).check(unreported),
+  }),
+  tokensUsed: generated.tokensUsed,
+  model: generated.model,
+  provider: generated.provider,
+});
+export type StoryAnswer = z.infer<typeof StoryAnswer>;
+
+export const Retrieved = z.object({
+  answer: z.string().check(z.describe("The passages, put together.")),
+  sources: z.array(
+    z.object({
+      id: z.string(),
+      content: z.string(),
+      score: z.nullable(z.number()),
+      docType: z.string(),
+      metadata: z.record(z.string(), z.string()),
+    }),
+  ),
+  references: z.array(z.string()).check(z.describe("What the passages are from: titles, else ids.")),
+  tokensUsed: count.check(z.describe("0: no model writes the answer.")),
+  executionTime: count.check(z.describe("In milliseconds.")),
+});
+export type Retrieved = z.infer<typeof Retrieved>;
 
 export const Purged = z.object({ ...success, data: z.object({ purged: z.enum(["all", "one"]) }) });
 export type Purged = z.infer<typeof Purged>;

@@ -1,46 +1,88 @@
+import { AIService } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import { rpcOf } from "../../rpcs/rpcs.ts";
+import { exampleOf } from "../docs/contract-examples.ts";
 import {
   anyErrors,
   asksForStream,
+  asksProvider,
+  asksWithoutCache,
   bodyErrors,
   type Description,
   eventStream,
   json,
+  queryParameters,
   requestBody,
   streaming,
 } from "../docs/description.ts";
-import { answer, eventsWritten, model, prompt, requestId } from "../docs/examples.ts";
-import { jsonSchemas, ref } from "../docs/schemas.ts";
+import { answer, createdAtMs, eventsWritten, model, prompt, requestId } from "../docs/examples.ts";
+import type { Comments } from "../docs/message-schemas.ts";
+import { type JsonSchema, jsonSchema, jsonSchemas, ref } from "../docs/schemas.ts";
+import { qingyuSuccess } from "../envelopes.ts";
+import { sseEvent } from "../event-stream.ts";
 import {
   GenerateAnswer,
   GenerateDoneEvent,
-  GenerateErrorEvent,
   GenerateMessageEvent,
   Purged,
   QingyuError,
+  QingyuErrorEvent,
+  Retrieved,
+  StageEvent,
+  StoryAnswer,
 } from "./answers.ts";
 import { purged } from "./cache.ts";
+import { enveloping, events, rpcRoutes, rpcSchemas } from "./describe-rpcs.ts";
 import { generateAnswer, generateEncoder } from "./generate.ts";
 import { generateRequest } from "./generate-request.ts";
+import { passages, retrieved } from "./knowledge.ts";
+import { retrieveRequest, searchQuery, storyRequest } from "./requests.ts";
+import { storyAnswer } from "./story.ts";
 import { qingyuSurface } from "./surface.ts";
 
 const options = { model, maxTokens: 200, temperature: 0.8 };
 const request = { projectId: "qingyu", chapterId: "12", prompt, options };
 
+const query = "青羽是谁的";
+const found = { message: exampleOf(rpcOf(AIService.method.queryKnowledge)).answer };
+const writtenStory = storyAnswer({
+  message: exampleOf(rpcOf(AIService.method.storyWrite)).answer,
+  provider: "ai-service",
+  model,
+  createdAtMs,
+  usage: { totalTokens: 60 },
+});
+
+/** What can be wrong with a body only. */
+const ofBodies: ReadonlySet<string> = new Set(["request_timeout", "payload_too_large", "unsupported_media_type"]);
+
+/** Data in the platform's envelope. */
+function enveloped(schema: JsonSchema, data: unknown) {
+  return { "application/json": { schema: enveloping(schema), example: qingyuSuccess(data, requestId) } };
+}
+
 /** The platform's surface, from its schemas and its own encoders. */
-export async function qingyuDescription(): Promise<Description> {
+export async function qingyuDescription(comments: Comments): Promise<Description> {
   return {
     tag: "Qingyu",
     about: "For the platform: camelCase JSON in its envelope.",
     errors: { surface: qingyuSurface, schemaName: "QingyuError" },
-    schemas: jsonSchemas({
-      GenerateRequest: generateRequest,
-      GenerateAnswer,
-      GenerateMessageEvent,
-      GenerateDoneEvent,
-      GenerateErrorEvent,
-      Purged,
-      QingyuError,
-    }),
+    schemas: {
+      ...jsonSchemas({
+        GenerateRequest: generateRequest,
+        StoryRequest: storyRequest,
+        RetrieveRequest: retrieveRequest,
+        StoryAnswer,
+        Retrieved,
+        StageEvent,
+        GenerateAnswer,
+        GenerateMessageEvent,
+        GenerateDoneEvent,
+        QingyuErrorEvent,
+        Purged,
+        QingyuError,
+      }),
+      ...rpcSchemas(comments),
+    },
     routes: {
       "POST /api/v1/ai/generate": {
         ...asksForStream,
@@ -54,11 +96,43 @@ export async function qingyuDescription(): Promise<Description> {
         answer: {
           ...json("GenerateAnswer", await generateAnswer(answer(), requestId)),
           ...eventStream(
-            "Events `message` (`GenerateMessageEvent`), then `done` (`GenerateDoneEvent`) or `error` (`GenerateErrorEvent`).",
+            "Events `message` (`GenerateMessageEvent`), then `done` (`GenerateDoneEvent`) or `error` (`QingyuErrorEvent`).",
             await eventsWritten(generateEncoder(requestId)),
           ),
         },
       },
+      "POST /api/v1/ai/story/generate": {
+        ...asksWithoutCache,
+        operationId: "generateStory",
+        summary: "Continue, rewrite or advise on a document of a project",
+        description: events,
+        requestBody: requestBody(ref("StoryRequest"), {
+          passage: { projectId: "qingyu", documentId: "12", mode: "continue", selectedText: prompt },
+        }),
+        answer: {
+          ...enveloped(ref("StoryAnswer"), writtenStory),
+          ...eventStream(
+            "Event `result` (`StoryAnswer`) or `error` (`QingyuErrorEvent`).",
+            sseEvent(JSON.stringify(writtenStory), "result"),
+          ),
+        },
+      },
+      "POST /api/v1/ai/rag/retrieve": {
+        ...asksProvider,
+        operationId: "retrieveKnowledge",
+        summary: "Find passages of a project, as one answer",
+        requestBody: requestBody(ref("RetrieveRequest"), { query: { query, projectId: "qingyu", topK: 5 } }),
+        answer: enveloped(ref("Retrieved"), retrieved(found, { includeOutline: false, startedAtMs: createdAtMs - 84 })),
+      },
+      "GET /api/v1/ai/rag/search": {
+        ...asksProvider,
+        operationId: "searchKnowledge",
+        summary: "Find passages of a project, as texts",
+        parameters: [...queryParameters(jsonSchema(searchQuery), { query }), ...asksProvider.parameters],
+        answer: enveloped({ type: "array", items: { type: "string" } }, passages(found)),
+        errors: asksProvider.errors.filter((error) => !ofBodies.has(error)),
+      },
+      ...rpcRoutes(comments),
       "DELETE /api/v1/ai/cache": {
         operationId: "purgeCache",
         summary: "Forget all cached answers of the caller's tenant",

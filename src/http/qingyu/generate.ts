@@ -2,12 +2,13 @@ import { streamOf, wholeOf } from "../../collect.ts";
 import type { FinishReason, GenerationRequest, Usage } from "../../generation.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
 import type { Asked } from "../call.ts";
-import { envelopes, qingyuSuccess } from "../envelopes.ts";
-import { type Encoder, sseEvent } from "../event-stream.ts";
+import { qingyuSuccess } from "../envelopes.ts";
+import { acceptsEvents, type Encoder, sseEvent } from "../event-stream.ts";
 import { requireWithinLimits } from "../limits.ts";
 import type { Codec } from "../serve.ts";
 import { requireText } from "../text-only.ts";
-import type { GenerateAnswer, GenerateDoneEvent, GenerateErrorEvent, GenerateMessageEvent } from "./answers.ts";
+import type { GenerateAnswer, GenerateDoneEvent, GenerateMessageEvent } from "./answers.ts";
+import { errorEvent } from "./error-event.ts";
 import { fromGenerateRequest, generateRequest } from "./generate-request.ts";
 
 /** What the platform calls OpenAI's parameters. */
@@ -27,16 +28,12 @@ export const generate: Codec<typeof generateRequest, GenerationRequest, Generati
   decode: (body, headers) => ({
     request: fromGenerateRequest(body),
     names: body.prompt === undefined ? optionNames : { ...optionNames, messages: "prompt" },
-    stream: body.options?.stream ?? acceptsEvents(headers.get("accept") ?? ""),
+    stream: body.options?.stream ?? acceptsEvents(headers),
   }),
   check: requireWithinLimits,
   whole: generateAnswer,
   encoder: generateEncoder,
 };
-
-function acceptsEvents(accept: string): boolean {
-  return accept.split(",").some((range) => range.split(";", 1)[0]?.trim().toLowerCase() === "text/event-stream");
-}
 
 /** A generation as data in the platform's envelope. */
 export async function generateAnswer(answer: GenerationAnswer, requestId: string): Promise<GenerateAnswer> {
@@ -89,9 +86,6 @@ export function generateEncoder(requestId: string): Encoder<GenerationAnswer> {
       const done: GenerateDoneEvent = { model, finishReason, tokensUsed, usage: usageOf(usage), provider, requestId };
       return sseEvent(JSON.stringify(done), "done");
     },
-    error({ kind, message }) {
-      const failed: GenerateErrorEvent = { code: envelopes[kind].qingyuCode, message, requestId };
-      return sseEvent(JSON.stringify(failed), "error");
-    },
+    error: (error) => errorEvent(error, requestId),
   };
 }

@@ -1,0 +1,36 @@
+import * as z from "zod/mini";
+
+/** What this surface is asked, where that is not the contract's own. Keys that are not known are left alone. */
+
+const text = z.string().check(z.minLength(1));
+/** Null is the same as absent. */
+const optionalText = z.nullish(z.string());
+
+const storyModes = ["continue", "rewrite", "suggest"] as const;
+export type StoryMode = (typeof storyModes)[number];
+
+/** The body of `POST /api/v1/ai/story/generate`. */
+export const storyRequest = z.object({
+  projectId: text,
+  documentId: text,
+  mode: z.enum(storyModes),
+  instruction: optionalText.check(
+    z.describe("What the author wants; where this and `selectedText` are absent, what the mode says."),
+  ),
+  selectedText: optionalText.check(z.describe("The passage.")),
+});
+
+/** The body of `POST /api/v1/ai/rag/retrieve`. */
+export const retrieveRequest = z.object({
+  query: text,
+  topK: z.nullish(z.int().check(z.gte(0), z.lte(100), z.describe("The most passages; 0 is the service's own number."))),
+  projectId: optionalText,
+  includeOutline: z.nullish(z.boolean()).check(z.describe("Whether outlines are among the passages.")),
+});
+
+/** The query of `GET /api/v1/ai/rag/search`. */
+export const searchQuery = z.object({
+  query: text,
+  topK: z.optional(z.coerce.number().check(z.gte(1), z.lte(100), z.multipleOf(1))),
+  projectId: z.optional(z.string()),
+});

@@ -1,0 +1,61 @@
+import { create } from "@bufbuild/protobuf";
+import { AIService, StoryContextRequestSchema, StoryContextResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import type { RpcAnswer, RpcRequest } from "../../rpc.ts";
+import { messageAs } from "../../rpcs/rpc.ts";
+import { rpcOf } from "../../rpcs/rpcs.ts";
+import type { Asked } from "../call.ts";
+import { qingyuSuccess } from "../envelopes.ts";
+import { acceptsEvents } from "../event-stream.ts";
+import { missingField } from "../invalid.ts";
+import { requireRpcLimits } from "../rpc-limits.ts";
+import type { Codec } from "../serve.ts";
+import type { StoryAnswer } from "./answers.ts";
+import { type StoryMode, storyRequest } from "./requests.ts";
+import { resultEncoder } from "./rpc.ts";
+
+const rpc = rpcOf(AIService.method.storyWrite);
+
+/** What is asked for where the author has only chosen the mode; there is nothing to be rewritten then. */
+const usualInstructions: Readonly<Partial<Record<StoryMode, string>>> = {
+  continue: "请接着写下去。",
+  suggest: "请就后续的写作提出建议。",
+};
+
+/** What the platform calls the contract's fields. */
+const names = { project_id: "projectId", document_id: "documentId" };
+
+/** `POST /api/v1/ai/story/generate`. */
+export const story: Codec<typeof storyRequest, RpcRequest, RpcAnswer, Asked<RpcRequest>> = {
+  body: storyRequest,
+  decode({ projectId, documentId, mode, instruction, selectedText }, headers) {
+    const isSilent = [instruction, selectedText].every((text) => !text?.trim());
+    const usual = isSilent ? usualInstructions[mode] : "";
+    if (usual === undefined) throw missingField("selectedText");
+    const fields = { projectId, documentId, mode, selectedText: selectedText ?? "" };
+    const message = create(StoryContextRequestSchema, { ...fields, instruction: usual || (instruction ?? "") });
+    return { request: rpc.requestOf(message), stream: false, asEvents: acceptsEvents(headers), names };
+  },
+  check: requireRpcLimits(rpc),
+  mostMs: rpc.mostMs,
+  whole: (answer, requestId) => qingyuSuccess(storyAnswer(answer), requestId),
+  wholeEncoder: (requestId) => resultEncoder(rpc, storyAnswer, requestId),
+};
+
+/** A story as data of the platform. Counts that nobody knows are null, never 0. */
+export function storyAnswer({ message, model, provider, usage }: RpcAnswer): StoryAnswer {
+  const { content, contextStats } = messageAs(StoryContextResponseSchema, message);
+  // Where the whole has been counted, a part of nothing is a count too.
+  const stats = contextStats && contextStats.totalTokens > 0 ? contextStats : undefined;
+  return {
+    content,
+    contextStats: {
+      stageTokens: stats?.stageTokens ?? null,
+      outlineTokens: stats?.outlineTokens ?? null,
+      ragTokens: stats?.ragTokens ?? null,
+      totalTokens: stats?.totalTokens ?? null,
+    },
+    tokensUsed: usage?.totalTokens ?? null,
+    model,
+    provider,
+  };
+}
