@@ -15,6 +15,8 @@ export interface Ask {
   readonly surface?: Surface;
   /** Another of the contract's methods than a generation, over Connect. */
   readonly rpc?: string;
+  /** Another path than that of what is asked. */
+  readonly path?: string;
   readonly stream?: boolean;
   /** Joins the body of the surface. */
   readonly body?: Readonly<Record<string, unknown>>;
@@ -84,6 +86,7 @@ export function gateway(
 
 function requestFor({
   rpc,
+  path,
   surface = rpc ? "connect" : "openai",
   stream = false,
   body = {},
@@ -98,12 +101,12 @@ function requestFor({
   };
   const isFramed = surface === "connect" && stream;
   const json = new TextEncoder().encode(JSON.stringify(bodies[surface]));
-  const path = rpc
+  const usual = rpc
     ? `/qingyu.ai.AIService/${rpc}`
     : isFramed
       ? "/qingyu.ai.AIService/StreamGenerateContent"
       : paths[surface];
-  return new Request<unknown, IncomingRequestCfProperties>(new URL(path, "http://localhost"), {
+  return new Request<unknown, IncomingRequestCfProperties>(new URL(path ?? usual, "http://localhost"), {
     method: "POST",
     body: isFramed ? new Uint8Array([0, ...lengthOf(json), ...json]) : json,
     headers: {
