@@ -36,11 +36,13 @@ function invalid(issues: readonly z.core.$ZodIssue[]): GatewayError {
     const message = `Unknown ${names.length === 1 ? "field" : "fields"}: ${shown.join(", ")}.`;
     return new GatewayError("invalid_request", message, { code: "unknown_field", param: names[0] });
   }
-  const missing = (issue.code === "invalid_type" || issue.code === "custom") && issue.input === undefined;
-  if (missing) return missingField(field);
+  if (issue.input === undefined && tellsOfAbsence.has(issue.code)) return missingField(field);
   const subject = field === "" ? "The body" : `The field '${field}'`;
   return invalidValue(field || undefined, `${subject} ${expectation(issue)}.`);
 }
+
+/** What zod calls a member that is not there, be it of a type, one of several values, or looked at by a function of ours. */
+const tellsOfAbsence: ReadonlySet<string | undefined> = new Set(["invalid_type", "invalid_value", "custom"]);
 
 /** `messages[0].content`, cut short where a caller's own names made it long. */
 function fieldName(path: readonly PropertyKey[]): string {
