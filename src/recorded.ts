@@ -2,7 +2,6 @@ import { isStream } from "./collect.ts";
 import { callerError } from "./errors.ts";
 import type { GenerationStream } from "./generation.ts";
 import { bytesOf } from "./memory-units.ts";
-import type { AnswerEnd } from "./metered.ts";
 import type { Answer, Operation, WholeAnswer } from "./operation.ts";
 import { noteError } from "./record.ts";
 import type { Call, Upstream } from "./upstream.ts";
@@ -10,23 +9,14 @@ import type { Call, Upstream } from "./upstream.ts";
 /** A whole answer of no more is given out however little memory there is. */
 const uncountedBytes = 16 * 1024;
 
-/** Told once of each request that was answered, wherever the answer came from. */
-export type Answered = (call: Call, operation: string, end: AnswerEnd) => void;
-
-interface RecordedOptions<Request> {
-  /** Says what of the request a provider leaves out. */
-  readonly omittedBy: (provider: string, request: Request) => readonly string[] | undefined;
-  readonly onAnswered: Answered;
-}
-
 /**
  * Writes down of every answer who gave it, what it cost and how it ended, whole or streamed, also of one that failed or
- * whose caller left; `record.ended` settles then, once. The outermost wrapper, so that no surface can forget it.
+ * whose caller left; `record.ended` settles then, once. `omittedBy` says what of the request a provider leaves out. The outermost wrapper, so that no surface can forget it.
  */
 export function recorded<Request, Whole extends WholeAnswer>(
   operation: Operation<Request, Whole>,
   upstream: Upstream<Request, Answer<Whole>>,
-  { omittedBy, onAnswered }: RecordedOptions<Request>,
+  omittedBy: (provider: string, request: Request) => readonly string[] | undefined,
 ): Upstream<Request, Answer<Whole>> {
   return async (request, call) => {
     const { record } = call;
@@ -39,17 +29,11 @@ export function recorded<Request, Whole extends WholeAnswer>(
       const omitted = omittedBy(answer.provider, request);
       if (omitted?.length) record.omitted = omitted;
       record.model = answer.model;
-      if (isStream(answer)) {
-        return followed(answer, call, (outcome) => {
-          onAnswered(call, operation.name, outcome);
-          ended.resolve();
-        });
-      }
+      if (isStream(answer)) return followed(answer, call, ended.resolve);
       const bytes = bytesOf(answer);
       if (bytes > uncountedBytes) call.memory.takeShared(answer, bytes);
       record.finishReason = operation.finishReason?.(answer);
       record.usage = answer.usage;
-      onAnswered(call, operation.name, "complete");
       ended.resolve();
       return answer;
     } catch (error) {
@@ -61,21 +45,15 @@ export function recorded<Request, Whole extends WholeAnswer>(
 }
 
 /** The same stream. A caller who stops reading ends it by the call's signal, since nobody reads on to hear of an end. */
-function followed(
-  stream: GenerationStream,
-  { record, signal }: Call,
-  onEnd: (outcome: AnswerEnd) => void,
-): GenerationStream {
+function followed(stream: GenerationStream, { record, signal }: Call, onEnd: () => void): GenerationStream {
   record.firstTokenMs = Date.now() - record.startedAtMs;
-  let hasEnded = false;
-  const end = (outcome: AnswerEnd) => {
+  const end = () => {
     signal.removeEventListener("abort", leave);
-    if (!hasEnded) onEnd(outcome);
-    hasEnded = true;
+    onEnd();
   };
   const leave = () => {
     record.error = "cancelled";
-    end("left");
+    end();
   };
   signal.addEventListener("abort", leave);
   if (signal.aborted) leave();
@@ -85,7 +63,7 @@ function followed(
       try {
         const batch = await stream.read();
         if (!batch) {
-          end("complete");
+          end();
           return undefined;
         }
         for (const { finishReason, usage, model } of batch) {
@@ -96,7 +74,7 @@ function followed(
         return batch;
       } catch (error) {
         noteError(record, callerError(error));
-        end("failed");
+        end();
         throw error;
       }
     },

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app-on-fake-network.ts";
 import { at } from "./support/json.ts";
@@ -340,4 +341,28 @@ describe("a gateway that takes tokens", () => {
     const { log } = await answerTo(await signed({ claims: { iss: "https://id.example.com/" } }), settings);
     expect(JSON.parse(log.at(-1) ?? "")).toMatchObject({ status: 200, tenant: "acme" });
   });
+});
+
+it("nothing that can be sent as a key or a token is more than refused", async () => {
+  const { send } = testApp({ network, settings: { ...withTokens, QINGYU_AUTH_JWT_JWKS_URL: "https://id.test/jwks" } });
+  const part = fc.oneof(
+    fc.string({ unit: fc.constantFrom(...'eyJ0._-=/{}"') }),
+    fc.json().map(base64url),
+    fc
+      .record({ alg: fc.constantFrom("HS256", "RS256", "none", null), kid: fc.jsonValue() })
+      .map((header) => base64url(JSON.stringify(header))),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(part, { maxLength: 5 }),
+      fc.constantFrom("Bearer ", "bearer  ", ""),
+      async (parts, scheme) => {
+        const authorization = `${scheme}${parts.join(".")}`;
+        const { status } = await send(models, { headers: { authorization } });
+        // Here no key service answers.
+        expect([401, 503]).toContain(status);
+      },
+    ),
+    { numRuns: 300 },
+  );
 });

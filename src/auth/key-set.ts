@@ -14,8 +14,6 @@ export type FetchKeys = (
   init: RequestInit & { readonly headers: Readonly<Record<string, string>> },
 ) => Promise<Response>;
 
-export type SigningKey = CryptoKey | Uint8Array;
-
 /** What a token says of its signature. */
 export interface TokenHeader {
   readonly alg: string;

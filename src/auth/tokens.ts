@@ -5,7 +5,7 @@ import type { Caller, WaitUntil } from "../caller.ts";
 import type { Config } from "../config/config.ts";
 import { GatewayError } from "../errors.ts";
 import { callerIn } from "./claims.ts";
-import { createKeySet, type FetchKeys, type SigningKey, type TokenHeader } from "./key-set.ts";
+import { createKeySet, type FetchKeys, type TokenHeader } from "./key-set.ts";
 
 /** A token with more characters is none: nothing of it is decoded. */
 const maxTokenLength = 8_192;
@@ -41,20 +41,24 @@ export function isLikeToken(credential: string): boolean {
 export function tokensOf(jwt: Config["auth"]["jwt"], fetch: FetchKeys): Tokens | undefined {
   const { jwksUrl, issuer, audience } = jwt;
   if (jwt.secret === undefined && jwksUrl === undefined) return undefined;
-  const secret = new TextEncoder().encode(jwt.secret);
+  let secretKey: CryptoKey | undefined;
   const keySet = jwksUrl === undefined ? undefined : createKeySet(jwksUrl, fetch);
   const remembered = new Map<string, { readonly caller: Caller; readonly untilMs: number }>();
   const rules = { issuer, audience, clockTolerance: leewaySeconds, requiredClaims: ["exp"] };
 
   /** The keys that may have signed it, most often one. */
-  async function keysFor(header: TokenHeader, waitUntil: WaitUntil) {
+  async function keysFor(header: TokenHeader, waitUntil: WaitUntil): Promise<readonly CryptoKey[]> {
     const { alg } = header;
-    if (alg === secretAlgorithm) return jwt.secret === undefined ? [] : [secret];
+    if (alg === secretAlgorithm) {
+      if (jwt.secret === undefined) return [];
+      secretKey ??= await importSecret(jwt.secret);
+      return [secretKey];
+    }
     return keySet && publicAlgorithms.includes(alg) ? await keySet.keysFor(header, waitUntil) : [];
   }
 
   /** What a token claims, and whether its time is over; undefined where this key has not signed it. Throws where it is not right. */
-  async function claimsBy(key: SigningKey, token: string, { alg }: TokenHeader) {
+  async function claimsBy(key: CryptoKey, token: string, { alg }: TokenHeader) {
     try {
       const { payload } = await jwtVerify(token, key, { algorithms: [alg], ...rules });
       return { payload, isExpired: false };
@@ -107,6 +111,11 @@ export function tokensOf(jwt: Config["auth"]["jwt"], fetch: FetchKeys): Tokens |
       return caller;
     },
   };
+}
+
+function importSecret(secret: string): Promise<CryptoKey> {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  return crypto.subtle.importKey("raw", new TextEncoder().encode(secret), algorithm, false, ["verify"]);
 }
 
 /** What a token says of its signature; undefined where that is nothing to look for a key by. */

@@ -1,7 +1,6 @@
 import { type ConfigResult, configFrom, type ProviderConfig } from "./config.ts";
 import { nearMisses } from "./near-miss.ts";
 import { readPolicies } from "./policies.ts";
-import { readPrices } from "./prices.ts";
 import { problemWith, settingName } from "./problem.ts";
 import { embedsByDefault, insecure, readProviders, takesOwnModel } from "./providers.ts";
 import { type Bindings, type Reading, readSettings } from "./read.ts";
@@ -15,7 +14,6 @@ export function loadConfig(bindings: Bindings): ConfigResult {
   const reading = readSettings(bindings);
   const providers = readProviders(bindings, reading).map(takesOwnModel);
   const policies = readPolicies(bindings, reading);
-  const prices = readPrices(bindings, reading);
   checkTogether(bindings, reading, providers);
 
   const warnings = nearMisses(bindings, new Set(settingPaths.flatMap(namesOf)));
@@ -27,7 +25,6 @@ export function loadConfig(bindings: Bindings): ConfigResult {
   return {
     config: configFrom({
       ...values,
-      "usage.prices": prices,
       "ai.providers": providers.map((provider) => embedsByDefault(provider, values["ai.embedding_model"])),
       policies,
     }),
