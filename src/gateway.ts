@@ -5,7 +5,9 @@ import { isStream } from "./collect.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
 import type { EmbeddingDefaults } from "./embedding.ts";
 import type { GenerationDefaults } from "./generation.ts";
-import { metered } from "./metered.ts";
+import { createLedger } from "./ledger/ledger.ts";
+import type { Ledger, LedgerTenants } from "./ledger/ledger-object.ts";
+import { metered, type Settle } from "./metered.ts";
 import type { Answer, Operation, WholeAnswer } from "./operation.ts";
 import { embedOperation } from "./operations/embed.ts";
 import { generateOperation } from "./operations/generate.ts";
@@ -15,12 +17,13 @@ import { accountsIn } from "./policy/accounts.ts";
 import { createHolders } from "./policy/holders.ts";
 import { type Limiting, limited } from "./policy/limited.ts";
 import { quotasIn } from "./policy/quotas.ts";
+import { costOf, priceFor, unitsOf } from "./price.ts";
 import { aiService } from "./providers/ai-service/ai-service.ts";
 import { anthropic } from "./providers/anthropic/anthropic.ts";
 import { openai } from "./providers/openai/openai.ts";
 import { boundToRequest } from "./providers/wire/request-binding.ts";
 import type { Fetch } from "./providers/wire/send.ts";
-import { recorded } from "./recorded.ts";
+import { type Answered, recorded } from "./recorded.ts";
 import type { Member } from "./resilience/able.ts";
 import { createBreaker } from "./resilience/breaker.ts";
 import { createBudget } from "./resilience/budget.ts";
@@ -33,6 +36,7 @@ import { logWarning } from "./telemetry/log.ts";
 import type { Gateway, Offer, Provider, Upstream } from "./upstream.ts";
 
 export { Coordinator } from "./cache/sharing/coordinator.ts";
+export { Ledger, LedgerTenants } from "./ledger/ledger-object.ts";
 export { Account } from "./policy/account.ts";
 
 export interface GatewayDependencies {
@@ -44,7 +48,15 @@ export interface GatewayDependencies {
   readonly accounts?: DurableObjectNamespace<Account>;
   /** Absent where nothing stands before the accounts. */
   readonly floodGate?: RateLimit;
+  /** Absent where it is not written down who used what. */
+  readonly ledgers?: Ledgers;
   readonly fetch: Fetch;
+}
+
+/** The objects that keep what was used. */
+interface Ledgers {
+  readonly ofTenant: DurableObjectNamespace<Ledger>;
+  readonly tenants: DurableObjectNamespace<LedgerTenants>;
 }
 
 /** At most so many retries, as a share of all requests, and so many for an isolate to begin with. */
@@ -59,7 +71,7 @@ const platformDefaults = { maxTokens: 2000, temperature: 0.7 };
  */
 export function createGateway(
   config: Config,
-  { kv, coordinators, accounts: accountObjects, floodGate, fetch }: GatewayDependencies,
+  { kv, coordinators, accounts: accountObjects, floodGate, ledgers, fetch }: GatewayDependencies,
 ): Gateway {
   const { ai, auth, deadlines, hedge, cache } = config;
   const shared: SharedByProviders = {
@@ -77,6 +89,8 @@ export function createGateway(
         ? { afterMs: hedge.afterMs, budget: createBudget({ percent: hedge.maxPercent, reserve: 0 }) }
         : undefined,
   };
+  const ledger = ledgers && createLedger({ ledgers: ledgers.ofTenant, tenants: ledgers.tenants, ...config.usage });
+  const settle: Settle = (call, operation, spent) => ledger?.charge(call, operation, spent);
   const { remembered, purge } = createRemembering(cache, { kv, coordinators });
 
   const accounts = accountsIn(accountObjects);
@@ -85,7 +99,10 @@ export function createGateway(
     accounts,
     gate: floodGate,
     onUnreachable: config.limits.onUnreachable,
-    costOf: () => undefined,
+    costOf: (model, usage) => {
+      const price = priceFor(model, config.usage.prices);
+      return price && unitsOf(costOf(usage, price));
+    },
   };
 
   function corridor<Request, Whole extends WholeAnswer>(
@@ -94,12 +111,13 @@ export function createGateway(
     defaultModel = "",
   ) {
     const able = offering(members, offerOf);
-    const { ask, forget } = remembered(operation, metered(operation, firstAvailable(operation, able, chain)));
+    const { ask, forget } = remembered(operation, metered(operation, firstAvailable(operation, able, chain), settle));
     const modelOf = (request: Request) => operation.modelOf(request) || defaultModel;
     const allowed = limited(operation, ask, modelOf, limiting);
     const omittedBy = (name: string, request: Request) =>
       able.find(({ provider }) => provider.name === name)?.offer.omitted?.(request);
-    return { ask: recorded(operation, allowed, omittedBy), forget };
+    const onAnswered: Answered = (call, name, end) => ledger?.noteAnswered(call, name, end);
+    return { ask: recorded(operation, allowed, { omittedBy, onAnswered }), forget };
   }
   const { scope } = cache;
   const common = { limits: deadlines, lifetimes: cache, scope };
@@ -129,6 +147,7 @@ export function createGateway(
       if (!upstream) throw new Error(`there is no RPC ${name}`);
       return upstream;
     },
+    reports: ledger,
     purge: { all: purge, generate: generate.forget, embed: embed.forget },
     quotas: quotasIn(accounts, limiting.limitOf),
     readiness: readiness(members),

@@ -3,7 +3,7 @@ import { loadConfig } from "./config/load.ts";
 import { createGateway } from "./gateway.ts";
 import { logWarning } from "./telemetry/log.ts";
 
-export { Account, Coordinator } from "./gateway.ts";
+export { Account, Coordinator, Ledger, LedgerTenants } from "./gateway.ts";
 
 type App = ReturnType<typeof createApp>;
 
@@ -34,6 +34,7 @@ function build(env: Env): App {
       coordinators: env.COORDINATOR,
       accounts: env.ACCOUNTS,
       floodGate: env.FLOOD_GATE,
+      ledgers: { ofTenant: env.LEDGER, tenants: env.LEDGER_TENANTS },
       fetch: (url, init) => fetch(url, init),
     }),
   });

@@ -1,4 +1,5 @@
 import type { Caller } from "./caller.ts";
+import type { Came } from "./came.ts";
 import type { GatewayError } from "./errors.ts";
 import type { Usage } from "./generation.ts";
 
@@ -17,6 +18,8 @@ export interface AttemptRecord {
   firstTokenMs?: number;
   /** The `x-request-id` that the provider was sent; absent where nobody was asked. */
   readonly upstreamRequestId?: string;
+  /** What has come of an answer that is held back until it is complete. */
+  came?: Came;
 }
 
 /** What the cache did, in the terms of RFC 9211. */

@@ -2,6 +2,7 @@ import { isStream } from "./collect.ts";
 import { callerError } from "./errors.ts";
 import type { GenerationStream } from "./generation.ts";
 import { bytesOf } from "./memory-units.ts";
+import type { AnswerEnd } from "./metered.ts";
 import type { Answer, Operation, WholeAnswer } from "./operation.ts";
 import { noteError } from "./record.ts";
 import type { Call, Upstream } from "./upstream.ts";
@@ -9,14 +10,23 @@ import type { Call, Upstream } from "./upstream.ts";
 /** A whole answer of no more is given out however little memory there is. */
 const uncountedBytes = 16 * 1024;
 
+/** Told once of each request that was answered, wherever the answer came from. */
+export type Answered = (call: Call, operation: string, end: AnswerEnd) => void;
+
+interface RecordedOptions<Request> {
+  /** Says what of the request a provider leaves out. */
+  readonly omittedBy: (provider: string, request: Request) => readonly string[] | undefined;
+  readonly onAnswered: Answered;
+}
+
 /**
  * Writes down of every answer who gave it, what it cost and how it ended, whole or streamed, also of one that failed or
- * whose caller left; `record.ended` settles then, once. `omittedBy` says what of the request a provider leaves out. The outermost wrapper, so that no surface can forget it.
+ * whose caller left; `record.ended` settles then, once. The outermost wrapper, so that no surface can forget it.
  */
 export function recorded<Request, Whole extends WholeAnswer>(
   operation: Operation<Request, Whole>,
   upstream: Upstream<Request, Answer<Whole>>,
-  omittedBy: (provider: string, request: Request) => readonly string[] | undefined,
+  { omittedBy, onAnswered }: RecordedOptions<Request>,
 ): Upstream<Request, Answer<Whole>> {
   return async (request, call) => {
     const { record } = call;
@@ -29,11 +39,17 @@ export function recorded<Request, Whole extends WholeAnswer>(
       const omitted = omittedBy(answer.provider, request);
       if (omitted?.length) record.omitted = omitted;
       record.model = answer.model;
-      if (isStream(answer)) return followed(answer, call, ended.resolve);
+      if (isStream(answer)) {
+        return followed(answer, call, (outcome) => {
+          onAnswered(call, operation.name, outcome);
+          ended.resolve();
+        });
+      }
       const bytes = bytesOf(answer);
       if (bytes > uncountedBytes) call.memory.takeShared(answer, bytes);
       record.finishReason = operation.finishReason?.(answer);
       record.usage = answer.usage;
+      onAnswered(call, operation.name, "complete");
       ended.resolve();
       return answer;
     } catch (error) {
@@ -45,15 +61,21 @@ export function recorded<Request, Whole extends WholeAnswer>(
 }
 
 /** The same stream. A caller who stops reading ends it by the call's signal, since nobody reads on to hear of an end. */
-function followed(stream: GenerationStream, { record, signal }: Call, onEnd: () => void): GenerationStream {
+function followed(
+  stream: GenerationStream,
+  { record, signal }: Call,
+  onEnd: (outcome: AnswerEnd) => void,
+): GenerationStream {
   record.firstTokenMs = Date.now() - record.startedAtMs;
-  const end = () => {
+  let hasEnded = false;
+  const end = (outcome: AnswerEnd) => {
     signal.removeEventListener("abort", leave);
-    onEnd();
+    if (!hasEnded) onEnd(outcome);
+    hasEnded = true;
   };
   const leave = () => {
     record.error = "cancelled";
-    end();
+    end("left");
   };
   signal.addEventListener("abort", leave);
   if (signal.aborted) leave();
@@ -63,7 +85,7 @@ function followed(stream: GenerationStream, { record, signal }: Call, onEnd: () 
       try {
         const batch = await stream.read();
         if (!batch) {
-          end();
+          end("complete");
           return undefined;
         }
         for (const { finishReason, usage, model } of batch) {
@@ -74,7 +96,7 @@ function followed(stream: GenerationStream, { record, signal }: Call, onEnd: () 
         return batch;
       } catch (error) {
         noteError(record, callerError(error));
-        end();
+        end("failed");
         throw error;
       }
     },

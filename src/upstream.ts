@@ -6,6 +6,7 @@ import type { Spent } from "./metered.ts";
 import type { Answer } from "./operation.ts";
 import type { Quotas } from "./policy.ts";
 import type { RequestRecord } from "./record.ts";
+import type { Reports } from "./reports.ts";
 import type { RpcAnswer, RpcRequest } from "./rpc.ts";
 
 /** W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context/). */
@@ -136,6 +137,8 @@ export interface Gateway {
   readonly rpc: (name: string) => Upstream<RpcRequest, RpcAnswer>;
   readonly purge: Purge;
   readonly quotas: Quotas;
+  /** Absent where it is not written down who used what. */
+  readonly reports?: Reports;
   /** How the providers are now, or were a few seconds ago. */
   readonly readiness: (hops: Hops) => Promise<Readiness>;
   /** Which models there are now, or were a few minutes ago. */

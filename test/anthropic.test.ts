@@ -58,7 +58,12 @@ const message = (more: object = {}) => ({
   },
   ...more,
 });
-const usage = { prompt_tokens: 2140, completion_tokens: 503, total_tokens: 2643 };
+const usage = {
+  prompt_tokens: 2140,
+  completion_tokens: 503,
+  total_tokens: 2643,
+  prompt_tokens_details: { cached_tokens: 5 },
+};
 
 type Event = { readonly type: string } & Record<string, unknown>;
 const startUsage = {
@@ -315,7 +320,9 @@ describe("an answer of Anthropic's", () => {
     expect(contentOf(answer.text)).toBe("青羽🪶");
     expect(answer.text).toContain('"model":"claude-sonnet-4-6-upstream"');
     expect(answer.text).toContain('"finish_reason":"length"');
-    expect(answer.text).toContain('"usage":{"prompt_tokens":30,"completion_tokens":15,"total_tokens":45}');
+    expect(answer.text).toContain(
+      '"usage":{"prompt_tokens":30,"completion_tokens":15,"total_tokens":45,"prompt_tokens_details":{"cached_tokens":5}}',
+    );
     expect(answer.text).not.toContain("secret");
     expect(answer.text.endsWith("data: [DONE]\n\n")).toBe(true);
   });

@@ -1,3 +1,4 @@
+import type { ModelPrice } from "../price.ts";
 import type { ConfigProblem } from "./problem.ts";
 import { type BuiltInName, type SettingPath, type SettingValues, settingPaths } from "./settings.ts";
 
@@ -9,7 +10,11 @@ export interface Config extends Branch<""> {}
 
 /** Each setting's value; the chain of providers as it was put together from several. */
 type ConfigValues = {
-  readonly [Path in SettingPath]: Path extends "ai.providers" ? readonly ProviderConfig[] : SettingValues[Path];
+  readonly [Path in SettingPath]: Path extends "ai.providers"
+    ? readonly ProviderConfig[]
+    : Path extends "usage.prices"
+      ? readonly ModelPrice[]
+      : SettingValues[Path];
 };
 
 /** What is below a path, which is empty or ends with a dot. */

@@ -1,6 +1,7 @@
 import { type ConfigResult, configFrom, type ProviderConfig } from "./config.ts";
 import { nearMisses } from "./near-miss.ts";
 import { readPolicies } from "./policies.ts";
+import { readPrices } from "./prices.ts";
 import { problemWith, settingName } from "./problem.ts";
 import { embedsByDefault, insecure, readProviders, takesOwnModel } from "./providers.ts";
 import { type Bindings, type Reading, readSettings } from "./read.ts";
@@ -14,6 +15,7 @@ export function loadConfig(bindings: Bindings): ConfigResult {
   const reading = readSettings(bindings);
   const providers = readProviders(bindings, reading).map(takesOwnModel);
   const policies = readPolicies(bindings, reading);
+  const prices = readPrices(bindings, reading);
   checkTogether(bindings, reading, providers);
 
   const warnings = nearMisses(bindings, new Set(settingPaths.flatMap(namesOf)));
@@ -25,6 +27,7 @@ export function loadConfig(bindings: Bindings): ConfigResult {
   return {
     config: configFrom({
       ...values,
+      "usage.prices": prices,
       "ai.providers": providers.map((provider) => embedsByDefault(provider, values["ai.embedding_model"])),
       policies,
     }),

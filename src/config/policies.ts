@@ -4,7 +4,7 @@ import { policyShape } from "../policy-schema.ts";
 import { problemWith } from "./problem.ts";
 import { type Bindings, firstGiven, type Reading } from "./read.ts";
 import { tenantForm } from "./settings.ts";
-import { complaint, expandMembers, structuredList } from "./structured.ts";
+import { complaint, expandMembers, structuredValue } from "./structured.ts";
 
 const entrySchema = z.strictObject({
   tenant: z.string().check(z.regex(tenantForm)),
@@ -15,7 +15,7 @@ const entrySchema = z.strictObject({
 /** The policies of the settings, in their order. Adds what is wrong to the reading's problems. */
 export function readPolicies(bindings: Bindings, reading: Reading): readonly PolicyEntry[] {
   const bad = (reason: string) => reading.problems.push(problemWith("policies", reason));
-  const list = structuredList("policies", bindings);
+  const list = structuredValue("policies", bindings);
   if (list === undefined) {
     if (firstGiven("policies", bindings, reading.expandText)) bad("is not a list");
     return [];

@@ -5,7 +5,7 @@ import { baseUrl } from "./parsers.ts";
 import { problemWith, settingName } from "./problem.ts";
 import { type Bindings, firstGiven, type Reading } from "./read.ts";
 import { type BuiltInName, builtInNames, keyForm, type SettingPath, settings } from "./settings.ts";
-import { complaint, expandMembers, structuredList } from "./structured.ts";
+import { complaint, expandMembers, structuredValue } from "./structured.ts";
 
 /** The names that each provider takes as they are where the settings do not say. */
 const builtInModels = {
@@ -21,7 +21,7 @@ const builtInModels = {
  * reading's problems.
  */
 export function readProviders(bindings: Bindings, reading: Reading): readonly ProviderConfig[] {
-  const structured = structuredList("ai.providers", bindings);
+  const structured = structuredValue("ai.providers", bindings);
   const providers = structured === undefined ? fromNames(bindings, reading) : fromList(structured, reading);
   if (providers.length === 0 && reading.problems.length === 0) {
     reading.problems.push(problemWith("ai.providers", "names nobody who could answer"));
@@ -138,7 +138,7 @@ export function insecure(
   providers: readonly ProviderConfig[],
   bindings: Bindings,
 ): readonly { readonly name: string; readonly address: string }[] {
-  const isStructured = structuredList("ai.providers", bindings) !== undefined;
+  const isStructured = structuredValue("ai.providers", bindings) !== undefined;
   return providers
     .filter(({ baseUrl }) => !baseUrl.startsWith("https:"))
     .map(({ name, type }) => {

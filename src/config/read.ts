@@ -14,6 +14,9 @@ export interface Reading {
   readonly expandText: (text: string) => Expanded;
 }
 
+/** May be structured; read by files of their own (`providers.ts`, `policies.ts`, `prices.ts`). */
+const structured: ReadonlySet<SettingPath> = new Set(["ai.providers", "policies", "usage.prices"]);
+
 /** Reads every setting from its strongest name that is not blank, and collects every problem. Never shows a value. */
 export function readSettings(bindings: Bindings): Reading {
   const problems: ConfigProblem[] = [];
@@ -22,8 +25,7 @@ export function readSettings(bindings: Bindings): Reading {
   const expandText = (text: string) => expand(text, (name) => textOf(bindings[name]));
 
   for (const path of settingPaths) {
-    // May be structured; read by providers.ts and policies.ts.
-    if (path === "ai.providers" || path === "policies") continue;
+    if (structured.has(path)) continue;
     const setting = settings[path];
     const given = firstGiven(path, bindings, expandText);
     const found = given?.outcome === "value" ? given.value : setting.default;

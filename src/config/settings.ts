@@ -1,4 +1,5 @@
 import type { PolicyEntry } from "../policy.ts";
+import type { ModelPrice } from "../price.ts";
 import {
   address,
   baseUrl,
@@ -49,6 +50,13 @@ const providerList: Parser<readonly BuiltInName[]> = {
   ...listOf(oneOf(...builtInNames)),
   expected:
     "names out of ai-service, openai, anthropic; or a list of tables with name, type, baseUrl and, if needed, apiKey, model, models, embeddingModels, contextTokens, protocol (in TOML, or as JSON text)",
+};
+
+/** Read by prices.ts, since it is structured. */
+const priceList: Parser<readonly ModelPrice[]> = {
+  expected:
+    'a table of {input, output, cachedInput if needed, currency} by model or pattern (in TOML, or as JSON text such as {"gpt-4o*": {"input": 2.5, "output": 10, "cachedInput": 1.25, "currency": "USD"}}); prices per million tokens with up to six decimals, currencies as three capital letters',
+  parse: () => undefined,
 };
 
 interface ApiKey {
@@ -293,6 +301,13 @@ export const settings = {
   "limits.max_tokens": setting(whole("tokens", 1, 1_000_000), "Longest answer that a caller may ask for (400).", {
     default: "131072",
   }),
+
+  "usage.prices": setting(
+    priceList,
+    "What models cost, by name or pattern; what has no price is of unknown cost, never of none.",
+    { names: ["AI_PRICES"], unset: "no cost is known" },
+  ),
+  "usage.kept_days": setting(whole("days", 1, 3_650), "How long the ledger keeps what was used.", { default: "90" }),
 
   "cors.allowed_origins": setting(listOf(origin()), "Origins that browsers may call from.", {
     names: ["CORS_ALLOWED_ORIGINS"],

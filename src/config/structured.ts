@@ -2,11 +2,11 @@ import type * as z from "zod/mini";
 import { type Bindings, type Reading, textOf } from "./read.ts";
 import { namesOf, type SettingPath } from "./settings.ts";
 
-/** A setting's list as TOML or JSON text wrote it; null where it is torn, undefined where it is unset or plain text. */
-export function structuredList(path: SettingPath, bindings: Bindings): unknown {
+/** A setting's list or table as TOML or JSON text wrote it; null where it is torn, undefined where it is unset or plain text. */
+export function structuredValue(path: SettingPath, bindings: Bindings): unknown {
   for (const name of namesOf(path)) {
     const given = bindings[name];
-    if (Array.isArray(given)) return given;
+    if (typeof given === "object" && given !== null) return given;
     const text = textOf(given);
     if (text === undefined) continue;
     if (!/^[[{]/.test(text)) return undefined;

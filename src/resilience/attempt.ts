@@ -1,3 +1,4 @@
+import { nothingCame, noting } from "../came.ts";
 import { collect, isStream } from "../collect.ts";
 import { GatewayError } from "../errors.ts";
 import type { Answer, Limits, Operation, WholeAnswer } from "../operation.ts";
@@ -103,7 +104,8 @@ export async function attempt<Request, Whole extends WholeAnswer>(
         return { answer: limited(begun, { limit, idleMs, endsMs: deadlineMs, ...settledBy(turn) }) };
       }
       if (!operation.collector) throw new Error(`an answer to ${operation.name} came as a stream`);
-      const stream = limited(begun, { limit, idleMs, endsMs: deadlineMs });
+      record.came = nothingCame(answer);
+      const stream = noting(limited(begun, { limit, idleMs, endsMs: deadlineMs }), record.came);
       answer = await collect(stream, operation.collector(stream), call.memory);
     }
     const finishReason = operation.finishReason?.(answer);

@@ -15,7 +15,7 @@ export function logLine(record: RequestRecord, status: number, nowMs: number): s
     user: caller?.user,
     keyId: caller?.keyId,
     status,
-    attempts: attempts.map(({ firstTokenMs: _, ...attempt }) => attempt),
+    attempts: attempts.map(({ firstTokenMs: _, came: __, ...attempt }) => attempt),
     cache: cache?.status,
     usage: usage && {
       ...usage.split,

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import { createApp } from "../../src/app.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import { createGateway } from "../../src/gateway.ts";
+import { createGateway, type GatewayDependencies } from "../../src/gateway.ts";
 import type { Gateway } from "../../src/upstream.ts";
 import { completion, completionChunk, embeddingList, event, usageChunk } from "../upstreams/openai-answers.ts";
 import { readBody } from "./body.ts";
@@ -41,6 +41,8 @@ export interface TestAppOptions {
   readonly coordinators?: typeof env.COORDINATOR;
   readonly accounts?: typeof env.ACCOUNTS;
   readonly floodGate?: RateLimit;
+  /** Where what is used is written down; nowhere unless told. */
+  readonly ledgers?: GatewayDependencies["ledgers"];
   /** Puts something else in the gateway's place. */
   readonly replace?: (gateway: Gateway) => Gateway;
 }
@@ -59,6 +61,7 @@ export function testApp({
   coordinators,
   accounts = env.ACCOUNTS,
   floodGate,
+  ledgers,
   replace = (gateway) => gateway,
 }: TestAppOptions = {}): TestApp {
   const loaded = loadConfig({ ENVIRONMENT: "development", ...settings });
@@ -71,6 +74,7 @@ export function testApp({
             coordinators,
             accounts,
             floodGate,
+            ledgers,
             fetch: async (url, init) => network.fetch(new Request(url, init)),
           }),
         ),

@@ -164,5 +164,7 @@ function usageFrom(counts: Counts): Usage | undefined {
   const { input_tokens, cache_creation_input_tokens = 0, cache_read_input_tokens = 0, output_tokens } = counts;
   if (input_tokens === undefined || output_tokens === undefined) return undefined;
   const promptTokens = input_tokens + cache_creation_input_tokens + cache_read_input_tokens;
-  return usageOf({ promptTokens, completionTokens: output_tokens, totalTokens: promptTokens + output_tokens });
+  const usage = usageOf({ promptTokens, completionTokens: output_tokens, totalTokens: promptTokens + output_tokens });
+  if (!usage || cache_read_input_tokens === 0) return usage;
+  return { ...usage, details: { prompt_tokens_details: { cached_tokens: cache_read_input_tokens } } };
 }
