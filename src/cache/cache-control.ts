@@ -61,16 +61,19 @@ export function useOf(ageSeconds: number, asked: Directives, { ttlSeconds, stale
   const staleness = ageSeconds - ttlSeconds;
   if (ageSeconds > asked.maxAge) return staleness < 0 ? "refused" : "old";
   if (staleness < 0) return "fresh";
-  if (staleness > staleSeconds) return "old";
+  if (!isKept(staleness, staleSeconds)) return "old";
   if (asked.maxStale !== undefined && staleness <= asked.maxStale) return "stale";
   if (asked.staleWhileRevalidate !== undefined && staleness <= asked.staleWhileRevalidate) return "revalidate";
   return "old";
 }
 
+/** Whether what is stale for so many whole seconds, 0 at first, may be handed out at all. */
+const isKept = (staleness: number, staleSeconds: number) => staleSeconds > 0 && staleness <= staleSeconds;
+
 /** Whether an answer of this age may be handed out because no provider answers (RFC 5861, 4). By default it may. */
 export function helpsOnError(ageSeconds: number, asked: Directives, { ttlSeconds, staleSeconds }: Lifetimes): boolean {
   const staleness = ageSeconds - ttlSeconds;
-  return staleness <= staleSeconds && staleness <= (asked.staleIfError ?? Number.POSITIVE_INFINITY);
+  return isKept(staleness, staleSeconds) && staleness <= (asked.staleIfError ?? Number.POSITIVE_INFINITY);
 }
 
 /** Whether an error is worth looking for an older answer at all. */
