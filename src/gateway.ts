@@ -1,4 +1,5 @@
 import { createIdentify } from "./auth/identify.ts";
+import { authorOffers } from "./authors/offer.ts";
 import { createRemembering } from "./cache/remembering.ts";
 import type { Coordinator } from "./cache/sharing/coordinator.ts";
 import { isStream } from "./collect.ts";
@@ -27,6 +28,7 @@ import { type Answered, recorded } from "./recorded.ts";
 import type { Member } from "./resilience/able.ts";
 import { createBreaker } from "./resilience/breaker.ts";
 import { createBudget } from "./resilience/budget.ts";
+import { toGatewayError } from "./resilience/failures.ts";
 import { type ChainOptions, firstAvailable } from "./resilience/first-available.ts";
 import { knownModels } from "./resilience/known-models.ts";
 import { readiness } from "./resilience/readiness.ts";
@@ -34,6 +36,7 @@ import type { Rpc } from "./rpcs/rpc.ts";
 import { rpcs } from "./rpcs/rpcs.ts";
 import { logWarning } from "./telemetry/log.ts";
 import type { Gateway, Offer, Provider, Upstream } from "./upstream.ts";
+import { UpstreamFailure } from "./upstream-failure.ts";
 
 export { Coordinator } from "./cache/sharing/coordinator.ts";
 export { Ledger, LedgerTenants } from "./ledger/ledger-object.ts";
@@ -107,11 +110,10 @@ export function createGateway(
 
   function corridor<Request, Whole extends WholeAnswer>(
     operation: Operation<Request, Whole>,
-    offerOf: OfferOf<Request, Answer<Whole>>,
-    defaultModel = "",
+    able: readonly Member<Request, Answer<Whole>>[],
+    { defaultModel = "", upstream = firstAvailable(operation, able, chain) }: CorridorOptions<Request, Whole> = {},
   ) {
-    const able = offering(members, offerOf);
-    const { ask, forget } = remembered(operation, metered(operation, firstAvailable(operation, able, chain), settle));
+    const { ask, forget } = remembered(operation, metered(operation, upstream, settle));
     const modelOf = (request: Request) => operation.modelOf(request) || defaultModel;
     const allowed = limited(operation, ask, modelOf, limiting);
     const omittedBy = (name: string, request: Request) =>
@@ -121,21 +123,23 @@ export function createGateway(
   }
   const { scope } = cache;
   const common = { limits: deadlines, lifetimes: cache, scope };
-  const generate = corridor(
-    generateOperation({ defaults: shared.defaults, ...common }),
-    (offers) => offers.generate,
-    ai.model,
-  );
-  const embed = corridor(
-    embedOperation({ defaults: shared.embedding, ...common }),
-    (offers) => offers.embed,
-    ai.embeddingModel,
-  );
+  const generators = offering(members, (offers) => offers.generate);
+  const generate = corridor(generateOperation({ defaults: shared.defaults, ...common }), generators, {
+    defaultModel: ai.model,
+  });
+  const embedders = offering(members, (offers) => offers.embed);
+  const embed = corridor(embedOperation({ defaults: shared.embedding, ...common }), embedders, {
+    defaultModel: ai.embeddingModel,
+  });
   const knowledge = cache.knowledgeSeconds > 0 ? { ttlSeconds: cache.knowledgeSeconds, staleSeconds: 0 } : undefined;
   const rpcUpstream = (rpc: Rpc) => {
     const limits = { ...deadlines, requestMs: Math.min(deadlines.requestMs, rpc.mostMs ?? deadlines.requestMs) };
     const operation = rpcOperation(rpc, { limits, lifetimes: rpc.kept && knowledge, scope });
-    return neverStreamed(corridor(operation, (offers) => offers.rpcs?.get(rpc.name)).ask);
+    const own = offering(members, (offers) => offers.rpcs?.get(rpc.name));
+    // Those who can themselves are asked first, then language models, which know nothing of the project.
+    const authors = rpc.author && ai.creativeFallback ? offering(members, authorOffers(rpc.author)) : [];
+    const able = [...own, ...authors];
+    return neverStreamed(corridor(operation, able, able.length > 0 ? {} : { upstream: unoffered }).ask);
   };
   const rpcUpstreams = new Map(rpcs.map((rpc) => [rpc.name, rpcUpstream(rpc)]));
   return {
@@ -153,6 +157,18 @@ export function createGateway(
     readiness: readiness(members),
     models: knownModels(members.map(({ provider }) => provider)),
   };
+}
+
+interface CorridorOptions<Request, Whole extends WholeAnswer> {
+  /** By what a request that names no model is judged. */
+  readonly defaultModel?: string;
+  /** What asks the providers, where that is not the chain of them. */
+  readonly upstream?: Upstream<Request, Answer<Whole>>;
+}
+
+/** Answers for an operation that no configured provider offers. */
+async function unoffered(): Promise<never> {
+  throw toGatewayError(UpstreamFailure.peer("unimplemented"), { shouldRetry: false });
 }
 
 type OfferOf<Request, Response> = (offers: Provider["offers"]) => Offer<Request, Response> | undefined;

@@ -40,10 +40,22 @@ export interface GenerationRequest {
   readonly presencePenalty?: number;
   readonly frequencyPenalty?: number;
   readonly responseFormat?: "json_object";
+  readonly structure?: Structure;
   /** Parameters of OpenAI's API that the gateway does not interpret, under their wire names, carried verbatim. */
   readonly extra?: JsonObject;
   /** Providers are asked for nothing that its caller left out, unless the settings say so: it is in the form of an API that has no such defaults. */
   readonly isAsWritten?: true;
+}
+
+/**
+ * What the gateway itself wants an answer to be: JSON of this schema, which the messages tell too. A provider that cannot be
+ * held to a schema, or whose model refuses it, is asked without it.
+ */
+export interface Structure {
+  /** Letters, digits and _, 64 at most. */
+  readonly name: string;
+  /** JSON Schema by the strict rules of OpenAI's and Anthropic's structured outputs. */
+  readonly schema: JsonObject;
 }
 
 /**
@@ -69,8 +81,11 @@ interface Sampling {
 }
 
 /** What a provider that needs neither is asked for where the caller left it out. */
-export function defaultsFor({ isAsWritten }: GenerationRequest, { asWritten, platform }: GenerationDefaults): Sampling {
-  return isAsWritten ? asWritten : platform;
+export function defaultsFor(request: GenerationRequest, { asWritten, platform }: GenerationDefaults): Sampling {
+  const { isAsWritten, structure } = request;
+  const defaults = isAsWritten ? asWritten : platform;
+  // A structure that is cut is worth nothing, so its length is the model's own.
+  return structure ? { ...defaults, maxTokens: undefined } : defaults;
 }
 
 export const finishReasons = ["stop", "length", "content_filter", "tool_calls", "function_call"] as const;

@@ -71,6 +71,8 @@ export interface Offer<Request, Response> {
   readonly ask: Upstream<Request, Response>;
   /** It may turn out to know no streams (`unimplemented`), and is then asked for the whole answer instead. */
   readonly mayLackStreams?: true;
+  /** It has the operation only in the place of those who may lack it. */
+  readonly standsIn?: true;
 }
 
 /** An AI back end as the chain sees it. */

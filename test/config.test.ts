@@ -45,6 +45,7 @@ describe("the layers", () => {
         temperature: undefined,
         embeddingModel: "BAAI/bge-large-zh-v1.5",
         anyEmbeddingModel: false,
+        creativeFallback: true,
         anthropic: { apiKey: undefined, baseUrl: "https://api.anthropic.com", model: "claude-sonnet-4-6" },
         providers: [
           {

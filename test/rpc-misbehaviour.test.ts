@@ -166,7 +166,8 @@ describe.each(cases)(
     it("the caller is told in our words, where there is no other", async () => {
       for (const way of ways) {
         const { network } = aiServices({ first: service });
-        const { send } = testApp({ settings: { AI_PROVIDERS: aiProviders(protocol, "first") }, network });
+        const settings = { AI_PROVIDERS: aiProviders(protocol, "first"), QINGYU_AI_CREATIVE_FALLBACK: "false" };
+        const { send } = testApp({ settings, network });
         const got = await send(pathOf(of), requestIn(way, of, request));
         expect(got.headers.get("x-qingyu-attempts")).toBe(attempts);
         expect(toldIn(way, of, got)).toEqual({ code, text });

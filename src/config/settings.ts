@@ -173,6 +173,11 @@ export const settings = {
     names: ["ANTHROPIC_MODEL"],
     default: "claude-sonnet-4-6",
   }),
+  "ai.creative_fallback": setting(
+    yesOrNo(),
+    "Lets a language model write outlines, characters, plots and stories where no AI service can.",
+    { default: "true" },
+  ),
   "ai.providers": setting(providerList, "Who is asked, in this order.", {
     names: ["AI_PROVIDERS"],
     unset: "those of `ai-service,openai,anthropic` that are configured",

@@ -52,6 +52,7 @@ export function generateOperation({
       presencePenalty: request.presencePenalty,
       frequencyPenalty: request.frequencyPenalty,
       responseFormat: request.responseFormat,
+      structure: request.structure,
       extra: request.extra,
     }),
     isEmpty,

@@ -29,6 +29,8 @@ export function rpcOperation(rpc: Rpc, { limits, lifetimes, scope }: RpcOptions)
     // A message may hold what JSON has no form for.
     fingerprint: (request) => ({ message: asked(request), user: request.user }),
     isEmpty: ({ message }) => rpc.isEmpty(message),
+    // How an empty answer ended is told only where its caller has brought it about.
+    mayEndEmpty: () => true,
     storage: {
       isStorable: () => true,
       toJson: ({ message, ...rest }) => ({ ...rest, message: toJson(output, message) }),

@@ -1,7 +1,7 @@
 import { isStream } from "../collect.ts";
 import { GatewayError } from "../errors.ts";
 import type { Answer, Operation, WholeAnswer } from "../operation.ts";
-import type { Call, Upstream } from "../upstream.ts";
+import type { Call, Provider, Upstream } from "../upstream.ts";
 import { UpstreamFailure } from "../upstream-failure.ts";
 import { pause } from "../waiting.ts";
 import { ableTo, type Member } from "./able.ts";
@@ -128,15 +128,16 @@ async function askMember<Request, Whole extends WholeAnswer>(
 ): Promise<Answer<Whole> | undefined> {
   const { operation, request, asked } = journey;
   for (let isRetry = false; ; isRetry = true) {
-    const shareMs = shareOfTime(journey, call);
+    const shareMs = shareOfTime(provider, journey, call);
     if (shareMs <= 0) return undefined;
     const permit = breaker.take(asked);
     if (!permit) {
+      leaveOut(provider, journey);
       if (!isRetry) call.record.attempts.push({ provider: provider.name, outcome: "breaker_open", durationMs: 0 });
       return undefined;
     }
     const shareEndsMs = Date.now() + shareMs;
-    const hasOthers = isAnybodyLeft(journey);
+    const hasOthers = isAnybodyElseLeft(provider, journey);
     const turn = { operation, provider: provider.name, offer, permit, request, call, hasOthers, shareEndsMs };
     const outcome = await attempt(turn);
     if ("answer" in outcome) {
@@ -145,30 +146,41 @@ async function askMember<Request, Whole extends WholeAnswer>(
       journey.lastResort ??= answer;
       return undefined;
     }
-    const delayMs = isRetry ? undefined : affordableDelayMs(outcome, journey, call);
+    const delayMs = isRetry ? undefined : affordableDelayMs(outcome, provider, journey, call);
     // What one more try may mend does not count yet.
     if (delayMs === undefined) permit.fail(outcome.fault);
     else permit.release();
+    if (outcome.failure.failure.reason !== "unimplemented") leaveOut(provider, journey);
     if (isForCaller(outcome.failure, journey)) {
-      if (!journey.lastResort) throw toGatewayError(journey.first ?? outcome.failure);
+      if (!journey.lastResort) throw toGatewayError(firstWord(journey, offer, outcome.failure));
       journey.left.length = 0;
       return undefined;
     }
-    journey.first ??= outcome.failure;
+    journey.first = firstWord(journey, offer, outcome.failure);
     if (delayMs === undefined) return undefined;
     await pause(delayMs, call.signal);
   }
 }
 
+/** What the caller is told when all fail. That somebody lacks an operation is not worth telling where another stood in for him. */
+function firstWord(
+  { first }: { readonly first?: UpstreamFailure },
+  { standsIn }: { readonly standsIn?: true },
+  failure: UpstreamFailure,
+): UpstreamFailure {
+  return first && !(standsIn && first.failure.reason === "unimplemented") ? first : failure;
+}
+
 /** How long to wait before the same provider is asked again; undefined where that is not worth it, or there is no time or budget for it. */
 function affordableDelayMs<Request, Whole extends WholeAnswer>(
   { failure, hasBegun }: Failed,
+  provider: Provider,
   journey: Journey<Request, Whole>,
   call: Call,
 ): number | undefined {
   const mayRetry = !hasBegun && (journey.operation.mayRetry || isNotBegun(failure));
   const delayMs = mayRetry ? retryDelayMs(failure) : undefined;
-  if (delayMs === undefined || delayMs >= shareOfTime(journey, call)) return undefined;
+  if (delayMs === undefined || delayMs >= shareOfTime(provider, journey, call)) return undefined;
   if (journey.chain.retries.spend()) {
     journey.isRetried = true;
     return delayMs;
@@ -179,15 +191,25 @@ function affordableDelayMs<Request, Whole extends WholeAnswer>(
 
 /** How long an attempt may take now, in milliseconds. */
 function shareOfTime<Request, Whole extends WholeAnswer>(
+  provider: Provider,
   journey: Journey<Request, Whole>,
   { deadlineMs }: Call,
 ): number {
-  return (deadlineMs - Date.now()) * (isAnybodyLeft(journey) ? shareWithOthers : 1);
+  return (deadlineMs - Date.now()) * (isAnybodyElseLeft(provider, journey) ? shareWithOthers : 1);
 }
 
 /** Whether another provider is left that may be asked now. */
-function isAnybodyLeft<Request, Whole extends WholeAnswer>({ left, asked }: Journey<Request, Whole>): boolean {
-  return left.some(({ breaker }) => breaker.waitMs(asked) === 0);
+function isAnybodyElseLeft<Request, Whole extends WholeAnswer>(
+  provider: Provider,
+  { left, asked }: Journey<Request, Whole>,
+): boolean {
+  return left.some((member) => member.provider !== provider && member.breaker.waitMs(asked) === 0);
+}
+
+/** A provider that has failed at what it has does not stand in for itself: it would be asked twice for what may be under way. */
+function leaveOut<Request, Whole extends WholeAnswer>(provider: Provider, { left }: Journey<Request, Whole>): void {
+  const at = left.findIndex((member) => member.provider === provider);
+  if (at >= 0) left.splice(at, 1);
 }
 
 /** A later provider's refusal may be its own peculiarity, such as a prefill that it does not take: another one is asked. */

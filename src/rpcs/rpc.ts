@@ -1,4 +1,5 @@
 import { type DescMessage, type DescMethodUnary, isMessage, type MessageShape } from "@bufbuild/protobuf";
+import type { Author } from "../authors/author.ts";
 import type { ContractMessage, RpcRequest } from "../rpc.ts";
 
 /** An RPC of the contract as a value: all that the gateway must know of it. */
@@ -25,6 +26,8 @@ export interface Rpc {
   stagesOf(answer: ContractMessage): readonly Stage[];
   /** Whether it costs somebody's model up to minutes, so that nobody is asked twice for what may be under way. */
   readonly isLong: boolean;
+  /** Who writes it where no AI service can; absent where nobody else could. */
+  readonly author?: Author<ContractMessage, ContractMessage>;
   /** How long it may take at most, in milliseconds, where that is less than any request may take. */
   readonly mostMs?: number;
   /** How long an answer is kept for all who ask the same. What is not kept stands only under idempotency keys. */
@@ -78,6 +81,7 @@ interface Row<Input, Output> extends Pick<Rpc, "mostMs" | "kept"> {
   readonly tokens?: (answer: Output) => number;
   readonly answeredBy?: (answer: Output) => string;
   readonly stages?: (answer: Output) => readonly Stage[];
+  readonly author?: Author<Input, Output>;
 }
 
 /** Makes an RPC of its row. */
@@ -86,7 +90,7 @@ export function rpc<I extends DescMessage, O extends DescMessage>(
   row: Row<MessageShape<I>, MessageShape<O>>,
 ): Rpc {
   const { input, output } = method;
-  const { withModel, withUser } = row;
+  const { withModel, withUser, author } = row;
   return {
     method,
     name: method.localName.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
@@ -114,6 +118,11 @@ export function rpc<I extends DescMessage, O extends DescMessage>(
     tokensOf: (answer) => row.tokens?.(messageAs(output, answer)) ?? 0,
     modelOf: (answer) => row.answeredBy?.(messageAs(output, answer)) ?? "",
     stagesOf: (answer) => row.stages?.(messageAs(output, answer)) ?? [],
+    author: author && {
+      requestFor: (message) => author.requestFor(messageAs(input, message)),
+      unsupported: (message) => author.unsupported?.(messageAs(input, message)),
+      write: (message, request, writer) => author.write(messageAs(input, message), request, writer),
+    },
   };
 }
 

@@ -1,3 +1,7 @@
+import { charactersAuthor } from "../authors/characters.ts";
+import { outlineAuthor } from "../authors/outline.ts";
+import { plotAuthor } from "../authors/plot.ts";
+import { storyAuthor } from "../authors/story.ts";
 import { AIService } from "../gen/qingyu/ai/ai_service_pb.ts";
 import { completedAgent } from "./agent.ts";
 import { type Rpc, rpc } from "./rpc.ts";
@@ -73,6 +77,7 @@ export const rpcs: readonly Rpc[] = [
     withUser: (message, userId) => ({ ...message, userId }),
     isEmpty: ({ outline }) => hasNoChapters(outline),
     usualTokens: 4_000,
+    author: outlineAuthor,
     paths: ["/creative/outline", "/ai/creative/outline"],
   }),
   rpc(method.generateCharacters, {
@@ -82,6 +87,7 @@ export const rpcs: readonly Rpc[] = [
     withUser: (message, userId) => ({ ...message, userId }),
     isEmpty: ({ characters }) => hasNobody(characters),
     usualTokens: 4_000,
+    author: charactersAuthor,
     paths: ["/creative/characters", "/ai/creative/characters"],
   }),
   rpc(method.generatePlot, {
@@ -91,6 +97,7 @@ export const rpcs: readonly Rpc[] = [
     withUser: (message, userId) => ({ ...message, userId }),
     isEmpty: ({ plot }) => hasNoEvents(plot),
     usualTokens: 6_000,
+    author: plotAuthor,
     paths: ["/creative/plot", "/ai/creative/plot"],
   }),
   rpc(method.storyWrite, {
@@ -115,6 +122,7 @@ export const rpcs: readonly Rpc[] = [
     tokens: ({ tokensUsed }) => tokensUsed,
     answeredBy: ({ model }) => model,
     usualTokens: 2_000,
+    author: storyAuthor,
     paths: [],
   }),
 ];

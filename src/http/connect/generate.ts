@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import * as z from "zod/mini";
 import { streamOf, wholeOf } from "../../collect.ts";
+import { decimalOf } from "../../decimal.ts";
 import {
   type GenerateContentChunk,
   GenerateContentChunkSchema,
@@ -83,11 +84,6 @@ export function fromGenerateContentRequest(message: GenerateContentRequest): Gen
     frequencyPenalty: wire.options.frequency_penalty,
     responseFormat: wire.options.response_format === "json_object" ? "json_object" : undefined,
   };
-}
-
-/** A `float` as the decimal that its sender wrote: 0.7, not 0.699999988079071, so that all surfaces ask and cache alike. */
-function decimalOf(float32: number): number {
-  return Number(float32.toPrecision(7));
 }
 
 /** A generation as the contract has it: of several choices the first. */

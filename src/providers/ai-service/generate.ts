@@ -67,6 +67,9 @@ export function generateOffer(
   };
 }
 
+/** Room for an outline of some thirty chapters; the service's own default may be that of a page. */
+const structureTokens = 8192;
+
 function unsupported(request: GenerationRequest): string | undefined {
   for (const message of request.messages) {
     const member = neededInMessage(message);
@@ -91,14 +94,15 @@ function wireRequest(request: GenerationRequest, { caller }: Call, options: Gene
     options: {
       // Without a name the service takes its own model.
       model: request.model === undefined ? (options.model ?? "") : modelFor(request.model, options),
-      maxTokens: request.maxTokens ?? platform.maxTokens,
+      maxTokens: request.maxTokens ?? (request.structure ? structureTokens : platform.maxTokens),
       temperature: request.temperature ?? platform.temperature,
       stop: [...(request.stop ?? [])],
       topP: request.topP,
       seed: request.seed === undefined ? undefined : BigInt(request.seed),
       presencePenalty: request.presencePenalty,
       frequencyPenalty: request.frequencyPenalty,
-      responseFormat: request.responseFormat,
+      // The contract has no schema.
+      responseFormat: request.responseFormat ?? (request.structure && "json_object"),
     },
   };
   return create(GenerateContentRequestSchema, wire);

@@ -28,7 +28,10 @@ export function anthropic(options: AnthropicOptions): Provider {
     const composed = requestBody(request, call.stream, options);
     // The API needs the other default, of max_tokens.
     const added = new Set(request.temperature === undefined ? ["temperature"] : []);
-    return await withoutRefused(composed.model, { body: composed, added }, async (asked) => {
+    // Claude's models before 4.5 refuse it.
+    const instead = request.structure && { output_config: [] };
+    if (instead) added.add("output_config");
+    return await withoutRefused(composed.model, { body: composed, added, instead }, async (asked) => {
       const response = await send(options.fetch, url, {
         method: "POST",
         headers: requestHeaders(call, options.apiKey),

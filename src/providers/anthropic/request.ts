@@ -57,6 +57,10 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
     ...samplingOf(request, model, defaults.temperature),
     ...optionalMember("system", system || undefined),
     ...optionalMember("stop_sequences", request.stop),
+    ...optionalMember(
+      "output_config",
+      request.structure && { format: { type: "json_schema", schema: request.structure.schema } },
+    ),
     ...optionalMember("metadata", user === undefined ? undefined : { user_id: user }),
     ...(stream && { stream }),
   };

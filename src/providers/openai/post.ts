@@ -19,7 +19,7 @@ export function authorization({ apiKey }: Pick<Endpoint, "apiKey">): Record<stri
 export async function post(
   { baseUrl, apiKey, fetch }: Endpoint,
   path: string,
-  { body, added }: Composed,
+  composed: Composed,
   call: Call,
 ): Promise<Response> {
   const response = await send(fetch, `${baseUrl}${path}`, {
@@ -29,9 +29,9 @@ export async function post(
       "content-type": "application/json",
       ...authorization({ apiKey }),
     },
-    body: JSON.stringify(body),
+    body: JSON.stringify(composed.body),
     signal: call.signal,
   });
-  if (!response.ok) throw await failureOf(response, parametersOf({ body, added }));
+  if (!response.ok) throw await failureOf(response, parametersOf(composed));
   return response;
 }

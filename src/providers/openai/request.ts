@@ -20,11 +20,13 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
   const model = modelFor(request.model ?? defaults.model, rules);
   const reasons = reasoningModel.test(model);
   const { maxTokens, temperature } = defaultsFor(request, defaults);
+  const format = responseFormatOf(request);
   const maxTokensName = reasons ? "max_completion_tokens" : (request.maxTokensName ?? "max_tokens");
   const added = new Set<string>();
   if (request.maxTokens === undefined) added.add(maxTokensName);
   if (request.temperature === undefined) added.add("temperature");
   if (stream && !streamOptionsOf(request)) added.add("stream_options");
+  if (request.structure) added.add("response_format");
   const body: JsonObject = {
     ...request.extra,
     model,
@@ -41,11 +43,16 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
     ...optionalMember("seed", request.seed),
     ...optionalMember("presence_penalty", request.presencePenalty),
     ...optionalMember("frequency_penalty", request.frequencyPenalty),
-    ...optionalMember("response_format", request.responseFormat && { type: request.responseFormat }),
+    ...optionalMember("response_format", format),
     ...optionalMember("user", request.user),
     ...(stream && { stream: true, stream_options: { ...streamOptionsOf(request), include_usage: true } }),
   };
-  return { body, added };
+  return { body, added, instead: request.structure && { response_format: [{ type: "json_object" }] } };
+}
+
+function responseFormatOf({ responseFormat, structure }: GenerationRequest): JsonObject | undefined {
+  if (structure) return { type: "json_schema", json_schema: { ...structure, strict: true } };
+  return responseFormat && { type: responseFormat };
 }
 
 function streamOptionsOf({ extra }: GenerationRequest): JsonObject | undefined {
