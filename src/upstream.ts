@@ -117,6 +117,8 @@ export type Readiness = ReadonlyMap<string, ProviderHealth>;
 /** The models that there are to be asked for. */
 export interface KnownModels {
   readonly names: readonly string[];
+  /** The same by the provider that has them, in the chain's order. */
+  readonly byProvider: ReadonlyMap<string, readonly string[]>;
   /** Whether every provider has said which it has, so that there are no others. */
   readonly isComplete: boolean;
   /** Whether every provider that can say them has just done so. */

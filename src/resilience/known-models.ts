@@ -29,8 +29,12 @@ export function knownModels(providers: readonly Provider[]): (hops: Hops) => Pro
 
   async function look(hops: Hops): Promise<KnownModels> {
     const answered = await Promise.all(providers.map((provider) => ask(provider, hops)));
+    const byProvider = new Map(
+      providers.map((provider) => [provider.name, lists.get(provider) ?? provider.namedModels]),
+    );
     return {
-      names: [...new Set(providers.flatMap((provider) => lists.get(provider) ?? provider.namedModels))],
+      names: [...new Set([...byProvider.values()].flat())],
+      byProvider,
       isComplete: providers.every((provider) => lists.has(provider)),
       isUpToDate: answered.every(Boolean),
     };

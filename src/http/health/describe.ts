@@ -27,6 +27,19 @@ export type PlatformHealth = z.infer<typeof PlatformHealth>;
 const CreativeHealth = z.object({ status, checks: z.record(z.string(), status) });
 export type CreativeHealth = z.infer<typeof CreativeHealth>;
 
+const AiHealth = z.object({
+  code: z.literal(0),
+  message: z.string(),
+  data: z.object({
+    status,
+    timestamp: z.int().check(z.describe("Unix time in seconds.")),
+    service: z.literal("ai"),
+  }),
+  timestamp: z.int().check(z.describe("Unix time in milliseconds.")),
+  request_id: z.string(),
+});
+export type AiHealth = z.infer<typeof AiHealth>;
+
 const example: Ready = {
   status: "degraded",
   auth: "api-key",
@@ -40,7 +53,7 @@ const example: Ready = {
 export const healthDescription: Description = {
   tag: "Operations",
   about: "Open to everyone.",
-  schemas: jsonSchemas({ Live, Ready, Health: PlatformHealth, CreativeHealth }),
+  schemas: jsonSchemas({ Live, Ready, Health: PlatformHealth, CreativeHealth, AiHealth }),
   routes: {
     "GET /health/live": open({ operationId: "isLive", summary: "Whether the worker runs", answer: json("Live") }),
     "GET /health/ready": open({
@@ -60,6 +73,12 @@ export const healthDescription: Description = {
       summary: "The same as the contract's HealthCheck has it",
       answer: json("CreativeHealth", { status: "degraded", checks: { "ai-service": "unhealthy", openai: "healthy" } }),
       unavailable: json("CreativeHealth"),
+    }),
+    "GET /api/v1/ai/health": open({
+      operationId: "aiHealth",
+      summary: "The same in the platform's envelope",
+      answer: json("AiHealth"),
+      unavailable: json("AiHealth"),
     }),
   },
 };

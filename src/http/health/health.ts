@@ -2,8 +2,9 @@ import { type Context, Hono } from "hono";
 import type { UnusableConfig, UsableConfig } from "../../config/config.ts";
 import type { HealthStatus, Hops, ProviderHealth, Readiness } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
+import { qingyuSuccess } from "../envelopes.ts";
 import { allowOnly } from "../method-not-allowed.ts";
-import type { CreativeHealth, Live, PlatformHealth, Ready } from "./describe.ts";
+import type { AiHealth, CreativeHealth, Live, PlatformHealth, Ready } from "./describe.ts";
 
 export interface Health {
   readonly status: HealthStatus;
@@ -44,6 +45,10 @@ export function healthRoutes({ config, warnings }: UsableConfig, health: (hops: 
       const { status, checks } = await health(c.get("hops"));
       return c.json({ status, checks } satisfies CreativeHealth, statusOf(status));
     },
+    async ai(c) {
+      const { status } = await health(c.get("hops"));
+      return c.json(aiBody(status, c), statusOf(status));
+    },
   });
 }
 
@@ -60,18 +65,25 @@ export function unconfiguredHealthRoutes({ problems, warnings }: UnusableConfig)
     ready: async (c) => c.json(unready, 503),
     platform: async (c) => c.json(platformBody("unhealthy", {}), 503),
     creative: async (c) => c.json({ status: "unhealthy", checks: {} } satisfies CreativeHealth, 503),
+    ai: async (c) => c.json(aiBody("unhealthy", c), 503),
   });
 }
 
 type Handler = (c: Context<Walk>) => Promise<Response>;
 
-function routesFor({ ready, platform, creative }: Record<"ready" | "platform" | "creative", Handler>): Hono<Walk> {
+function routesFor({
+  ready,
+  platform,
+  creative,
+  ai,
+}: Record<"ready" | "platform" | "creative" | "ai", Handler>): Hono<Walk> {
   const routes = new Hono<Walk>();
   const answers: Record<string, Handler> = {
     "/health/live": async (c) => c.json({ status: "alive" } satisfies Live),
     "/health/ready": ready,
     "/api/v1/health": platform,
     "/api/v1/creative/health": creative,
+    "/api/v1/ai/health": ai,
   };
   for (const [path, answer] of Object.entries(answers)) {
     routes.get(path, answer);
@@ -82,6 +94,11 @@ function routesFor({ ready, platform, creative }: Record<"ready" | "platform" | 
 
 function platformBody(status: HealthStatus, dependencies: Health["dependencies"]): PlatformHealth {
   return { status, service: "qingyu-ai-gateway", timestamp: new Date().toISOString(), dependencies };
+}
+
+function aiBody(status: HealthStatus, c: Context<Walk>): AiHealth {
+  const timestamp = Math.floor(Date.now() / 1000);
+  return qingyuSuccess({ status, timestamp, service: "ai" as const }, c.get("record").requestId);
 }
 
 function statusOf(status: HealthStatus): 200 | 503 {

@@ -76,6 +76,25 @@ export const Retrieved = z.object({
 });
 export type Retrieved = z.infer<typeof Retrieved>;
 
+const ProviderAnswer = z.object({
+  name: z.string(),
+  displayName: z.string(),
+  status: z.enum(["active", "inactive"]).check(z.describe("`inactive` where it is not asked now.")),
+  models: z.array(z.string()),
+});
+export type ProviderAnswer = z.infer<typeof ProviderAnswer>;
+export const ProviderList = z.object({ ...success, data: z.array(ProviderAnswer) });
+
+const ModelAnswer = z.object({
+  id: z.string(),
+  name: z.string(),
+  provider: z.string(),
+  maxTokens: z.nullable(count).check(z.describe("The model's context; null where no setting says it.")),
+  costPer1k: z.nullable(z.number()).check(z.describe("Null: not known.")),
+});
+export type ModelAnswer = z.infer<typeof ModelAnswer>;
+export const QingyuModelList = z.object({ ...success, data: z.array(ModelAnswer) });
+
 export const Purged = z.object({ ...success, data: z.object({ purged: z.enum(["all", "one"]) }) });
 export type Purged = z.infer<typeof Purged>;
 

@@ -6,13 +6,17 @@ import type { Walk } from "../call.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { serve } from "../serve.ts";
 import { cacheRoutes } from "./cache.ts";
+import { catalogueRoutes } from "./catalogue.ts";
 import { generate } from "./generate.ts";
 import { retrieve, search } from "./knowledge.ts";
 import { rpcCodec } from "./rpc.ts";
 import { story } from "./story.ts";
 
 /** The Qingyu platform's API, below `/api/v1`. */
-export function qingyuRoutes(config: Config, gateway: Pick<Gateway, "generate" | "rpc" | "purge">): Hono<Walk> {
+export function qingyuRoutes(
+  config: Config,
+  gateway: Pick<Gateway, "generate" | "rpc" | "purge" | "models" | "readiness">,
+): Hono<Walk> {
   const routes = new Hono<Walk>();
   const post = (path: string, handler: Handler<Walk>) => {
     routes.post(path, handler);
@@ -27,6 +31,7 @@ export function qingyuRoutes(config: Config, gateway: Pick<Gateway, "generate" |
     const handler = serve(rpcCodec(rpc), gateway.rpc(rpc.name), config);
     for (const path of rpc.paths) post(path, handler);
   }
+  routes.route("/ai", catalogueRoutes(config, gateway));
   routes.route("/ai/cache", cacheRoutes(config, gateway.purge));
   return routes;
 }
