@@ -56,6 +56,9 @@ export interface Destination<Request, Answer> {
   readonly names?: Names;
 }
 
+/** A longer name of a model is none, and what else it may be does not belong into the log. In UTF-16 units. */
+const maxLoggedUnits = 256;
+
 /** Sends a request into the corridor: within the limits, with its deadline, and a signal that aborts when the caller leaves. */
 export function startCall<Request extends { readonly model?: string; readonly user?: string }, Answer>(
   c: Context<Walk>,
@@ -66,7 +69,7 @@ export function startCall<Request extends { readonly model?: string; readonly us
   const caller = c.get("caller");
   const request = ofItsUser(asked.request, caller);
   const record = c.get("record");
-  record.model = request.model;
+  if (request.model === undefined || request.model.length <= maxLoggedUnits) record.model = request.model;
   record.stream = stream;
   const refuse = (error: unknown): never => {
     throw asItsCallerCallsIt(error, names);

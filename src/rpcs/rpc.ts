@@ -22,6 +22,8 @@ export interface Rpc {
   tokensOf(answer: ContractMessage): number;
   /** The model that an answer names; empty where it names none. */
   modelOf(answer: ContractMessage): string;
+  /** The same answer of a model of another name; absent where it names none. */
+  withModelOf?(answer: ContractMessage, model: string): ContractMessage;
   /** How long an answer's stages took, in seconds, in the order in which they ended; none where it does not say. */
   stagesOf(answer: ContractMessage): readonly Stage[];
   /** Whether it costs somebody's model up to minutes, so that nobody is asked twice for what may be under way. */
@@ -80,6 +82,7 @@ interface Row<Input, Output> extends Pick<Rpc, "mostMs" | "kept"> {
   readonly read?: (answer: Output) => Output;
   readonly tokens?: (answer: Output) => number;
   readonly answeredBy?: (answer: Output) => string;
+  readonly withAnsweredBy?: (answer: Output, model: string) => Output;
   readonly stages?: (answer: Output) => readonly Stage[];
   readonly author?: Author<Input, Output>;
 }
@@ -90,7 +93,7 @@ export function rpc<I extends DescMessage, O extends DescMessage>(
   row: Row<MessageShape<I>, MessageShape<O>>,
 ): Rpc {
   const { input, output } = method;
-  const { withModel, withUser, author } = row;
+  const { withModel, withUser, withAnsweredBy, author } = row;
   return {
     method,
     name: method.localName.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
@@ -117,6 +120,7 @@ export function rpc<I extends DescMessage, O extends DescMessage>(
     readAnswer: (answer) => row.read?.(messageAs(output, answer)) ?? answer,
     tokensOf: (answer) => row.tokens?.(messageAs(output, answer)) ?? 0,
     modelOf: (answer) => row.answeredBy?.(messageAs(output, answer)) ?? "",
+    withModelOf: withAnsweredBy && ((answer, model) => withAnsweredBy(messageAs(output, answer), model)),
     stagesOf: (answer) => row.stages?.(messageAs(output, answer)) ?? [],
     author: author && {
       requestFor: (message) => author.requestFor(messageAs(input, message)),

@@ -121,6 +121,7 @@ export const rpcs: readonly Rpc[] = [
     isEmpty: ({ content }) => isBlank(content),
     tokens: ({ tokensUsed }) => tokensUsed,
     answeredBy: ({ model }) => model,
+    withAnsweredBy: (answer, model) => ({ ...answer, model }),
     usualTokens: 2_000,
     author: storyAuthor,
     paths: [],

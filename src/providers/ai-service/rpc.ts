@@ -25,12 +25,13 @@ export function rpcOffer(
       const answer = await ask(method, () => unary(method, sent, callOptions(call, user)));
       const read = rpc.readAnswer(answer);
       const tokens = rpc.tokensOf(read);
+      const answeredBy = modelNameIn(rpc.modelOf(read)) ?? asked;
       return {
         provider: options.name,
-        model: modelNameIn(rpc.modelOf(read)) ?? asked ?? options.name,
+        model: answeredBy ?? options.name,
         createdAtMs: Date.now(),
         usage: tokens > 0 ? { totalTokens: tokens } : undefined,
-        message: read,
+        message: rpc.withModelOf?.(read, answeredBy ?? "") ?? read,
       };
     },
   };
