@@ -55,13 +55,14 @@ async function pathsOf(descriptions: readonly Description[]) {
   for (const { tag, errors: told, routes } of descriptions) {
     for (const [
       route,
-      { answer, answerHeaders, errors, comeOfAsking, isNeverCached, others, ...operation },
+      { answer, answerHeaders, errors, comeOfAsking, comeOfLimits, isNeverCached, others, ...operation },
     ] of Object.entries(routes)) {
       const [method = "", path = ""] = route.split(" ");
       const responses = {
         200: response("The answer.", answer, answerHeaders),
         ...others,
-        ...(told && (await errorResponses(told.surface, told.schemaName, { errors, comeOfAsking, isNeverCached }))),
+        ...(told &&
+          (await errorResponses(told.surface, told.schemaName, { errors, comeOfAsking, comeOfLimits, isNeverCached }))),
       };
       const parameters = [...(operation.parameters ?? []), ...requestHeaderRefs("x-request-id", "traceparent")];
       paths[path] = { ...paths[path], [method.toLowerCase()]: { tags: [tag], ...operation, parameters, responses } };

@@ -15,7 +15,7 @@ import { generateOperation } from "./operations/generate.ts";
 import { rpcOperation } from "./operations/rpc.ts";
 import type { Account } from "./policy/account.ts";
 import { accountsIn } from "./policy/accounts.ts";
-import { createHolders } from "./policy/holders.ts";
+import { createHolders, mayUse } from "./policy/holders.ts";
 import { type Limiting, limited } from "./policy/limited.ts";
 import { quotasIn } from "./policy/quotas.ts";
 import { costOf, priceFor, unitsOf } from "./price.ts";
@@ -154,6 +154,7 @@ export function createGateway(
     reports: ledger,
     purge: { all: purge, generate: generate.forget, embed: embed.forget },
     quotas: quotasIn(accounts, limiting.limitOf),
+    mayUse: (caller, model) => mayUse(limiting.limitOf(caller)?.policy ?? {}, model),
     readiness: readiness(members),
     models: knownModels(members.map(({ provider }) => provider)),
   };

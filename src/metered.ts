@@ -46,6 +46,7 @@ export function metered<Request, Whole extends WholeAnswer>(
     const { promise, resolve } = Promise.withResolvers<Spent>();
     call.onAsked?.(promise);
     const tell = (spent: Spent) => {
+      if (spent.isEstimated) call.record.estimatedTokens = spent.usage?.totalTokens;
       settle(call, operation.name, spent);
       resolve(spent);
     };

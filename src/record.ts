@@ -87,7 +87,10 @@ export interface RequestRecord {
   finishReason?: string;
   /** The provider's word for how the answer ended where it is none that is known; the answer then counts as `stop`. */
   unknownFinishReason?: string;
+  /** Of the answer that the caller got, whoever paid for it. */
   usage?: Usage;
+  /** What an answer took of which nobody has said it: its caller left, or its provider does not count. */
+  estimatedTokens?: number;
   /** Code of the error that the caller got, also inside a stream. */
   error?: string;
   /** How a call ended, as HTTP would say it, where its protocol says so elsewhere. */

@@ -143,6 +143,8 @@ export interface Gateway {
   readonly quotas: Quotas;
   /** Absent where it is not written down who used what. */
   readonly reports?: Reports;
+  /** Whether a caller's policy lets him ask for a model. */
+  readonly mayUse: (caller: Caller, model: string) => boolean;
   /** How the providers are now, or were a few seconds ago. */
   readonly readiness: (hops: Hops) => Promise<Readiness>;
   /** Which models there are now, or were a few minutes ago. */

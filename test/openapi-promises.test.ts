@@ -5,6 +5,7 @@ import { Hono } from "hono";
 import { expect, it } from "vitest";
 import { exampleOf } from "../src/http/docs/contract-examples.ts";
 import { errorHeaderNames } from "../src/http/docs/headers.ts";
+import { tenantAccount } from "../src/policy/holders.ts";
 import { rpcs } from "../src/rpcs/rpcs.ts";
 import type { Gateway } from "../src/upstream.ts";
 import { fakeOpenAi, onlyOpenAi, type TestAppOptions, testApp } from "./support/app-on-fake-network.ts";
@@ -49,6 +50,17 @@ const connectCodes: Readonly<Record<number, object>> = {
 const answering = (status: number, body = JSON.stringify(connectCodes[status] ?? {}), type = "application/json") =>
   new Hono().all("*", (c) => c.body(body, status as 200, { "content-type": type }));
 
+/** Limits that nobody here comes to, so that what is said of them is seen. */
+const plenty = { requestsPerMinute: 1_000_000, tokensPerDay: 1_000_000_000 };
+const generous = { AI_POLICIES: [{ tenant: "development", ...plenty }] };
+
+/** A user whom an administrator has stopped. */
+const ofSuspended = {
+  settings: { JWT_SECRET: secret, AI_POLICIES: [{ tenant: "qingyu", ...plenty }] },
+  headers: bearer(await signed({ claims: { user_id: "stopped" } })),
+};
+await env.ACCOUNTS.getByName(tenantAccount("qingyu")).suspend("stopped");
+
 /** What can be wrong with a request, the gateway or what is behind it; each is tried on every route. */
 const scenarios: readonly Scenario[] = [
   // Before anything is kept.
@@ -78,6 +90,13 @@ const scenarios: readonly Scenario[] = [
     settings: (usual) => ({ ...usual, JWT_SECRET: secret }),
     headers: bearer(await signed({ claims: { exp: 0 } })),
   },
+  {
+    settings: (usual) => ({
+      ...usual,
+      AI_POLICIES: [{ tenant: "development", requestsPerMinute: 1_000, tokensPerDay: 0 }],
+    }),
+  },
+  { settings: (usual) => ({ ...usual, ...ofSuspended.settings }), headers: ofSuspended.headers },
   { settings: (usual) => ({ ...usual, QINGYU_AI_MODELS: "another" }) },
   { settings: { ENVIRONMENT: "production" } },
   {
@@ -157,7 +176,7 @@ it.each(operations)(
       const { send } = testApp({
         network,
         ...options,
-        settings: typeof settings === "function" ? settings(usual) : settings,
+        settings: { ...generous, ...(typeof settings === "function" ? settings(usual) : settings) },
       });
       const target = path.replace("{id}", "gpt-4o") + queryOf(operation);
       if (before) await send(target, sent(headers, before(body)));

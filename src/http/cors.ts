@@ -22,6 +22,10 @@ export function corsOptions(origins: readonly string[]): Parameters<typeof cors>
       "retry-after",
       "retry-after-ms",
       "x-should-retry",
+      ...["limit", "remaining", "reset"].flatMap((what) => [
+        `x-ratelimit-${what}-requests`,
+        `x-ratelimit-${what}-tokens`,
+      ]),
     ],
     maxAge: 7200,
   };

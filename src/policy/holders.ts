@@ -1,4 +1,5 @@
 import type { Caller } from "../caller.ts";
+import { matchesPattern } from "../model-pattern.ts";
 import type { Policy, PolicyEntry } from "../policy.ts";
 
 /** The limits that hold for a caller, and where what he takes is counted. */
@@ -47,4 +48,9 @@ export function createHolders(entries: readonly PolicyEntry[]): (caller: Caller)
 export function platformPolicy(roles: readonly string[]): Policy {
   const tokens = roles.map((role) => tokensPerDayByRole[role.toLowerCase()] ?? 0);
   return { tokensPerDay: Math.max(usersTokensPerDay, ...tokens) };
+}
+
+/** Whether a policy lets a model be asked for. */
+export function mayUse({ models }: Policy, model: string): boolean {
+  return !models || models.some((pattern) => matchesPattern(model, pattern));
 }

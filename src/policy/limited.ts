@@ -1,7 +1,6 @@
 import type { Caller } from "../caller.ts";
 import { GatewayError, modelNotFound } from "../errors.ts";
 import type { Spent } from "../metered.ts";
-import { matchesPattern } from "../model-pattern.ts";
 import type { Answer, Operation, WholeAnswer } from "../operation.ts";
 import type { Policy } from "../policy.ts";
 import { logWarning } from "../telemetry/log.ts";
@@ -9,7 +8,7 @@ import type { Call, Upstream } from "../upstream.ts";
 import { type Accounts, limitsUnavailable } from "./accounts.ts";
 import type { Verdict } from "./books.ts";
 import { type CostOf, takenOf } from "./cost.ts";
-import type { Limit } from "./holders.ts";
+import { type Limit, mayUse } from "./holders.ts";
 import { refused, tooFast } from "./refusals.ts";
 
 /** What the wrappers of all operations share. */
@@ -61,7 +60,8 @@ export function limited<Request, Whole extends WholeAnswer>(
     const limit = limitOf(call.caller);
     if (!limit) return await upstream(request, call);
     const { policy, account } = limit;
-    requireModel(modelOf(request), policy);
+    const model = modelOf(request);
+    if (model !== "" && !mayUse(policy, model)) throw modelNotFound("model");
     if (!isCounted(policy)) return await upstream(request, call);
     if (gate && !(await mayPass(gate, account))) throw tooFast();
 
@@ -95,11 +95,6 @@ export function limited<Request, Whole extends WholeAnswer>(
     call.waitUntil(settle());
     return await upstream(request, { ...call, onAsked });
   };
-}
-
-/** Throws 404 as for a model that nobody has. */
-function requireModel(model: string, { models }: Policy): void {
-  if (model !== "" && models && !models.some((pattern) => matchesPattern(model, pattern))) throw modelNotFound("model");
 }
 
 function isCounted({ requestsPerMinute, concurrent, tokensPerDay, costPerMonth }: Policy): boolean {

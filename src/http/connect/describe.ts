@@ -17,7 +17,7 @@ import {
   response,
 } from "../docs/description.ts";
 import { answer, embeddingModel, embeddings, messages, model, prompt } from "../docs/examples.ts";
-import { answerHeaderNames, refusalHeaderNames, requestHeaderRefs } from "../docs/headers.ts";
+import { refusalHeaderNames, requestHeaderRefs } from "../docs/headers.ts";
 import { type CheckedMessage, type Comments, messageSchemas, protoJsonForm } from "../docs/message-schemas.ts";
 import { type JsonSchema, jsonSchema, ref } from "../docs/schemas.ts";
 import { embedContents, toEmbedResponse } from "./embed.ts";
@@ -113,7 +113,7 @@ function route({
     ...asks,
     parameters: [...parameters, ...requestHeaderRefs("connect-timeout-ms")],
     // An error that ends a stream before it begins has its headers there too.
-    answerHeaders: isUnary ? asks.answerHeaders : [...answerHeaderNames, ...refusalHeaderNames],
+    answerHeaders: isUnary ? asks.answerHeaders : [...(asks.answerHeaders ?? []), ...refusalHeaderNames],
     operationId,
     summary,
     description: isUnary

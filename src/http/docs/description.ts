@@ -1,6 +1,6 @@
 import type { Surface } from "../surface.ts";
 import type { TypicalError } from "./errors.ts";
-import { answerHeaderNames, cacheHeaderNames, headerRefs, requestHeaderRefs } from "./headers.ts";
+import { answerHeaderNames, cacheHeaderNames, headerRefs, limitHeaderNames, requestHeaderRefs } from "./headers.ts";
 import { type JsonSchema, ref } from "./schemas.ts";
 
 /** How a surface describes itself, beside its code and for `dev/openapi.ts`; the worker holds nothing of it. */
@@ -30,6 +30,8 @@ export interface Route {
   readonly comeOfAsking?: readonly TypicalError[];
   /** Whether the cache never has a part in it. */
   readonly isNeverCached?: true;
+  /** Those of them that come after a caller's limits were asked for. */
+  readonly comeOfLimits?: readonly TypicalError[];
   readonly others?: Readonly<Record<number, object>>;
 }
 
@@ -107,18 +109,22 @@ const providerErrors = [
   "deadline_exceeded",
 ] as const;
 
+/** What a caller's limits can become. */
+const limitErrors = ["quota_exceeded", "quota_exhausted", "quota_suspended", "limits_unavailable"] as const;
+
 /** What the routes that ask a provider have in common. */
 export const asksProvider = {
   parameters: requestHeaderRefs("cache-control", "idempotency-key", "x-request-timeout-ms"),
-  answerHeaders: answerHeaderNames,
-  errors: [...bodyErrors, "conflict", "internal", ...providerErrors],
+  answerHeaders: [...answerHeaderNames, ...limitHeaderNames],
+  errors: [...bodyErrors, "conflict", "internal", ...limitErrors, ...providerErrors],
   comeOfAsking: ["invalid_request", "loop_detected", ...providerErrors],
+  comeOfLimits: [...limitErrors, "invalid_request", "conflict", "loop_detected", ...providerErrors],
 } satisfies Partial<Route>;
 
 /** The same for those whose answers are kept for nobody but him who asks again under his key. */
 export const asksWithoutCache = {
   ...asksProvider,
-  answerHeaders: answerHeaderNames.filter((name) => !cacheHeaderNames.includes(name)),
+  answerHeaders: asksProvider.answerHeaders.filter((name) => !cacheHeaderNames.includes(name)),
   isNeverCached: true,
 } satisfies Partial<Route>;
 

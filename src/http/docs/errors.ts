@@ -2,7 +2,7 @@ import { GatewayError } from "../../errors.ts";
 import type { Surface } from "../surface.ts";
 import type { Route } from "./description.ts";
 import { requestId } from "./examples.ts";
-import { askedHeaderNames, cacheHeaderNames, errorHeaderNames, headerRefs } from "./headers.ts";
+import { askedHeaderNames, cacheHeaderNames, errorHeaderNames, headerRefs, limitHeaderNames } from "./headers.ts";
 import { ref } from "./schemas.ts";
 
 /** A typical error of each kind that a described route can end in. */
@@ -33,6 +33,22 @@ const typicalErrors = {
     },
   ),
   rate_limited: new GatewayError("rate_limited", "The AI provider is at its limit.", { code: "rate_limit_exceeded" }),
+  quota_exceeded: new GatewayError("quota_exceeded", "What you may spend in this month is used up.", {
+    code: "insufficient_quota",
+    retryAfterMs: 86_400_000,
+  }),
+  quota_exhausted: new GatewayError("quota_exhausted", "Your quota is used up.", {
+    code: "insufficient_quota",
+    retryAfterMs: 3_600_000,
+  }),
+  quota_suspended: new GatewayError("quota_suspended", "Your quota is suspended.", { code: "quota_suspended" }),
+  limits_unavailable: new GatewayError(
+    "upstream_unavailable",
+    "The limits that hold for you cannot be asked for now.",
+    {
+      code: "limits_unavailable",
+    },
+  ),
   internal: new GatewayError("internal", "The gateway failed.", { code: "internal_error" }),
   upstream_bad_response: new GatewayError("upstream_bad_response", "The AI provider's answer could not be used."),
   upstream_auth: new GatewayError("upstream_auth", "The AI provider refused the gateway's own credential."),
@@ -59,7 +75,12 @@ export type TypicalError = keyof typeof typicalErrors;
 export async function errorResponses(
   surface: Surface,
   schemaName: string,
-  { errors: names, comeOfAsking = [], isNeverCached }: Pick<Route, "errors" | "comeOfAsking" | "isNeverCached">,
+  {
+    errors: names,
+    comeOfAsking = [],
+    comeOfLimits = [],
+    isNeverCached,
+  }: Pick<Route, "errors" | "comeOfAsking" | "comeOfLimits" | "isNeverCached">,
 ) {
   const asked = askedHeaderNames.filter((name) => !isNeverCached || !cacheHeaderNames.includes(name));
   const errors = names.map(async (name) => {
@@ -68,6 +89,7 @@ export async function errorResponses(
     if (typicalErrors[name].kind === "unauthenticated") headers.push("www-authenticate");
     if (name === "unsupported_media_type") headers.push("accept-encoding");
     if (comeOfAsking.includes(name)) headers.push(...asked, "x-should-retry");
+    if (comeOfLimits.includes(name)) headers.push(...limitHeaderNames);
     return { name, status: response.status, headers, example: { value: await response.json() } };
   });
   const byStatus = Map.groupBy(await Promise.all(errors), ({ status }) => status);

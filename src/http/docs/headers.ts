@@ -63,6 +63,20 @@ const omittedHeader: ResponseHeaders = {
   ],
 };
 
+/** Of answers to callers who have limits, each three where there is such a limit. */
+const limitHeaders: ResponseHeaders = {
+  "x-ratelimit-limit-requests": ["How many requests you may send within a minute.", 600, count],
+  "x-ratelimit-remaining-requests": ["How many of them are left.", 599, count],
+  "x-ratelimit-reset-requests": ["When all of them are there again.", "1m0s", text],
+  "x-ratelimit-limit-tokens": [
+    "How many tokens you may take, by the day unless your quota is another one.",
+    100_000,
+    count,
+  ],
+  "x-ratelimit-remaining-tokens": ["How many are left, without those that requests under way may take.", 98_500, count],
+  "x-ratelimit-reset-tokens": ["When all of them are there again.", "13h2m0s", text],
+};
+
 const headersOfErrors: ResponseHeaders = {
   "retry-after": ["When asking again can help, in seconds.", 1, count],
   "retry-after-ms": ["The same in milliseconds.", 1000, count],
@@ -74,16 +88,20 @@ const headersOfErrors: ResponseHeaders = {
 /** OpenAPI's `components.parameters` and `components.headers`. */
 export const headerComponents = {
   parameters: mapped(requestHeaders, ([description, schema], name) => ({ name, in: "header", description, schema })),
-  headers: mapped({ ...headersOfAnswers, ...omittedHeader, ...headersOfErrors }, ([description, example, schema]) => ({
-    description,
-    schema,
-    example,
-  })),
+  headers: mapped(
+    { ...headersOfAnswers, ...omittedHeader, ...limitHeaders, ...headersOfErrors },
+    ([description, example, schema]) => ({
+      description,
+      schema,
+      example,
+    }),
+  ),
 };
 
 export const answerHeaderNames = Object.keys(headersOfAnswers);
 /** Those of them that tell of the cache. */
 export const cacheHeaderNames = ["cache-status", "x-cache", "age"];
+export const limitHeaderNames = Object.keys(limitHeaders);
 export const omittedHeaderNames = Object.keys(omittedHeader);
 
 /** What every error of a surface has; and what it has too where a provider was asked, or the cache. */

@@ -20,7 +20,7 @@ import {
   prompt,
   requestId,
 } from "../docs/examples.ts";
-import { answerHeaderNames, omittedHeaderNames } from "../docs/headers.ts";
+import { omittedHeaderNames } from "../docs/headers.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import { ChatCompletion, ChatCompletionChunk, EmbeddingList, Model, ModelList, OpenAiError } from "./answers.ts";
 import { chatCompletion, chatCompletionEncoder } from "./chat-completions.ts";
@@ -66,7 +66,7 @@ export async function openAiDescription(): Promise<Description> {
     routes: {
       "POST /v1/chat/completions": {
         ...asksForStream,
-        answerHeaders: [...answerHeaderNames, ...omittedHeaderNames],
+        answerHeaders: [...asksProvider.answerHeaders, ...omittedHeaderNames],
         operationId: "createChatCompletion",
         summary: "Continue a conversation",
         description: `As OpenAI's API does. Parameters that are not listed are carried verbatim to providers of OpenAI's type. ${streaming}`,

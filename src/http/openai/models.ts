@@ -9,16 +9,17 @@ import type { Model, ModelList } from "./answers.ts";
 
 /**
  * OpenAI's list of models (https://platform.openai.com/docs/api-reference/models): those that the providers have, within the
- * setting ai.models. Any other that the setting allows is taken too, unless every provider has said which it has.
+ * setting ai.models and the caller's policy. Any other that the setting allows is taken too, unless every provider has said which it has.
  */
-export function modelRoutes({ ai }: Config, models: Gateway["models"]): Hono<Walk> {
+export function modelRoutes({ ai }: Config, { models, mayUse }: Pick<Gateway, "models" | "mayUse">): Hono<Walk> {
   const routes = new Hono<Walk>();
 
   /** Those that a provider may be asked for; names in ai.models are somebody's where nobody says otherwise. */
   async function listed(c: Context<Walk>) {
     const { names, isComplete } = await models(c.get("hops"));
     const named = isComplete ? [] : (ai.models ?? []).filter((name) => !name.includes("*"));
-    return { names: [...new Set([...names, ...named])].filter((name) => isAllowed(name, ai.models)), isComplete };
+    const isHis = (name: string) => isAllowed(name, ai.models) && mayUse(c.get("caller"), name);
+    return { names: [...new Set([...names, ...named])].filter(isHis), isComplete };
   }
 
   routes.get("/", async (c) => {
@@ -30,6 +31,7 @@ export function modelRoutes({ ai }: Config, models: Gateway["models"]): Hono<Wal
   routes.get("/:id{.+}", async (c) => {
     const id = c.req.param("id");
     requireModel(id, ai.models);
+    if (!mayUse(c.get("caller"), id)) throw modelNotFound("model");
     const { names, isComplete } = await listed(c);
     if (isComplete && !names.includes(id)) throw modelNotFound("model");
     return c.json(modelObject(id));

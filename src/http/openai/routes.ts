@@ -11,13 +11,13 @@ import { modelRoutes } from "./models.ts";
 /** What the gateway has of OpenAI's API. */
 export function openAiRoutes(
   config: Config,
-  { generate, embed, models }: Pick<Gateway, "generate" | "embed" | "models">,
+  { generate, embed, models, mayUse }: Pick<Gateway, "generate" | "embed" | "models" | "mayUse">,
 ): Hono<Walk> {
   const routes = new Hono<Walk>();
   routes.post("/chat/completions", serve(chatCompletions, generate, config));
   routes.all("/chat/completions", allowOnly("POST"));
   routes.post("/embeddings", serve(embeddings, embed, config));
   routes.all("/embeddings", allowOnly("POST"));
-  routes.route("/models", modelRoutes(config, models));
+  routes.route("/models", modelRoutes(config, { models, mayUse }));
   return routes;
 }

@@ -101,7 +101,8 @@ export type Purged = z.infer<typeof Purged>;
 export const QingyuError = z.object({
   ...envelope,
   code: z.int().check(z.describe("The platform's number.")),
-  data: z.null(),
+  /** Absent where the platform's own quota is refused. */
+  data: z.optional(z.null()),
   error: z.string().check(z.describe("The reason, for programs.")),
   param,
 });
