@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -51,7 +51,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const folder = mkdtempSync(join(tmpdir(), "qingyu-bench-"));
   cpSync(script, join(folder, "main.js"));
   cpSync(join(import.meta.dirname, "workers/kv-store.js"), join(folder, "kv.js"));
-  writeFileSync(join(folder, "config.capnp"), configFor(options, hasObjects(script)));
+  // SQLite is on disk only.
+  const objects = join(folder, "objects");
+  mkdirSync(objects);
+  writeFileSync(join(folder, "config.capnp"), configFor(options, { hasObjects: hasObjects(script), folder: objects }));
 
   const startedMs = performance.now();
   const inspector = inspect ? ["--inspector-addr=127.0.0.1:0"] : [];
@@ -101,9 +104,13 @@ async function listeningPorts(
   throw new Error("workerd did not start");
 }
 
+function wranglerToml(): string {
+  return readFileSync(join(import.meta.dirname, "../wrangler.toml"), "utf8");
+}
+
 /** The project's own compatibility date and flags. */
 export function compatibility(): { readonly date: string; readonly flags: string[] } {
-  const toml = readFileSync(join(import.meta.dirname, "../wrangler.toml"), "utf8");
+  const toml = wranglerToml();
   const flags = /^compatibility_flags = \[(.*)\]/m.exec(toml)?.[1] ?? "";
   return {
     date: /^compatibility_date = "(.*)"/m.exec(toml)?.[1] ?? "",
@@ -111,23 +118,39 @@ export function compatibility(): { readonly date: string; readonly flags: string
   };
 }
 
+/** The gateway's Durable Objects, as wrangler.toml has them. */
+function objectBindings(): readonly { readonly name: string; readonly className: string }[] {
+  const bindings = wranglerToml().matchAll(/^\[\[durable_objects\.bindings\]\]\nname = "(.*)"\nclass_name = "(.*)"/gm);
+  return [...bindings].map(([, name = "", className = ""]) => ({ name, className }));
+}
+
 /** Whether the script is the gateway's, with its Durable Objects, and no bare worker. */
 function hasObjects(script: string): boolean {
   return readFileSync(script, "utf8").includes("COORDINATOR");
 }
 
-function configFor({ bindings, isolates = 1, kvBytesPerMs, v8Flags = [] }: WorkerOptions, hasObjects: boolean): string {
+function configFor(
+  { bindings, isolates = 1, kvBytesPerMs, v8Flags = [] }: WorkerOptions,
+  { hasObjects, folder }: { readonly hasObjects: boolean; readonly folder: string },
+): string {
   const { date, flags } = compatibility();
   const compatible = `compatibilityDate = "${date}", compatibilityFlags = ${JSON.stringify(flags)}`;
   const texts = Object.entries(bindings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`);
-  const objects = '(name = "COORDINATOR", durableObjectNamespace = (className = "Coordinator", serviceName = "main"))';
-  const all = [...texts, '(name = "CACHE", kvNamespace = "kv")', ...(hasObjects ? [objects] : [])].join(", ");
+  const objects = hasObjects ? objectBindings() : [];
+  const namespaces = objects.map(
+    ({ name, className }) =>
+      `(name = "${name}", durableObjectNamespace = (className = "${className}", serviceName = "main"))`,
+  );
+  const classes = objects.map(
+    ({ className }) => `(className = "${className}", uniqueKey = "${className}", enableSql = true)`,
+  );
+  const all = [...texts, '(name = "CACHE", kvNamespace = "kv")', ...namespaces].join(", ");
   const names = Array.from({ length: isolates }, (_, index) => (index === 0 ? "main" : `main${index}`));
   const services = names.map(
     (name) => `(name = "${name}", worker = (
       modules = [(name = "main.js", esModule = embed "main.js")],
       bindings = [${all}],
-      ${hasObjects && name === "main" ? 'durableObjectNamespaces = [(className = "Coordinator", uniqueKey = "coordinator")], durableObjectStorage = (inMemory = void),' : ""}
+      ${name === "main" ? `durableObjectNamespaces = [${classes.join(", ")}], durableObjectStorage = (localDisk = "objects"),` : ""}
       ${compatible},
     ))`,
   );
@@ -142,6 +165,7 @@ const config :Workerd.Config = (
       ${compatible},
     )),
     (name = "internet", network = (allow = ["local"])),
+    (name = "objects", disk = (path = ${JSON.stringify(folder)}, writable = true)),
   ],
   sockets = [${sockets.join(", ")}, (name = "kv", address = "127.0.0.1:0", http = (), service = "kv")],
   v8Flags = ${JSON.stringify(v8Flags)},

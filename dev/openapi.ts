@@ -1,4 +1,5 @@
 import { mock } from "node:test";
+import { adminDescription } from "../src/http/admin/describe.ts";
 import { connectDescription } from "../src/http/connect/describe.ts";
 import { docsDescription } from "../src/http/docs/describe.ts";
 import { type Description, response } from "../src/http/docs/description.ts";
@@ -25,6 +26,7 @@ export async function openApiDocument(comments: Comments) {
     await openAiDescription(),
     await qingyuDescription(comments),
     connectDescription(comments),
+    adminDescription,
     healthDescription,
     docsDescription,
   ];

@@ -2,7 +2,9 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { UnusableConfig, UsableConfig } from "./config/config.ts";
 import { GatewayError } from "./errors.ts";
-import { authenticate } from "./http/auth.ts";
+import { adminRoutes } from "./http/admin/routes.ts";
+import { adminSurface } from "./http/admin/surface.ts";
+import { authenticate, refuseOperators } from "./http/auth.ts";
 import type { Walk } from "./http/call.ts";
 import { connectRoutes } from "./http/connect/routes.ts";
 import { connectSurface } from "./http/connect/surface.ts";
@@ -40,7 +42,7 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
       return await next();
     });
   }
-  app.onError(errorHandler([connectSurface, qingyuSurface, openAiSurface], openAiSurface));
+  app.onError(errorHandler([connectSurface, qingyuSurface, adminSurface, openAiSurface], openAiSurface));
   app.use(observe());
   app.use(requireHost);
   app.route("/", docsRoutes());
@@ -65,6 +67,8 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   });
   app.use(authenticate(gateway.identify));
   app.use(holdMemory(createInFlight(inFlightLimits), config));
+  app.route("/admin", adminRoutes(config, gateway));
+  app.use(refuseOperators);
   app.route("/v1", openAiRoutes(config, gateway));
   app.route("/api/v1", qingyuRoutes(config, gateway));
   app.route("/qingyu.ai.AIService", connectRoutes(config, gateway, health));

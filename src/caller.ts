@@ -12,6 +12,8 @@ export interface Caller {
   readonly keyId?: string;
   /** What its key itself says that may be done with it; it holds in the place of all others. Absent where the key says nothing. */
   readonly policy?: Policy;
+  /** An operator of the gateway: administers every tenant and asks nothing for any. Its `tenant` is `*`, which is none's. */
+  readonly isOperator?: true;
 }
 
 /** What outlives the answer to a request (Workers' `ctx.waitUntil`). */
@@ -22,6 +24,11 @@ export type WaitUntil = (work: Promise<unknown>) => void;
  * `upstream_unavailable` where that cannot be said now.
  */
 export type Identify = (credential: string | undefined, waitUntil: WaitUntil) => Caller | Promise<Caller>;
+
+/** Whether a tenant is a caller's to administer: every one an operator's, its own a user's whose token says so. */
+export function administers({ tenant, roles, isOperator }: Caller, named: string): boolean {
+  return isOperator === true || (tenant === named && roles.includes("admin"));
+}
 
 /** Whether what a caller does may touch all of its tenant: a key is the tenant's own, a user must be one of its administrators. */
 export function actsForTenant({ user, roles }: Caller): boolean {

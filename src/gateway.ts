@@ -6,6 +6,8 @@ import { isStream } from "./collect.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
 import type { EmbeddingDefaults } from "./embedding.ts";
 import type { GenerationDefaults } from "./generation.ts";
+import { createManagedKeys } from "./keys/managed-keys.ts";
+import type { KeyRegistry } from "./keys/registry.ts";
 import { createLedger } from "./ledger/ledger.ts";
 import type { Ledger, LedgerTenants } from "./ledger/ledger-object.ts";
 import { metered, type Settle } from "./metered.ts";
@@ -39,6 +41,7 @@ import type { Gateway, Offer, Provider, Upstream } from "./upstream.ts";
 import { UpstreamFailure } from "./upstream-failure.ts";
 
 export { Coordinator } from "./cache/sharing/coordinator.ts";
+export { KeyRegistry } from "./keys/registry.ts";
 export { Ledger, LedgerTenants } from "./ledger/ledger-object.ts";
 export { Account } from "./policy/account.ts";
 
@@ -53,6 +56,8 @@ export interface GatewayDependencies {
   readonly floodGate?: RateLimit;
   /** Absent where it is not written down who used what. */
   readonly ledgers?: Ledgers;
+  /** Who knows managed keys. Absent where none are bound: then nothing can be said of such a key. */
+  readonly keyRegistries?: DurableObjectNamespace<KeyRegistry>;
   readonly fetch: Fetch;
 }
 
@@ -74,9 +79,10 @@ const platformDefaults = { maxTokens: 2000, temperature: 0.7 };
  */
 export function createGateway(
   config: Config,
-  { kv, coordinators, accounts: accountObjects, floodGate, ledgers, fetch }: GatewayDependencies,
+  { kv, coordinators, keyRegistries, accounts: accountObjects, floodGate, ledgers, fetch }: GatewayDependencies,
 ): Gateway {
   const { ai, auth, deadlines, hedge, cache } = config;
+  const keys = createManagedKeys(keyRegistries);
   const shared: SharedByProviders = {
     defaults: generationDefaults(config),
     embedding: { model: ai.embeddingModel, anyModel: ai.anyEmbeddingModel },
@@ -143,7 +149,8 @@ export function createGateway(
   };
   const rpcUpstreams = new Map(rpcs.map((rpc) => [rpc.name, rpcUpstream(rpc)]));
   return {
-    identify: createIdentify(auth, fetch),
+    identify: createIdentify(auth, keys, fetch),
+    keys,
     generate: generate.ask,
     embed: neverStreamed(embed.ask),
     rpc(name) {

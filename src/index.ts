@@ -3,7 +3,7 @@ import { loadConfig } from "./config/load.ts";
 import { createGateway } from "./gateway.ts";
 import { logWarning } from "./telemetry/log.ts";
 
-export { Account, Coordinator, Ledger, LedgerTenants } from "./gateway.ts";
+export { Account, Coordinator, KeyRegistry, Ledger, LedgerTenants } from "./gateway.ts";
 
 type App = ReturnType<typeof createApp>;
 
@@ -35,6 +35,7 @@ function build(env: Env): App {
       accounts: env.ACCOUNTS,
       floodGate: env.FLOOD_GATE,
       ledgers: { ofTenant: env.LEDGER, tenants: env.LEDGER_TENANTS },
+      keyRegistries: env.KEYS,
       fetch: (url, init) => fetch(url, init),
     }),
   });

@@ -73,6 +73,8 @@ export interface RequestRecord {
   operation?: string;
   /** Absent where the request came with no right to ask. */
   caller?: Caller;
+  /** The id of the managed key that an administrator made, rotated or revoked. */
+  administered?: string;
   model?: string;
   /** Whether the answer is wanted piece by piece. */
   stream?: boolean;

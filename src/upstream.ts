@@ -2,6 +2,7 @@ import type { Caller, Identify } from "./caller.ts";
 import type { EmbeddingRequest, Embeddings } from "./embedding.ts";
 import type { Generation, GenerationRequest } from "./generation.ts";
 import type { Share } from "./in-flight.ts";
+import type { KeyAdministration } from "./managed-key.ts";
 import type { Spent } from "./metered.ts";
 import type { Answer } from "./operation.ts";
 import type { Quotas } from "./policy.ts";
@@ -135,6 +136,7 @@ export interface Purge {
 /** The product without HTTP: who may ask, what answers a request, and how its back ends are. */
 export interface Gateway {
   readonly identify: Identify;
+  readonly keys: KeyAdministration;
   readonly generate: Upstream<GenerationRequest, GenerationAnswer>;
   readonly embed: Upstream<EmbeddingRequest, Embeddings>;
   /** The contract's other RPCs, each by its operation's name. */

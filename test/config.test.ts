@@ -75,6 +75,7 @@ describe("the layers", () => {
       stream: { heartbeatMs: 10_000, batchMs: 0, atomicTenants: [] },
       auth: {
         apiKeys: [],
+        adminKeys: [],
         jwt: {
           secret: undefined,
           jwksUrl: undefined,

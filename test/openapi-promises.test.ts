@@ -3,12 +3,13 @@ import { toBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { Hono } from "hono";
 import { expect, it } from "vitest";
+import { GatewayError } from "../src/errors.ts";
 import { exampleOf } from "../src/http/docs/contract-examples.ts";
 import { errorHeaderNames } from "../src/http/docs/headers.ts";
 import { tenantAccount } from "../src/policy/holders.ts";
 import { rpcs } from "../src/rpcs/rpcs.ts";
 import type { Gateway } from "../src/upstream.ts";
-import { fakeOpenAi, onlyOpenAi, type TestAppOptions, testApp } from "./support/app-on-fake-network.ts";
+import { fakeOpenAi, onlyOpenAi, sha256Hex, type TestAppOptions, testApp } from "./support/app-on-fake-network.ts";
 import { at } from "./support/json.ts";
 import { expectDescribed, membersOf, operations } from "./support/openapi.ts";
 import { bearer, secret, signed } from "./support/tokens.ts";
@@ -21,6 +22,9 @@ interface Scenario extends Omit<TestAppOptions, "settings"> {
   readonly spoil?: (body: string) => string | ReadableStream;
   /** Sent before under the same headers. */
   readonly before?: (body: string) => string;
+  /** In a path, in the place of one that there is. */
+  readonly id?: string;
+  readonly query?: string;
 }
 
 /** Both kinds of providers; of the AI service's methods those that have an example. */
@@ -37,6 +41,8 @@ const onlyService = {
   AI_PROVIDERS: "ai-service",
   QINGYU_CACHE_KNOWLEDGE_SECONDS: "60",
 };
+/** What only operators may do is done by one. */
+const onlyOperators = { ...onlyOpenAi, GATEWAY_ADMIN_KEYS: `root:${await sha256Hex("root")}` };
 const fresh = { "cache-control": "no-store" };
 const anotherModel = (body: string) => body.replace(/"model":"[^"]*/, "$&-2");
 /** The code that the AI service says together with a status. */
@@ -85,7 +91,12 @@ const scenarios: readonly Scenario[] = [
   { headers: { "content-encoding": "br" } },
   { headers: { "x-request-timeout-ms": "soon" } },
   { headers: { "idempotency-key": "promises" }, before: anotherModel },
-  { settings: (usual) => ({ ...usual, GATEWAY_API_KEYS: `a:${"0".repeat(64)}` }) },
+  { settings: (usual) => ({ ...usual, GATEWAY_API_KEYS: `a:${"0".repeat(64)}` }), headers: bearer("unknown") },
+  { settings: { ...onlyOpenAi, GATEWAY_API_KEYS: `a:${await sha256Hex("a")}` }, headers: bearer("a") },
+  { settings: onlyOperators, headers: bearer("root"), id: "nobody's" },
+  { query: "?tenant=a" },
+  { keyRegistries: null },
+  { replace: noMoreKeys },
   {
     settings: (usual) => ({ ...usual, JWT_SECRET: secret }),
     headers: bearer(await signed({ claims: { exp: 0 } })),
@@ -151,6 +162,17 @@ function queryOf(operation: unknown): string {
   return examples.length > 0 ? `?${new URLSearchParams(examples)}` : "";
 }
 
+function noMoreKeys(gateway: Gateway): Gateway {
+  const refuse = () => Promise.reject(new GatewayError("conflict", "There are as many keys as there may be."));
+  return { ...gateway, keys: { ...gateway.keys, make: refuse, rotate: refuse } };
+}
+
+/** The id of a key that there is. */
+async function madeKey(): Promise<string> {
+  const { post } = testApp({ settings: onlyOperators });
+  return String(at((await post("/admin/keys", { tenant: crypto.randomUUID() }, bearer("root"))).json(), "id"));
+}
+
 /** Whether an operation is an RPC of the contract's table, by whichever surface. */
 function isRpc(operation: unknown): boolean {
   const id = String(at(operation, "operationId"));
@@ -171,14 +193,18 @@ it.each(operations)(
       headers: { ...(type && { "content-type": type }), ...headers },
       body: type && text,
     });
-    const usual = isRpc(operation) ? onlyService : onlyOpenAi;
-    for (const { headers = {}, spoil = (text: string) => text, before, settings = usual, ...options } of scenarios) {
+    const isAdministration = path.startsWith("/admin/");
+    const usual = isRpc(operation) ? onlyService : isAdministration ? onlyOperators : onlyOpenAi;
+    const known = isAdministration ? await madeKey() : "gpt-4o";
+    for (const { spoil = (text: string) => text, before, id = known, query = "", ...scenario } of scenarios) {
+      const { settings = usual, headers: own, ...options } = scenario;
+      const headers = { ...(isAdministration && bearer("root")), ...own };
       const { send } = testApp({
         network,
         ...options,
         settings: { ...generous, ...(typeof settings === "function" ? settings(usual) : settings) },
       });
-      const target = path.replace("{id}", "gpt-4o") + queryOf(operation);
+      const target = path.replace("{id}", id) + (query || queryOf(operation));
       if (before) await send(target, sent(headers, before(body)));
       const answer = await send(target, sent(headers, spoil(body)));
       expectDescribed(answer, operation);

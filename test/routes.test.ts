@@ -6,6 +6,7 @@ const settings = {
   AI_PROVIDERS: "openai",
   OPENAI_API_KEY: "sk-upstream",
   GATEWAY_API_KEYS: `a:${hash}`,
+  GATEWAY_ADMIN_KEYS: `root:${await sha256Hex("key-of-root")}`,
   QINGYU_LIMITS_BODY_BYTES: "2000",
 };
 
@@ -23,7 +24,7 @@ const openPaths: Readonly<Record<string, string>> = {
   "/docs/swagger-ui.css": "GET",
   "/docs/swagger-ui-bundle.js": "GET",
 };
-/** What only a tenant may see, with the one method that each path has. */
+/** What only a tenant may see or, below `/admin`, an operator, with the methods that each path has. */
 const closedPaths: Readonly<Record<string, string>> = {
   "/v1/chat/completions": "POST",
   "/v1/embeddings": "POST",
@@ -49,26 +50,33 @@ const closedPaths: Readonly<Record<string, string>> = {
   "/api/v1/ai/cache": "DELETE",
   "/api/v1/ai/cache/purge": "POST",
   "/qingyu.ai.AIService/:method": "POST",
+  "/admin/keys": "GET, POST",
+  "/admin/keys/:id": "DELETE",
+  "/admin/keys/:id/rotate": "POST",
 };
 const allMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /** A path that a route's pattern matches. */
-const pathOf = (pattern: string) => pattern.replace(/:id\{\.\+\}/, "gpt-x").replace(":method", "GenerateContent");
+const pathOf = (pattern: string) => pattern.replace(/:id(\{\.\+\})?/, "gpt-x").replace(":method", "GenerateContent");
 /** RFC 9110, 9.3.2: what answers GET answers HEAD. */
-const isMethod = (method: string, own: string) => method === own || (own === "GET" && method === "HEAD");
+const isMethod = (method: string, own: string) => own.split(", ").includes(method === "HEAD" ? "GET" : method);
 const isConnect = (path: string) => path.startsWith("/qingyu.ai.");
 
 /** RFC 6750, 3.1. */
 const wrongKey = 'Bearer error="invalid_token"';
 const json = { "content-type": "application/json" };
-const withKey = { ...json, authorization: "Bearer key-of-a" };
+const withKeyFor = (path: string) => ({
+  ...json,
+  authorization: `Bearer ${path.startsWith("/admin/") ? "key-of-root" : "key-of-a"}`,
+});
 
-it("knows every route: each path has one method, and a handler for all others", () => {
+it("knows every route: each path has its methods, and a handler for all others", () => {
   const { routes } = testApp({ settings }).app;
-  const isMiddleware = ({ method, path }: { method: string; path: string }) => method === "ALL" && path === "/*";
+  const isMiddleware = ({ method, path }: { method: string; path: string }) =>
+    method === "ALL" && /^(\/admin)?\/\*$/.test(path);
   const found = routes.filter((route) => !isMiddleware(route)).map(({ method, path }) => `${path} ${method}`);
-  const expected = Object.entries({ ...openPaths, ...closedPaths }).flatMap(([path, method]) => [
-    `${path} ${method}`,
+  const expected = Object.entries({ ...openPaths, ...closedPaths }).flatMap(([path, methods]) => [
+    ...methods.split(", ").map((method) => `${path} ${method}`),
     `${path} ALL`,
   ]);
   expect(found.toSorted()).toEqual(expected.toSorted());
@@ -78,7 +86,7 @@ describe.each(Object.entries({ ...openPaths, ...closedPaths }))("%s has %s", (pa
   it.each(allMethods.filter((method) => !isMethod(method, own)))(
     `and answers %s with 405 and Allow`,
     async (method) => {
-      const answer = await testApp({ settings }).send(pathOf(pattern), { method, headers: withKey });
+      const answer = await testApp({ settings }).send(pathOf(pattern), { method, headers: withKeyFor(pattern) });
       expect([answer.status, answer.headers.get("allow")]).toEqual([405, own]);
     },
   );
@@ -105,13 +113,14 @@ describe.each(Object.entries(closedPaths))("%s", (pattern, own) => {
 
   it("refuses a body that is announced as over the limit, whatever the method", async () => {
     for (const method of allMethods) {
-      const headers = { ...withKey, "content-length": "2001" };
+      const headers = { ...withKeyFor(pattern), "content-length": "2001" };
       const answer = await testApp({ settings }).send(path, { method, headers });
       expect([method, answer.status]).toEqual([method, tooLarge]);
     }
   });
 
-  if (own !== "POST") return;
+  if (!isMethod("POST", own)) return;
+  const withKey = withKeyFor(pattern);
 
   it("refuses a body over the limit, announced or not", async () => {
     const { send } = testApp({ settings });

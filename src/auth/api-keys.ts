@@ -1,8 +1,11 @@
 import type { Caller } from "../caller.ts";
-import type { ApiKey } from "../config/config.ts";
 
-/** How many hexadecimal digits of a key's hash name it. */
-const keyIdDigits = 8;
+/** A key that the settings have the hash of. */
+export interface HashedKey {
+  readonly caller: Caller;
+  /** SHA-256, 64 hexadecimal digits. */
+  readonly sha256Hex: string;
+}
 
 export interface ApiKeys {
   /** Whose key this is, where that was found out before. */
@@ -12,11 +15,8 @@ export interface ApiKeys {
 }
 
 /** The keys of the settings. Each is digested once and not with each request. */
-export function apiKeysFrom(entries: readonly ApiKey[]): ApiKeys {
-  const keys = entries.map(({ tenant, sha256Hex }) => ({
-    caller: { tenant, roles: [], keyId: sha256Hex.slice(0, keyIdDigits) },
-    digest: Uint8Array.fromHex(sha256Hex),
-  }));
+export function apiKeysFrom(entries: readonly HashedKey[]): ApiKeys {
+  const keys = entries.map(({ caller, sha256Hex }) => ({ caller, digest: Uint8Array.fromHex(sha256Hex) }));
   /** Only right ones, so no more than there are. */
   const known = new Map<string, Caller>();
   return {

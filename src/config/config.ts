@@ -70,8 +70,6 @@ export interface ProviderConfig {
   readonly protocol?: "connect" | "grpc-web";
 }
 
-export type ApiKey = Config["auth"]["apiKeys"][number];
-
 /** Warnings never keep a config from being used; each names a setting, never a value. */
 export interface UsableConfig {
   readonly config: Config;

@@ -23,7 +23,7 @@ export function loadConfig(bindings: Bindings): ConfigResult {
   if (first) return { problems: [first, ...rest], warnings };
   // Without a problem, every setting that has a default has its value.
   const values = reading.values as SettingValues;
-  const isOpen = values["auth.api_keys"].length === 0 && !takesTokens(values);
+  const isOpen = values["auth.api_keys"].length === 0 && !letsOthersIn(values);
   return {
     config: configFrom({
       ...values,
@@ -34,7 +34,7 @@ export function loadConfig(bindings: Bindings): ConfigResult {
     problemElsewhere: isOpen
       ? problemWith(
           "auth.api_keys",
-          "is required for callers who are not on this machine, also in development, unless tokens are taken",
+          "is required for callers who are not on this machine, also in development, unless tokens are taken or operators make keys",
         )
       : undefined,
     warnings: [...warnings, ...weaknesses(reading)],
@@ -48,8 +48,11 @@ function checkTogether(bindings: Bindings, { values, problems }: Reading, provid
   if (keys.some(({ sha256Hex, tenant }) => tenants.get(sha256Hex) !== tenant)) {
     problems.push(problemWith("auth.api_keys", "has one key for two tenants"));
   }
+  if (values["auth.admin_keys"]?.some(({ sha256Hex }) => tenants.has(sha256Hex))) {
+    problems.push(problemWith("auth.admin_keys", "has a key that is also in auth.api_keys"));
+  }
   if (values.environment === "development") return;
-  if (keys.length === 0 && !takesTokens(values)) {
+  if (keys.length === 0 && !letsOthersIn(values)) {
     problems.push(problemWith("auth.api_keys", "is required outside development"));
   }
   if (isShort(values["auth.jwt.secret"])) problems.push(problemWith("auth.jwt.secret", tooShort));
@@ -68,9 +71,10 @@ function checkTogether(bindings: Bindings, { values, problems }: Reading, provid
   }
 }
 
-/** Whether callers may come with tokens. */
-function takesTokens(values: Reading["values"]): boolean {
-  return values["auth.jwt.secret"] !== undefined || values["auth.jwt.jwks_url"] !== undefined;
+/** Whether callers may come with tokens, or with keys that an operator makes. */
+function letsOthersIn(values: Reading["values"]): boolean {
+  const takesTokens = values["auth.jwt.secret"] !== undefined || values["auth.jwt.jwks_url"] !== undefined;
+  return takesTokens || (values["auth.admin_keys"] ?? []).length > 0;
 }
 
 /** HS256 takes a key that is as long as what it makes (RFC 7518, 3.2): a shorter one can be guessed from any token. */

@@ -83,6 +83,19 @@ const apiKey: Parser<ApiKey> = {
   },
 };
 
+interface AdminKey {
+  readonly name: string;
+  readonly sha256Hex: string;
+}
+
+const adminKey: Parser<AdminKey> = {
+  expected: "name:sha256hex, the SHA-256 of the key as 64 hexadecimal digits",
+  parse: (entry) => {
+    const parsed = apiKey.parse(entry);
+    return parsed && { name: parsed.tenant, sha256Hex: parsed.sha256Hex };
+  },
+};
+
 const tenantName = text(
   "a tenant's name: up to 64 letters, digits, dots, hyphens and underscores",
   /^[A-Za-z0-9._-]{1,64}$/,
@@ -262,6 +275,15 @@ export const settings = {
     "Who may call: `tenant:sha256hex` entries. Required but in development on this machine, and where tokens are taken.",
     {
       names: ["GATEWAY_API_KEYS"],
+      default: "",
+      isSecret: true,
+    },
+  ),
+  "auth.admin_keys": setting(
+    listOf(adminKey),
+    "Who administers the gateway, managed keys above all: `name:sha256hex` entries. Such a key asks for no answers.",
+    {
+      names: ["GATEWAY_ADMIN_KEYS"],
       default: "",
       isSecret: true,
     },

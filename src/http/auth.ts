@@ -1,5 +1,6 @@
 import type { MiddlewareHandler } from "hono";
 import type { Caller, Identify } from "../caller.ts";
+import { GatewayError } from "../errors.ts";
 import type { Walk } from "./call.ts";
 
 /** Lets those pass of whom it is known who they are, and says so to all that follow. Throws what `identify` throws. */
@@ -14,6 +15,12 @@ export function authenticate(identify: Identify): MiddlewareHandler<Walk> {
     return found instanceof Promise ? found.then(pass) : pass(found);
   };
 }
+
+/** An operator administers, and asks for nothing that is a tenant's. Throws 403 `permission_denied`. */
+export const refuseOperators: MiddlewareHandler<Walk> = (c, next) => {
+  if (!c.get("caller").isOperator) return next();
+  throw new GatewayError("permission_denied", "An operator's key is for '/admin' only; send a tenant's key.");
+};
 
 /** The key or token that a request brings: `Authorization: Bearer` (RFC 6750, 2.1), else `x-api-key` as Anthropic's clients send it. */
 function credentialIn(headers: Headers): string | undefined {

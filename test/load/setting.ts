@@ -119,6 +119,6 @@ async function reportOf(upstreams: ChildProcess): Promise<Report> {
   return report;
 }
 
-function sha256Hex(text: string): string {
+export function sha256Hex(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }

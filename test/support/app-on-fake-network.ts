@@ -43,6 +43,8 @@ export interface TestAppOptions {
   readonly floodGate?: RateLimit;
   /** Where what is used is written down; nowhere unless told. */
   readonly ledgers?: GatewayDependencies["ledgers"];
+  /** Null where none are bound. */
+  readonly keyRegistries?: typeof env.KEYS | null;
   /** Puts something else in the gateway's place. */
   readonly replace?: (gateway: Gateway) => Gateway;
 }
@@ -62,6 +64,7 @@ export function testApp({
   accounts = env.ACCOUNTS,
   floodGate,
   ledgers,
+  keyRegistries = env.KEYS,
   replace = (gateway) => gateway,
 }: TestAppOptions = {}): TestApp {
   const loaded = loadConfig({ ENVIRONMENT: "development", ...settings });
@@ -75,6 +78,7 @@ export function testApp({
             accounts,
             floodGate,
             ledgers,
+            keyRegistries: keyRegistries ?? undefined,
             fetch: async (url, init) => network.fetch(new Request(url, init)),
           }),
         ),

@@ -87,6 +87,8 @@ interface OpenRoute extends Pick<Route, "operationId" | "summary" | "answer"> {
 export const anyErrors: readonly TypicalError[] = [
   "unauthenticated",
   "token_expired",
+  "permission_denied",
+  "key_registry_unavailable",
   "overloaded",
   "config_error",
   "loop_detected",

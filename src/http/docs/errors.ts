@@ -23,6 +23,17 @@ const typicalErrors = {
   conflict: new GatewayError("conflict", "The idempotency key stands for another request.", {
     code: "idempotency_key_reused",
   }),
+  key_not_found: new GatewayError("not_found", "There is no key with this id.", { code: "key_not_found", param: "id" }),
+  key_inactive: new GatewayError("conflict", "The key has expired or was revoked; make another one.", {
+    code: "key_inactive",
+    param: "id",
+  }),
+  too_many_keys: new GatewayError("conflict", "There are as many keys as there may be; revoke one first.", {
+    code: "too_many_keys",
+  }),
+  key_registry_unavailable: new GatewayError("upstream_unavailable", "The registry of keys does not answer now.", {
+    code: "key_registry_unavailable",
+  }),
   request_timeout: new GatewayError("request_timeout", "The request's body did not come in time."),
   payload_too_large: new GatewayError("payload_too_large", "The body or the prompt is larger than allowed."),
   unsupported_media_type: new GatewayError(

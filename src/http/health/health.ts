@@ -53,8 +53,8 @@ export function healthRoutes({ config, warnings }: UsableConfig, health: (hops: 
 }
 
 /** What callers must bring, keys before tokens where they may bring either. */
-function authOf({ apiKeys, jwt }: UsableConfig["config"]["auth"]): Ready["auth"] {
-  if (apiKeys.length > 0) return "api-key";
+function authOf({ apiKeys, adminKeys, jwt }: UsableConfig["config"]["auth"]): Ready["auth"] {
+  if (apiKeys.length > 0 || adminKeys.length > 0) return "api-key";
   return jwt.secret === undefined && jwt.jwksUrl === undefined ? "open" : "jwt";
 }
 

@@ -165,7 +165,7 @@ export async function qingyuDescription(comments: Comments): Promise<Description
         description:
           "For keys, and for users with the role `admin`. Other places of Cloudflare's network may take a minute or two to notice.",
         answer: json("Purged", purged("all", requestId)),
-        errors: [...anyErrors, "permission_denied", "cache_unavailable"],
+        errors: [...anyErrors, "cache_unavailable"],
       },
       "POST /api/v1/ai/cache/purge": {
         operationId: "purgeCachedRequest",

@@ -1,0 +1,43 @@
+import { GatewayError } from "../errors.ts";
+import { logWarning } from "../telemetry/log.ts";
+import { settlesWithin } from "../waiting.ts";
+import type { KeyRegistry } from "./registry.ts";
+
+/** How long a registry may take to say whose a key is; a caller waits for it. */
+export const saidWithinMs = 1_000;
+/** How long it may take to make, rotate or revoke one. */
+export const doneWithinMs = 5_000;
+
+type Registry = DurableObjectStub<KeyRegistry>;
+
+/** Asks the registry of a name. Throws 503 `key_registry_unavailable` where it fails, is late, or there is none. */
+export type AskRegistry = <T>(
+  name: string,
+  question: (registry: Registry) => PromiseLike<T>,
+  limitMs: number,
+) => Promise<T>;
+
+/** By the objects of a namespace; absent where none is bound. */
+export function askRegistriesIn(objects: DurableObjectNamespace<KeyRegistry> | undefined): AskRegistry {
+  return async (name, question, limitMs) => {
+    // A stub of its own for each question: one whose object has failed once goes on failing.
+    const asking = (async () => {
+      if (!objects) throw new Error("no registry is bound");
+      return await question(objects.get(objects.idFromName(name)));
+    })();
+    if (!(await settlesWithin(asking, limitMs))) throw unavailable("late");
+    try {
+      return await asking;
+    } catch (cause) {
+      throw unavailable("failed", cause);
+    }
+  };
+}
+
+function unavailable(reason: string, cause?: unknown): GatewayError {
+  logWarning("key_registry_failed", { reason });
+  return new GatewayError("upstream_unavailable", "The registry of keys does not answer now.", {
+    code: "key_registry_unavailable",
+    cause,
+  });
+}
