@@ -12,7 +12,14 @@ export default defineConfig({
     projects: [
       {
         // Verbose, workerd reports every connection that a test breaks on purpose, however well it was caught.
-        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" }, verbose: false })],
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./wrangler.toml" },
+            main: "./test/support/main.ts",
+            miniflare: { durableObjects: { TEST_RUNS: { className: "TestRun", useSQLite: true } } },
+            verbose: false,
+          }),
+        ],
         test: { name: "worker", include: ["test/*.test.ts"] },
       },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"] } },

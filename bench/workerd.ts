@@ -35,6 +35,8 @@ export interface WorkerOptions {
   readonly kvBytesPerMs?: number;
   /** Whether V8's inspector listens; for profiling only. */
   readonly inspect?: boolean;
+  /** Where Durable Objects keep what they store, so that another process can go on with it; gone with the process where absent. */
+  readonly objectsFolder?: string;
   /** What the worker logs; unless somebody listens it goes to /dev/null. */
   readonly onLog?: (text: string) => void;
   /** Such as `--max-heap-size=128`, the memory of an isolate, to which workerd by itself holds nobody. */
@@ -51,9 +53,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const folder = mkdtempSync(join(tmpdir(), "qingyu-bench-"));
   cpSync(script, join(folder, "main.js"));
   cpSync(join(import.meta.dirname, "workers/kv-store.js"), join(folder, "kv.js"));
-  // SQLite is on disk only.
-  const objects = join(folder, "objects");
-  mkdirSync(objects);
+  // Alarms and SQLite are there on a disk only.
+  const objects = options.objectsFolder ?? join(folder, "objects");
+  mkdirSync(objects, { recursive: true });
   writeFileSync(join(folder, "config.capnp"), configFor(options, { hasObjects: hasObjects(script), folder: objects }));
 
   const startedMs = performance.now();
@@ -63,9 +65,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   });
   if (onLog) for (const output of [workerd.stdout, workerd.stderr]) output?.setEncoding("utf8").on("data", onLog);
   const kill = () => {
-    workerd.kill();
+    // It would else wait for requests that nobody answers.
+    workerd.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
   };
+  const exited = once(workerd, "exit");
   process.once("exit", kill);
   const ports = await listeningPorts(workerd);
   const ready = await fetch(`http://127.0.0.1:${ports.port}${readyPath}`);
@@ -79,7 +83,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     peakBytes: () => peakBytes(workerd.pid ?? 0),
     async stop() {
       process.off("exit", kill);
-      const exited = once(workerd, "exit");
       kill();
       await exited;
     },

@@ -2,10 +2,13 @@ import { createIdentify } from "./auth/identify.ts";
 import { authorOffers } from "./authors/offer.ts";
 import { createRemembering } from "./cache/remembering.ts";
 import type { Coordinator } from "./cache/sharing/coordinator.ts";
+import { type Encryption, encryptedWith, unencrypted } from "./cache/storage/encryption.ts";
+import { digestWith } from "./cache/storage/key.ts";
 import { isStream } from "./collect.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
 import type { EmbeddingDefaults } from "./embedding.ts";
 import type { GenerationDefaults } from "./generation.ts";
+import { createInFlight, inFlightLimits } from "./in-flight.ts";
 import { createManagedKeys } from "./keys/managed-keys.ts";
 import type { KeyRegistry } from "./keys/registry.ts";
 import { createLedger } from "./ledger/ledger.ts";
@@ -16,9 +19,9 @@ import { embedOperation } from "./operations/embed.ts";
 import { generateOperation } from "./operations/generate.ts";
 import { rpcOperation } from "./operations/rpc.ts";
 import type { Account } from "./policy/account.ts";
-import { accountsIn } from "./policy/accounts.ts";
+import { type Accounts, accountsIn } from "./policy/accounts.ts";
 import { createHolders, mayUse } from "./policy/holders.ts";
-import { type Limiting, limited } from "./policy/limited.ts";
+import { createCharging, type Limiting, limited } from "./policy/limited.ts";
 import { quotasIn } from "./policy/quotas.ts";
 import { costOf, priceFor, unitsOf } from "./price.ts";
 import { aiService } from "./providers/ai-service/ai-service.ts";
@@ -34,8 +37,12 @@ import { toGatewayError } from "./resilience/failures.ts";
 import { type ChainOptions, firstAvailable } from "./resilience/first-available.ts";
 import { knownModels } from "./resilience/known-models.ts";
 import { readiness } from "./resilience/readiness.ts";
+import type { RpcAnswer, RpcRequest } from "./rpc.ts";
 import type { Rpc } from "./rpcs/rpc.ts";
 import { rpcs } from "./rpcs/rpcs.ts";
+import { createRuns } from "./runs/carried-on.ts";
+import { type Carrier, createCarrier } from "./runs/carrier.ts";
+import type { RunObject } from "./runs/run-object.ts";
 import { logWarning } from "./telemetry/log.ts";
 import type { Gateway, Offer, Provider, Upstream } from "./upstream.ts";
 import { UpstreamFailure } from "./upstream-failure.ts";
@@ -44,6 +51,7 @@ export { Coordinator } from "./cache/sharing/coordinator.ts";
 export { KeyRegistry } from "./keys/registry.ts";
 export { Ledger, LedgerTenants } from "./ledger/ledger-object.ts";
 export { Account } from "./policy/account.ts";
+export { RunObject } from "./runs/run-object.ts";
 
 export interface GatewayDependencies {
   /** Absent where no namespace is bound: then nothing is cached. */
@@ -58,6 +66,10 @@ export interface GatewayDependencies {
   readonly ledgers?: Ledgers;
   /** Who knows managed keys. Absent where none are bound: then nothing can be said of such a key. */
   readonly keyRegistries?: DurableObjectNamespace<KeyRegistry>;
+  /** Absent where no work outlives its caller. */
+  readonly runs?: DurableObjectNamespace<RunObject>;
+  /** Whoever asks has been held to his limits elsewhere. */
+  readonly isAdmitted?: true;
   readonly fetch: Fetch;
 }
 
@@ -79,7 +91,17 @@ const platformDefaults = { maxTokens: 2000, temperature: 0.7 };
  */
 export function createGateway(
   config: Config,
-  { kv, coordinators, keyRegistries, accounts: accountObjects, floodGate, ledgers, fetch }: GatewayDependencies,
+  {
+    kv,
+    coordinators,
+    keyRegistries,
+    accounts: accountObjects,
+    floodGate,
+    ledgers,
+    runs,
+    isAdmitted,
+    fetch,
+  }: GatewayDependencies,
 ): Gateway {
   const { ai, auth, deadlines, hedge, cache } = config;
   const keys = createManagedKeys(keyRegistries);
@@ -103,25 +125,20 @@ export function createGateway(
   const { remembered, purge } = createRemembering(cache, { kv, coordinators });
 
   const accounts = accountsIn(accountObjects);
-  const limiting: Limiting = {
-    limitOf: createHolders(config.policies),
-    accounts,
-    gate: floodGate,
-    onUnreachable: config.limits.onUnreachable,
-    costOf: (model, usage) => {
-      const price = priceFor(model, config.usage.prices);
-      return price && unitsOf(costOf(usage, price));
-    },
-  };
+  const limiting = { ...limitingBy(config, accounts), gate: floodGate, onUnreachable: config.limits.onUnreachable };
 
   function corridor<Request, Whole extends WholeAnswer>(
     operation: Operation<Request, Whole>,
     able: readonly Member<Request, Answer<Whole>>[],
-    { defaultModel = "", upstream = firstAvailable(operation, able, chain) }: CorridorOptions<Request, Whole> = {},
+    {
+      defaultModel = "",
+      upstream = firstAvailable(operation, able, chain),
+      carriedOn = (providers) => providers,
+    }: CorridorOptions<Request, Whole> = {},
   ) {
-    const { ask, forget } = remembered(operation, metered(operation, upstream, settle));
+    const { ask, forget } = remembered(operation, carriedOn(metered(operation, upstream, settle)));
     const modelOf = (request: Request) => operation.modelOf(request) || defaultModel;
-    const allowed = limited(operation, ask, modelOf, limiting);
+    const allowed = isAdmitted ? ask : limited(operation, ask, modelOf, limiting);
     const omittedBy = (name: string, request: Request) =>
       able.find(({ provider }) => provider.name === name)?.offer.omitted?.(request);
     const onAnswered: Answered = (call, name, end) => ledger?.noteAnswered(call, name, end);
@@ -138,6 +155,10 @@ export function createGateway(
     defaultModel: ai.embeddingModel,
   });
   const knowledge = cache.knowledgeSeconds > 0 ? { ttlSeconds: cache.knowledgeSeconds, staleSeconds: 0 } : undefined;
+  const carried =
+    runs && config.runs.maxMs > 0
+      ? createRuns({ objects: runs, digest: digestWith(cache.keySecret), encryption: encryptionOf(config) })
+      : undefined;
   const rpcUpstream = (rpc: Rpc) => {
     const limits = { ...deadlines, requestMs: Math.min(deadlines.requestMs, rpc.mostMs ?? deadlines.requestMs) };
     const operation = rpcOperation(rpc, { limits, lifetimes: rpc.kept && knowledge, scope });
@@ -145,7 +166,8 @@ export function createGateway(
     // Those who can themselves are asked first, then language models, which know nothing of the project.
     const authors = rpc.author && ai.creativeFallback ? offering(members, authorOffers(rpc.author)) : [];
     const able = [...own, ...authors];
-    return neverStreamed(corridor(operation, able, able.length > 0 ? {} : { upstream: unoffered }).ask);
+    const carriedOn = rpc.isLong && carried ? (providers: RpcChain) => carried(rpc, operation, providers) : undefined;
+    return neverStreamed(corridor(operation, able, able.length > 0 ? { carriedOn } : { upstream: unoffered }).ask);
   };
   const rpcUpstreams = new Map(rpcs.map((rpc) => [rpc.name, rpcUpstream(rpc)]));
   return {
@@ -167,11 +189,53 @@ export function createGateway(
   };
 }
 
+/**
+ * Builds what does the work of runs in their objects' isolates: a gateway without storage, in which a request may take as
+ * long as a run. Callers were let in where they asked, and pay when the run has ended.
+ */
+export function createRunCarrier(
+  config: Config,
+  { accounts, ledgers, fetch }: Pick<GatewayDependencies, "accounts" | "ledgers" | "fetch">,
+): Carrier {
+  const { maxMs } = config.runs;
+  const patient = { ...config, deadlines: { ...config.deadlines, requestMs: maxMs } };
+  const { rpc: upstreamOf } = createGateway(patient, { isAdmitted: true, ledgers, fetch });
+  return createCarrier({
+    upstreamOf,
+    maxMs,
+    encryption: encryptionOf(config),
+    inFlight: createInFlight(inFlightLimits),
+    charge: createCharging(limitingBy(config, accountsIn(accounts))),
+  });
+}
+
+function limitingBy(
+  { policies, usage: { prices } }: Config,
+  accounts: Accounts,
+): Pick<Limiting, "limitOf" | "accounts" | "costOf"> {
+  return {
+    limitOf: createHolders(policies),
+    accounts,
+    costOf(model, usage) {
+      const price = priceFor(model, prices);
+      return price && unitsOf(costOf(usage, price));
+    },
+  };
+}
+
+function encryptionOf({ cache: { encryptionKey } }: Config): Encryption {
+  return encryptionKey === undefined ? unencrypted : encryptedWith(encryptionKey);
+}
+
+type RpcChain = Upstream<RpcRequest, Answer<RpcAnswer>>;
+
 interface CorridorOptions<Request, Whole extends WholeAnswer> {
   /** By what a request that names no model is judged. */
   readonly defaultModel?: string;
   /** What asks the providers, where that is not the chain of them. */
   readonly upstream?: Upstream<Request, Answer<Whole>>;
+  /** What stands before them, and may have them asked elsewhere. */
+  readonly carriedOn?: (providers: Upstream<Request, Answer<Whole>>) => Upstream<Request, Answer<Whole>>;
 }
 
 /** Answers for an operation that no configured provider offers. */

@@ -1,6 +1,6 @@
 import { createApp } from "./app.ts";
 import { loadConfig } from "./config/load.ts";
-import { createGateway } from "./gateway.ts";
+import { createGateway, createRunCarrier, RunObject } from "./gateway.ts";
 import { logWarning } from "./telemetry/log.ts";
 
 export { Account, Coordinator, KeyRegistry, Ledger, LedgerTenants } from "./gateway.ts";
@@ -34,11 +34,40 @@ function build(env: Env): App {
       coordinators: env.COORDINATOR,
       accounts: env.ACCOUNTS,
       floodGate: env.FLOOD_GATE,
-      ledgers: { ofTenant: env.LEDGER, tenants: env.LEDGER_TENANTS },
+      ledgers: ledgersIn(env),
+      runs: env.RUNS,
       keyRegistries: env.KEYS,
       fetch: (url, init) => fetch(url, init),
     }),
   });
+}
+
+const ledgersIn = (env: Env) => ({ ofTenant: env.LEDGER, tenants: env.LEDGER_TENANTS });
+
+type Carrier = ReturnType<typeof createRunCarrier>;
+
+/** One for each environment too: the runs of an isolate share memory, breakers and budgets. */
+const carriers = new WeakMap<Env, Carrier>();
+
+function carrierFor(env: Env): Carrier {
+  const known = carriers.get(env);
+  if (known) return known;
+  const { config } = loadConfig({ ...env });
+  if (!config) throw new Error("the settings are not usable");
+  const carrier = createRunCarrier(config, {
+    accounts: env.ACCOUNTS,
+    ledgers: ledgersIn(env),
+    fetch: (url, init) => fetch(url, init),
+  });
+  carriers.set(env, carrier);
+  return carrier;
+}
+
+/** Carries on what its caller may have left. */
+export class Run extends RunObject {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env, () => carrierFor(env));
+  }
 }
 
 export default {

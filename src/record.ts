@@ -67,7 +67,8 @@ export interface RequestRecord {
   readonly traceId: string;
   readonly startedAtMs: number;
   readonly attempts: AttemptRecord[];
-  method: string;
+  /** Of HTTP; absent where nobody asks by it. */
+  method?: string;
   /** The route's pattern, never the path that the caller wrote. */
   route?: string;
   operation?: string;
@@ -86,6 +87,8 @@ export interface RequestRecord {
   replayed?: true;
   /** Absent for who has no limits. */
   limits?: LimitsRecord;
+  /** Id of the run that does the work (`runs/`): what the work cost stands in a log line of its own. */
+  run?: string;
   finishReason?: string;
   /** The provider's word for how the answer ended where it is none that is known; the answer then counts as `stop`. */
   unknownFinishReason?: string;

@@ -1,10 +1,10 @@
 import { isStream } from "../collect.ts";
-import { GatewayError } from "../errors.ts";
 import type { Answer, Operation, WholeAnswer } from "../operation.ts";
 import { logWarning } from "../telemetry/log.ts";
 import type { Call, Upstream } from "../upstream.ts";
 import { directivesFrom } from "./cache-control.ts";
 import type { Shareable } from "./cached.ts";
+import { claimOf, type KeyClaim, keptForSeconds, keyReused } from "./idempotency-key.ts";
 import type { Flight } from "./sharing/flight.ts";
 import type { Flights } from "./sharing/single-flight.ts";
 import { decodeEntry, encodeEntry, entryText, type Owner } from "./storage/codec.ts";
@@ -29,8 +29,6 @@ export type Idempotent = <Request, Whole extends WholeAnswer>(
   upstream: Shareable<Request, Whole>,
 ) => Upstream<Request, Answer<Whole>>;
 
-/** How long a key stands for its answer. */
-const keptForSeconds = 86_400;
 /** How long an answer may take to come out of the store: asking anew would take longer, and be billed. */
 const readForMs = 10_000;
 /** All answers that an isolate remembers, as text, in UTF-16 units. */
@@ -47,13 +45,6 @@ interface Leading<Request, Whole> {
   readonly request: Request;
   readonly call: Call;
   readonly flight: Flight<Whole>;
-}
-
-/** What a caller asks under a key. */
-interface KeyClaim {
-  readonly tenant: string;
-  readonly name: string;
-  readonly fingerprint: string;
 }
 
 /**
@@ -124,11 +115,8 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
     return async (request: Request, call: Call) => {
       const { idempotencyKey, caller, record } = call;
       if (idempotencyKey === undefined) return await upstream(request, call);
-      const { tenant, user } = caller;
-      const [name, fingerprint] = await Promise.all([
-        digest(user === undefined ? [tenant, idempotencyKey] : [tenant, idempotencyKey, user]),
-        digest([tenant, operation.name, operation.fingerprint?.(request) ?? request]),
-      ]);
+      const claim = await claimOf({ digest, operation, caller, idempotencyKey }, request);
+      const { name, fingerprint } = claim;
       const known = memory.get(name);
       if (known) {
         requireSame(known.fingerprint, fingerprint);
@@ -142,7 +130,7 @@ export function createIdempotency(options: IdempotencyOptions): Idempotent {
         tag: fingerprint,
         operation,
         call,
-        upstream: (leading, flight) => lead({ tenant, name, fingerprint }, { request, call: leading, flight }),
+        upstream: (leading, flight) => lead(claim, { request, call: leading, flight }),
       });
       if (isJoined) record.replayed = true;
       return answer;
@@ -155,9 +143,5 @@ const storeKey = (name: string) => `idempotency:v${schemaVersion}:${name}`;
 const fingerprintBytes = 43;
 
 function requireSame(known: string, fingerprint: string): void {
-  if (known === fingerprint) return;
-  throw new GatewayError("conflict", "The header 'idempotency-key' stands for another request already.", {
-    code: "idempotency_key_reused",
-    param: "idempotency-key",
-  });
+  if (known !== fingerprint) throw keyReused();
 }

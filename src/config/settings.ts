@@ -212,6 +212,13 @@ export const settings = {
     default: "15000",
   }),
 
+  "runs.max_ms": setting(
+    // A Durable Object's alarm has 15 minutes.
+    whole("milliseconds", 0, 840_000),
+    "How long minutes' work that was asked for with an `Idempotency-Key` may take in all, and goes on for when its caller leaves (a Durable Object); 0: it ends with its caller.",
+    { default: "300000" },
+  ),
+
   "hedge.after_ms": setting(
     whole("milliseconds", 0, 600_000),
     "When the first token is later than this, the next provider is asked too; 0 is never.",

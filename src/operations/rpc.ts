@@ -1,6 +1,6 @@
 import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import * as z from "zod/mini";
-import type { Lifetimes, Limits, Operation } from "../operation.ts";
+import type { Lifetimes, Limits, Operation, Storage } from "../operation.ts";
 import type { RpcAnswer, RpcRequest } from "../rpc.ts";
 import type { Rpc } from "../rpcs/rpc.ts";
 import { promptTokensAbout, textsIn, tokensAbout } from "../token-count.ts";
@@ -31,19 +31,7 @@ export function rpcOperation(rpc: Rpc, { limits, lifetimes, scope }: RpcOptions)
     isEmpty: ({ message }) => rpc.isEmpty(message),
     // How an empty answer ended is told only where its caller has brought it about.
     mayEndEmpty: () => true,
-    storage: {
-      isStorable: () => true,
-      toJson: ({ message, ...rest }) => ({ ...rest, message: toJson(output, message) }),
-      fromJson(value) {
-        const stored = storedSchema.safeParse(value).data;
-        if (!stored) return undefined;
-        try {
-          return { ...stored, message: fromJson(output, stored.message as JsonValue) };
-        } catch {
-          return undefined;
-        }
-      },
-    },
+    storage: rpcStorage(rpc),
     lifetimes,
     mayRetry: !rpc.isLong,
     limits,
@@ -54,6 +42,23 @@ export function rpcOperation(rpc: Rpc, { limits, lifetimes, scope }: RpcOptions)
       return { promptTokens, completionTokens: maxTokens ?? rpc.usualTokens, isGuess: maxTokens === undefined };
     },
     tokensIn: ({ message }) => (isFree ? 0 : Math.ceil(tokensAbout(...textsIn(toJson(output, message))))),
+  };
+}
+
+/** How answers of an RPC are kept: as the contract's JSON. */
+export function rpcStorage({ method: { output } }: Rpc): Storage<RpcAnswer> {
+  return {
+    isStorable: () => true,
+    toJson: ({ message, ...rest }) => ({ ...rest, message: toJson(output, message) }),
+    fromJson(value) {
+      const stored = storedSchema.safeParse(value).data;
+      if (!stored) return undefined;
+      try {
+        return { ...stored, message: fromJson(output, stored.message as JsonValue) };
+      } catch {
+        return undefined;
+      }
+    },
   };
 }
 

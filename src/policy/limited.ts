@@ -37,8 +37,11 @@ export function limited<Request, Whole extends WholeAnswer>(
   operation: Operation<Request, Whole>,
   upstream: Upstream<Request, Answer<Whole>>,
   modelOf: (request: Request) => string,
-  { limitOf, accounts, gate, onUnreachable, costOf }: Limiting,
+  limiting: Limiting,
 ): Upstream<Request, Answer<Whole>> {
+  const { limitOf, accounts, gate, onUnreachable, costOf } = limiting;
+  const charge = createCharging(limiting);
+
   /** Undefined where the account is out of reach. */
   async function reserve(id: string, request: Request, limit: Limit, call: Call): Promise<Verdict | undefined> {
     const { policy, account, user } = limit;
@@ -83,17 +86,30 @@ export function limited<Request, Whole extends WholeAnswer>(
       const taken = takenOf(await Promise.all(spending), verdict?.held.cost ?? 0, costOf);
       await accounts.settle(account, id, verdict ? taken : { ...taken, unaskedAtMs: startedAtMs });
     };
-    const settleLate = async (late: Promise<Spent>) => {
-      const taken = takenOf([await late], 0, costOf);
-      await accounts.settle(account, crypto.randomUUID(), { ...taken, unaskedAtMs: startedAtMs });
-    };
     const onAsked = (spent: Promise<Spent>) => {
       // What is kept is refreshed behind an answer that may have ended before.
-      if (isSettled) call.waitUntil(settleLate(spent));
+      if (isSettled) call.waitUntil(charge(call.caller, spent, startedAtMs));
       else spending.push(spent);
     };
     call.waitUntil(settle());
     return await upstream(request, { ...call, onAsked });
+  };
+}
+
+/** Charges a caller for what goes on when the request in which he was let in has ended. Never throws. */
+export type Charging = (caller: Caller, spent: Promise<Spent>, startedAtMs: number) => Promise<void>;
+
+/** Charges by the limits that hold for a caller; nothing where there are none. */
+export function createCharging({
+  limitOf,
+  accounts,
+  costOf,
+}: Pick<Limiting, "limitOf" | "accounts" | "costOf">): Charging {
+  return async (caller, spent, startedAtMs) => {
+    const limit = limitOf(caller);
+    if (!limit || !isCounted(limit.policy)) return;
+    const taken = takenOf([await spent], 0, costOf);
+    await accounts.settle(limit.account, crypto.randomUUID(), { ...taken, unaskedAtMs: startedAtMs });
   };
 }
 

@@ -5,27 +5,38 @@ import { isFromCache, type RequestRecord } from "../record.ts";
  * Never prompts, answers, keys or upstream texts; `RequestRecord` has no place for them.
  */
 export function logLine(record: RequestRecord, status: number, nowMs: number): string {
-  const { attempts, cache, usage, caller, startedAtMs, stream = false, ended: _, written: __, ...rest } = record;
+  const { cache, replayed, run } = record;
+  const isFromElsewhere = cache !== undefined && (isFromCache(cache) || cache.status === "coalesced");
   return JSON.stringify({
     message: "request",
     // 501 is what a caller asked for that there is not.
     level: status >= 500 && status !== 501 ? "error" : "info",
+    // Not billed again.
+    ...lineOf(record, nowMs, replayed === true || run !== undefined || isFromElsewhere),
+    status,
+    cache: cache?.status,
+    stream: record.stream ?? false,
+  });
+}
+
+/** The one line of a run, whoever has waited for it: the same of the work itself. */
+export function runLine(record: RequestRecord, nowMs: number): string {
+  const level = record.error === undefined ? "info" : "error";
+  return JSON.stringify({ message: "run", level, ...lineOf(record, nowMs, false) });
+}
+
+/** What all lines say. */
+function lineOf(record: RequestRecord, nowMs: number, isBilledElsewhere: boolean) {
+  const { attempts, usage, caller, startedAtMs, cache: _, stream: __, ended: ___, written: ____, ...rest } = record;
+  return {
     ...rest,
     tenant: caller?.tenant,
     user: caller?.user,
     keyId: caller?.keyId,
-    status,
     attempts: attempts.map(({ firstTokenMs: _, came: __, ...attempt }) => attempt),
-    cache: cache?.status,
-    usage: usage && {
-      ...usage.split,
-      totalTokens: usage.totalTokens,
-      // Not billed again.
-      cached: record.replayed === true || (cache !== undefined && (isFromCache(cache) || cache.status === "coalesced")),
-    },
-    stream,
+    usage: usage && { ...usage.split, totalTokens: usage.totalTokens, cached: isBilledElsewhere },
     durationMs: nowMs - startedAtMs,
-  });
+  };
 }
 
 /** A line about something that went wrong without changing any answer. */

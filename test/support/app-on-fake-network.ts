@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import { createApp } from "../../src/app.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import { createGateway, type GatewayDependencies } from "../../src/gateway.ts";
+import { createGateway, type GatewayDependencies, type RunObject } from "../../src/gateway.ts";
 import type { Gateway } from "../../src/upstream.ts";
 import { completion, completionChunk, embeddingList, event, usageChunk } from "../upstreams/openai-answers.ts";
 import { readBody } from "./body.ts";
@@ -45,6 +45,8 @@ export interface TestAppOptions {
   readonly ledgers?: GatewayDependencies["ledgers"];
   /** Null where none are bound. */
   readonly keyRegistries?: typeof env.KEYS | null;
+  /** Carries on long work (`test-runs.ts`); with its own settings and network, be they the same. */
+  readonly runs?: DurableObjectNamespace<RunObject>;
   /** Puts something else in the gateway's place. */
   readonly replace?: (gateway: Gateway) => Gateway;
 }
@@ -65,6 +67,7 @@ export function testApp({
   floodGate,
   ledgers,
   keyRegistries = env.KEYS,
+  runs,
   replace = (gateway) => gateway,
 }: TestAppOptions = {}): TestApp {
   const loaded = loadConfig({ ENVIRONMENT: "development", ...settings });
@@ -79,6 +82,7 @@ export function testApp({
             floodGate,
             ledgers,
             keyRegistries: keyRegistries ?? undefined,
+            runs,
             fetch: async (url, init) => network.fetch(new Request(url, init)),
           }),
         ),

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { sha256Hex, type TestAppOptions, testApp } from "./app-on-fake-network.ts";
 
 /** Where the test's isolate writes down what is used. */
-const ledgers = { ofTenant: env.LEDGER, tenants: env.LEDGER_TENANTS };
+export const ledgers = { ofTenant: env.LEDGER, tenants: env.LEDGER_TENANTS };
 
 const ledgerOf = (tenant: string) => env.LEDGER.get(env.LEDGER.idFromName(tenant));
 

@@ -13,7 +13,7 @@ export interface Owner {
   readonly digest: string;
 }
 
-/** A longer answer, as JSON, is not kept. */
+/** A longer answer, as JSON, is not kept unless told otherwise. */
 export const maxEntryBytes = 4 * 1024 * 1024;
 
 const entrySchema = z.object({
@@ -30,12 +30,17 @@ const bytesPerTextByte = 3;
 const uncountedTextBytes = 16 * 1024;
 
 /** An answer as an entry's text; undefined where it is too long to be kept. */
-export function entryText<Whole>(storage: Storage<Whole>, owner: Owner, answer: Whole): string | undefined {
+export function entryText<Whole>(
+  storage: Storage<Whole>,
+  owner: Owner,
+  answer: Whole,
+  maxBytes = maxEntryBytes,
+): string | undefined {
   const text = JSON.stringify({ version: schemaVersion, ...owner, answer: storage.toJson(answer) });
   // A character has one byte at least and three at most, so most texts need no counting.
-  if (text.length * 3 <= maxEntryBytes) return text;
-  if (text.length > maxEntryBytes) return undefined;
-  return new TextEncoder().encode(text).length <= maxEntryBytes ? text : undefined;
+  if (text.length * 3 <= maxBytes) return text;
+  if (text.length > maxBytes) return undefined;
+  return new TextEncoder().encode(text).length <= maxBytes ? text : undefined;
 }
 
 /** An entry's text as it is stored. */
@@ -56,15 +61,16 @@ export async function decodeEntry(
   { tenant, digest }: Pick<Owner, "tenant" | "digest">,
   bytes: Uint8Array,
   memory: Share,
+  maxBytes = maxEntryBytes,
 ): Promise<StoredEntry | undefined> {
   const textBytes = unpackedBytes(bytes);
-  if (textBytes > maxEntryBytes) return undefined;
+  if (textBytes > maxBytes) return undefined;
   const heldBytes = textBytes > uncountedTextBytes ? bytesPerTextByte * textBytes : 0;
   memory.take(heldBytes);
   let text: string | undefined;
   let value: unknown;
   try {
-    text = await unpack(bytes, maxEntryBytes);
+    text = await unpack(bytes, maxBytes);
     value = text === undefined ? undefined : valueIn(text);
   } finally {
     memory.take(-heldBytes);
@@ -86,8 +92,9 @@ export async function decodeAnswer<Whole>(
   owner: Owner,
   bytes: Uint8Array,
   memory: Share,
+  maxBytes = maxEntryBytes,
 ): Promise<StoredAnswer<Whole> | undefined> {
-  const entry = await decodeEntry(owner, bytes, memory);
+  const entry = await decodeEntry(owner, bytes, memory, maxBytes);
   const answer = entry?.operation === owner.operation ? storage.fromJson(entry.answer) : undefined;
   return entry && answer && { answer, textUnits: entry.textUnits };
 }
