@@ -13,6 +13,7 @@ import { createManagedKeys } from "./keys/managed-keys.ts";
 import type { KeyRegistry } from "./keys/registry.ts";
 import { createLedger } from "./ledger/ledger.ts";
 import type { Ledger, LedgerTenants } from "./ledger/ledger-object.ts";
+import { noReports } from "./ledger/reports.ts";
 import { metered, type Settle } from "./metered.ts";
 import type { Answer, Operation, WholeAnswer } from "./operation.ts";
 import { embedOperation } from "./operations/embed.ts";
@@ -180,7 +181,7 @@ export function createGateway(
       if (!upstream) throw new Error(`there is no RPC ${name}`);
       return upstream;
     },
-    reports: ledger,
+    reports: ledger ?? noReports,
     purge: { all: purge, generate: generate.forget, embed: embed.forget },
     quotas: quotasIn(accounts, limiting.limitOf),
     mayUse: (caller, model) => mayUse(limiting.limitOf(caller)?.policy ?? {}, model),

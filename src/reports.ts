@@ -1,16 +1,17 @@
+import type { QuotaType } from "./policy.ts";
 import type { Amount } from "./price.ts";
 
 /** What was used, as it is read out of the ledger. Days are those of UTC. Throws a `GatewayError` `ledger_unavailable` where nobody answers. */
 export interface Reports {
   /** What a tenant's user was charged, the latest first. The user is empty for callers who name none. */
-  transactions(of: Owner, page: Page): Promise<readonly Transaction[]>;
+  transactions(of: Owner, page: Page, period: QuotaType): Promise<readonly Transaction[]>;
   /** What a tenant's user was charged in all that is kept. */
   statistics(of: Owner): Promise<Statistics>;
   /** What was used, in groups. Throws a `GatewayError` `too_many_groups` or `too_many_tenants` where it is too much for one answer. */
   usage(query: UsageQuery): Promise<readonly UsageGroup[]>;
 }
 
-interface Owner {
+export interface Owner {
   readonly tenant: string;
   readonly user: string;
 }
@@ -28,17 +29,16 @@ export interface Transaction {
   readonly requestId: string;
   readonly tokens: number;
   readonly isEstimated: boolean;
-  /** What else the user was charged before this, in tokens, since the beginning of that day. */
-  readonly earlierThatDay: number;
+  /** What else the user was charged before this, in tokens, since the beginning of its period. */
+  readonly earlierTokens: number;
 }
 
 export interface Statistics {
   readonly transactions: number;
   readonly tokens: number;
   readonly tokensByOperation: Readonly<Record<string, number>>;
-  /** The days on which there is something, the first of them as the days since 1970. */
+  /** On how many days there was something. */
   readonly days: number;
-  readonly lastAtMs?: number;
 }
 
 const usageGroupings = ["model", "tenant", "user", "provider", "day"] as const;

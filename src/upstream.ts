@@ -143,8 +143,7 @@ export interface Gateway {
   readonly rpc: (name: string) => Upstream<RpcRequest, RpcAnswer>;
   readonly purge: Purge;
   readonly quotas: Quotas;
-  /** Absent where it is not written down who used what. */
-  readonly reports?: Reports;
+  readonly reports: Reports;
   /** Whether a caller's policy lets him ask for a model. */
   readonly mayUse: (caller: Caller, model: string) => boolean;
   /** How the providers are now, or were a few seconds ago. */

@@ -11,6 +11,7 @@ import { rpcs } from "../src/rpcs/rpcs.ts";
 import type { Gateway } from "../src/upstream.ts";
 import { fakeOpenAi, onlyOpenAi, sha256Hex, type TestAppOptions, testApp } from "./support/app-on-fake-network.ts";
 import { at } from "./support/json.ts";
+import { ledgers } from "./support/ledger.ts";
 import { expectDescribed, membersOf, operations } from "./support/openapi.ts";
 import { bearer, secret, signed } from "./support/tokens.ts";
 
@@ -43,6 +44,9 @@ const onlyService = {
 };
 /** What only operators may do is done by one. */
 const onlyOperators = { ...onlyOpenAi, GATEWAY_ADMIN_KEYS: `root:${await sha256Hex("root")}` };
+/** What only administrators may do is done by one. */
+const onlyAdministrators = { ...onlyOpenAi, JWT_SECRET: secret };
+const administrator = bearer(await signed({ claims: { roles: ["admin"] } }));
 const fresh = { "cache-control": "no-store" };
 const anotherModel = (body: string) => body.replace(/"model":"[^"]*/, "$&-2");
 /** The code that the AI service says together with a status. */
@@ -97,6 +101,7 @@ const scenarios: readonly Scenario[] = [
   { query: "?tenant=a" },
   { keyRegistries: null },
   { replace: noMoreKeys },
+  { ledgers },
   {
     settings: (usual) => ({ ...usual, JWT_SECRET: secret }),
     headers: bearer(await signed({ claims: { exp: 0 } })),
@@ -193,12 +198,19 @@ it.each(operations)(
       headers: { ...(type && { "content-type": type }), ...headers },
       body: type && text,
     });
-    const isAdministration = path.startsWith("/admin/");
-    const usual = isRpc(operation) ? onlyService : isAdministration ? onlyOperators : onlyOpenAi;
-    const known = isAdministration ? await madeKey() : "gpt-4o";
+    const isOperators = path.startsWith("/admin/");
+    const isAdministrators = path.startsWith("/api/v1/admin/");
+    const usual = isOperators
+      ? onlyOperators
+      : isAdministrators
+        ? onlyAdministrators
+        : isRpc(operation)
+          ? onlyService
+          : onlyOpenAi;
+    const known = isOperators ? await madeKey() : "gpt-4o";
     for (const { spoil = (text: string) => text, before, id = known, query = "", ...scenario } of scenarios) {
       const { settings = usual, headers: own, ...options } = scenario;
-      const headers = { ...(isAdministration && bearer("root")), ...own };
+      const headers = { ...(isOperators && bearer("root")), ...(isAdministrators && administrator), ...own };
       const { send } = testApp({
         network,
         ...options,

@@ -49,15 +49,27 @@ const closedPaths: Readonly<Record<string, string>> = {
   "/api/v1/ai/creative/plot": "POST",
   "/api/v1/ai/cache": "DELETE",
   "/api/v1/ai/cache/purge": "POST",
+  "/api/v1/ai/quota": "GET",
+  "/api/v1/ai/quota/all": "GET",
+  "/api/v1/ai/quota/statistics": "GET",
+  "/api/v1/ai/quota/transactions": "GET",
+  "/api/v1/admin/quota/:userId": "GET, PUT",
+  "/api/v1/admin/quota/:userId/suspend": "POST",
+  "/api/v1/admin/quota/:userId/activate": "POST",
   "/qingyu.ai.AIService/:method": "POST",
   "/admin/keys": "GET, POST",
   "/admin/keys/:id": "DELETE",
   "/admin/keys/:id/rotate": "POST",
 };
+const withoutBody = /\/(suspend|activate)$/;
 const allMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /** A path that a route's pattern matches. */
-const pathOf = (pattern: string) => pattern.replace(/:id(\{\.\+\})?/, "gpt-x").replace(":method", "GenerateContent");
+const pathOf = (pattern: string) =>
+  pattern
+    .replace(":userId", "u-1")
+    .replace(/:id(\{\.\+\})?/, "gpt-x")
+    .replace(":method", "GenerateContent");
 /** RFC 9110, 9.3.2: what answers GET answers HEAD. */
 const isMethod = (method: string, own: string) => own.split(", ").includes(method === "HEAD" ? "GET" : method);
 const isConnect = (path: string) => path.startsWith("/qingyu.ai.");
@@ -119,7 +131,7 @@ describe.each(Object.entries(closedPaths))("%s", (pattern, own) => {
     }
   });
 
-  if (!isMethod("POST", own)) return;
+  if (!isMethod("POST", own) || withoutBody.test(path)) return;
   const withKey = withKeyFor(pattern);
 
   it("refuses a body over the limit, announced or not", async () => {

@@ -41,7 +41,7 @@ export function readPrices(bindings: Bindings, reading: Reading): readonly Model
     if (!patternForm.test(pattern)) bad(`${at}: its name is no model and no pattern`);
     const { value, malformed } = expandMembers(raw, reading);
     for (const member of malformed) bad(`${at}: '${member}' has a \${ that is no reference`);
-    const { data, error } = entrySchema.safeParse(value);
+    const { data, error } = entrySchema.safeParse(value, { reportInput: true });
     for (const issue of error?.issues ?? []) bad(`${at}: ${complaint(issue)}`);
     if (!data) continue;
     const { input, output, cachedInput, currency } = data;

@@ -44,7 +44,7 @@ export function complaint(issue: z.core.$ZodIssue): string {
   if (issue.code === "unrecognized_keys") return `unknown ${issue.keys.map((name) => `'${name}'`).join(", ")}`;
   const [member] = issue.path;
   if (member === undefined) return "is not a table";
-  return issue.code === "invalid_type" && issue.input === undefined
+  return ["invalid_type", "invalid_union"].includes(issue.code ?? "") && issue.input === undefined
     ? `'${String(member)}' is missing`
     : `'${String(member)}' is not valid`;
 }

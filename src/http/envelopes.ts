@@ -52,8 +52,8 @@ export function openAiError(error: GatewayError, requestId: string) {
 }
 
 /** The Qingyu platform's envelope around data; `timestamp` in Unix milliseconds. */
-export function qingyuSuccess<T>(data: T, requestId: string) {
-  return { code: 0 as const, message: "success", data, timestamp: Date.now(), request_id: requestId };
+export function qingyuSuccess<T>(data: T, requestId: string, message = "success") {
+  return { code: 0 as const, message, data, timestamp: Date.now(), request_id: requestId };
 }
 
 /** What the platform's clients know of tokens; of a key, and of who brings nothing, they know that nobody has logged in. */

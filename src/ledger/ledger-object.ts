@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import type { QuotaType } from "../policy.ts";
 import type { Page, Statistics, Transaction } from "../reports.ts";
 import type { Entry } from "./entry.ts";
 import { createTables, type SumsQuery, type SumsRow } from "./tables.ts";
@@ -26,8 +27,8 @@ export class Ledger extends DurableObject {
     this.hasAlarm = true;
   }
 
-  transactions(user: string, page: Page): readonly Transaction[] {
-    return this.tables.transactions(user, page);
+  transactions(user: string, page: Page, period: QuotaType): readonly Transaction[] {
+    return this.tables.transactions(user, page, period);
   }
 
   statistics(user: string): Statistics {

@@ -22,7 +22,7 @@ const tenantsAtOnce = 10;
 /** Reads what the objects have written. */
 export function createReports({ ledgerOf, tenants }: ReportsOptions): Reports {
   return {
-    transactions: ({ tenant, user }, page) => said(() => ledgerOf(tenant).transactions(user, page)),
+    transactions: ({ tenant, user }, page, period) => said(() => ledgerOf(tenant).transactions(user, page, period)),
     statistics: ({ tenant, user }) => said(() => ledgerOf(tenant).statistics(user)),
     async usage(query) {
       const asked = query.tenant === undefined ? await said(() => tenants(maxTenants + 1)) : [query.tenant];
@@ -47,6 +47,13 @@ export function createReports({ ledgerOf, tenants }: ReportsOptions): Reports {
     },
   };
 }
+
+/** Where nothing is written nothing can be read. */
+export const noReports: Reports = {
+  transactions: () => Promise.reject(unavailable()),
+  statistics: () => Promise.reject(unavailable()),
+  usage: () => Promise.reject(unavailable()),
+};
 
 /** A group has a row for each of its currencies. */
 const maxRows = 2 * maxGroups;

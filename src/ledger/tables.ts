@@ -1,3 +1,4 @@
+import type { QuotaType } from "../policy.ts";
 import type { Page, Statistics, Transaction, UsageGrouping } from "../reports.ts";
 import type { Entry } from "./entry.ts";
 
@@ -8,7 +9,7 @@ export interface Tables {
   /** Forgets what is older, a part of it. Whether more of it is there. */
   forgetBefore(beforeMs: number): boolean;
   isEmpty(): boolean;
-  transactions(user: string, page: Page): readonly Transaction[];
+  transactions(user: string, page: Page, period: QuotaType): readonly Transaction[];
   statistics(user: string): Statistics;
   sums(query: SumsQuery): readonly SumsRow[];
 }
@@ -31,6 +32,14 @@ type SumName = (typeof sumNames)[number];
 
 const dayMs = 86_400_000;
 const dayOf = (atMs: number) => Math.floor(atMs / dayMs);
+
+/** When a period began, in Unix milliseconds; days and months are those of UTC. */
+function startOf(period: QuotaType, atMs: number): number {
+  if (period === "total") return 0;
+  if (period === "daily") return dayOf(atMs) * dayMs;
+  const date = new Date(atMs);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
+}
 
 const sumNames = [
   "requests",
@@ -63,7 +72,7 @@ CREATE INDEX IF NOT EXISTS entries_by_time ON entries (at);
 CREATE INDEX IF NOT EXISTS entries_by_user ON entries (user, at, id) WHERE source = 'provider';
 CREATE TABLE IF NOT EXISTS days (
   day INTEGER NOT NULL, user TEXT NOT NULL, model TEXT NOT NULL, provider TEXT NOT NULL, operation TEXT NOT NULL,
-  currency TEXT NOT NULL, ${sumNames.map((name) => `${name} INTEGER NOT NULL`).join(", ")}, last_at INTEGER NOT NULL,
+  currency TEXT NOT NULL, ${sumNames.map((name) => `${name} INTEGER NOT NULL`).join(", ")},
   PRIMARY KEY (${keys.join(", ")})
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS days_by_user ON days (user, day);
@@ -74,8 +83,8 @@ const columns = [
   ...["outcome", "estimated", "prompt", "cached", "completion", "reasoning", "total", "currency", "micros", "picos"],
 ];
 const insertEntry = `INSERT OR IGNORE INTO entries (${columns.join(", ")}) VALUES (${marks(columns)}) RETURNING id`;
-const addToDay = `INSERT INTO days (${[...keys, ...sumNames].join(", ")}, last_at) VALUES (${marks([...keys, ...sumNames, ""])})
-ON CONFLICT DO UPDATE SET ${sumNames.map((name) => `${name} = ${name} + excluded.${name}`).join(", ")}, last_at = max(last_at, excluded.last_at)`;
+const addToDay = `INSERT INTO days (${[...keys, ...sumNames].join(", ")}) VALUES (${marks([...keys, ...sumNames])})
+ON CONFLICT DO UPDATE SET ${sumNames.map((name) => `${name} = ${name} + excluded.${name}`).join(", ")}`;
 
 function marks(names: readonly unknown[]): string {
   return names.map(() => "?").join(", ");
@@ -117,14 +126,14 @@ export function createTables(storage: DurableObjectStorage): Tables {
       picos: cost?.picos ?? 0,
     };
     const key = [dayOf(atMs), user, model, provider, operation, cost?.currency ?? ""];
-    sql.exec(addToDay, ...key, ...sumNames.map((name) => sums[name]), atMs);
+    sql.exec(addToDay, ...key, ...sumNames.map((name) => sums[name]));
   }
 
-  /** What was charged to a user before an entry, since the beginning of its day. */
-  function earlier(user: string, atMs: number, id: string): number {
+  /** What was charged to a user before an entry, since then. */
+  function earlier(user: string, sinceMs: number, { at, id }: TransactionRow): number {
     const query = `SELECT coalesce(sum(total), 0) AS tokens FROM entries
       WHERE source = 'provider' AND user = ? AND at >= ? AND (at, id) < (?, ?)`;
-    return sql.exec<{ tokens: number }>(query, user, dayOf(atMs) * dayMs, atMs, id).one().tokens;
+    return sql.exec<{ tokens: number }>(query, user, sinceMs, at, id).one().tokens;
   }
 
   return {
@@ -136,24 +145,28 @@ export function createTables(storage: DurableObjectStorage): Tables {
       return sql.exec("SELECT 1 FROM entries WHERE at < ? LIMIT 1", beforeMs).toArray().length > 0;
     },
     isEmpty: () => sql.exec("SELECT 1 FROM days LIMIT 1").toArray().length === 0,
-    transactions(user, { limit, offset }) {
+    transactions(user, { limit, offset }, period) {
       const query = `SELECT id, at, operation, model, request_id, total, estimated FROM entries
         WHERE source = 'provider' AND user = ? ORDER BY at DESC, id DESC LIMIT ? OFFSET ?`;
-      const rows = sql.exec<TransactionRow>(query, user, limit, offset).toArray();
-      let earlierThatDay = 0;
-      let day: number | undefined;
-      return rows.map(({ id, at, operation, model, request_id, total, estimated }) => {
-        // From the second one of a day on, what the one after it found is less by its own.
-        earlierThatDay = day === dayOf(at) ? earlierThatDay - total : earlier(user, at, id);
-        day = dayOf(at);
-        return {
-          ...{ id, atMs: at, operation, model, requestId: request_id, tokens: total },
-          ...{ isEstimated: estimated === 1, earlierThatDay },
-        };
-      });
+      let earlierTokens = 0;
+      let sinceMs: number | undefined;
+      return sql
+        .exec<TransactionRow>(query, user, limit, offset)
+        .toArray()
+        .map((row) => {
+          const startMs = startOf(period, row.at);
+          // The first one of a period is looked up; what the others found is less by their own than what the one after them did.
+          earlierTokens = sinceMs === startMs ? earlierTokens - row.total : earlier(user, startMs, row);
+          sinceMs = startMs;
+          const { id, at, operation, model, request_id, total, estimated } = row;
+          return {
+            ...{ id, atMs: at, operation, model, requestId: request_id, tokens: total },
+            ...{ isEstimated: estimated === 1, earlierTokens },
+          };
+        });
     },
     statistics(user) {
-      const query = `SELECT operation, sum(charged) AS transactions, sum(total) AS tokens, max(last_at) AS last
+      const query = `SELECT operation, sum(charged) AS transactions, sum(total) AS tokens
         FROM days WHERE user = ? AND charged > 0 GROUP BY operation ORDER BY operation`;
       const rows = sql.exec<StatisticsRow>(query, user).toArray();
       const { days } = sql
@@ -164,7 +177,6 @@ export function createTables(storage: DurableObjectStorage): Tables {
         tokens: rows.reduce((sum, { tokens }) => sum + tokens, 0),
         tokensByOperation: Object.fromEntries(rows.map(({ operation, tokens }) => [operation, tokens])),
         days,
-        ...(rows.length > 0 && { lastAtMs: Math.max(...rows.map(({ last }) => last)) }),
       };
     },
     sums({ fromDay, toDay, groups, limit }) {
@@ -190,5 +202,4 @@ type StatisticsRow = {
   readonly operation: string;
   readonly transactions: number;
   readonly tokens: number;
-  readonly last: number;
 };

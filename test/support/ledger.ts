@@ -5,7 +5,7 @@ import { sha256Hex, type TestAppOptions, testApp } from "./app-on-fake-network.t
 /** Where the test's isolate writes down what is used. */
 export const ledgers = { ofTenant: env.LEDGER, tenants: env.LEDGER_TENANTS };
 
-const ledgerOf = (tenant: string) => env.LEDGER.get(env.LEDGER.idFromName(tenant));
+export const ledgerOf = (tenant: string) => env.LEDGER.get(env.LEDGER.idFromName(tenant));
 
 /** All that is written of a tenant, in the order of its being written, without what is different each time. */
 export async function entriesOf(tenant: string): Promise<Record<string, unknown>[]> {

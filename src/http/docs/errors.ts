@@ -68,6 +68,9 @@ const typicalErrors = {
   cache_unavailable: new GatewayError("upstream_unavailable", "The cache could not be purged.", {
     code: "cache_unavailable",
   }),
+  ledger_unavailable: new GatewayError("upstream_unavailable", "The ledger does not answer now.", {
+    code: "ledger_unavailable",
+  }),
   config_error: new GatewayError(
     "config_error",
     "The setting auth.api_keys (QINGYU_AUTH_API_KEYS, GATEWAY_API_KEYS) is required outside development; /health/ready says all that is wrong.",

@@ -33,6 +33,7 @@ import {
   StoryAnswer,
 } from "./answers.ts";
 import { purged } from "./cache.ts";
+import { quotaPaths, quotaSchemas } from "./describe-quota.ts";
 import { enveloping, events, rpcRoutes, rpcSchemas } from "./describe-rpcs.ts";
 import { generateAnswer, generateEncoder } from "./generate.ts";
 import { generateRequest } from "./generate-request.ts";
@@ -86,6 +87,7 @@ export async function qingyuDescription(comments: Comments): Promise<Description
         QingyuError,
       }),
       ...rpcSchemas(comments),
+      ...quotaSchemas,
     },
     routes: {
       "POST /api/v1/ai/generate": {
@@ -159,6 +161,7 @@ export async function qingyuDescription(comments: Comments): Promise<Description
         ),
         errors: anyErrors,
       },
+      ...quotaPaths,
       "DELETE /api/v1/ai/cache": {
         operationId: "purgeCache",
         summary: "Forget all cached answers of the caller's tenant",

@@ -34,3 +34,19 @@ export const searchQuery = z.object({
   topK: z.optional(z.coerce.number().check(z.gte(1), z.lte(100), z.multipleOf(1))),
   projectId: z.optional(z.string()),
 });
+
+const whole = (least: number) => z.optional(z.coerce.number().check(z.gte(least), z.lte(1e9), z.multipleOf(1)));
+
+/** The query of `GET /api/v1/ai/quota/transactions`. */
+export const transactionsQuery = z.object({
+  limit: whole(1).check(z.describe("20 unless told otherwise; more than 100 is 100.")),
+  offset: whole(0),
+  page: whole(1).check(z.describe("In the place of `offset`: which page of so many.")),
+  pageSize: whole(1).check(z.describe("In the place of `limit`.")),
+});
+
+/** The body of `PUT /api/v1/admin/quota/{userId}`. */
+export const quotaRequest = z.object({
+  totalQuota: z.int().check(z.gte(0), z.lte(Number.MAX_SAFE_INTEGER)),
+  quotaType: z.enum(["daily", "monthly", "total"]),
+});

@@ -9,13 +9,14 @@ import { cacheRoutes } from "./cache.ts";
 import { catalogueRoutes } from "./catalogue.ts";
 import { generate } from "./generate.ts";
 import { retrieve, search } from "./knowledge.ts";
+import { quotaAdministration, quotaRoutes } from "./quota.ts";
 import { rpcCodec } from "./rpc.ts";
 import { story } from "./story.ts";
 
 /** The Qingyu platform's API, below `/api/v1`. */
 export function qingyuRoutes(
   config: Config,
-  gateway: Pick<Gateway, "generate" | "rpc" | "purge" | "models" | "readiness">,
+  gateway: Pick<Gateway, "generate" | "rpc" | "purge" | "models" | "readiness" | "quotas" | "reports">,
 ): Hono<Walk> {
   const routes = new Hono<Walk>();
   const post = (path: string, handler: Handler<Walk>) => {
@@ -32,6 +33,8 @@ export function qingyuRoutes(
     for (const path of rpc.paths) post(path, handler);
   }
   routes.route("/ai", catalogueRoutes(config, gateway));
+  routes.route("/ai/quota", quotaRoutes(gateway));
+  routes.route("/admin/quota", quotaAdministration(config, gateway));
   routes.route("/ai/cache", cacheRoutes(config, gateway.purge));
   return routes;
 }
