@@ -73,7 +73,7 @@ const users: Readonly<Record<string, (user: string) => Given>> = {
 
 describe.each(everywhere)(
   "$name's metadata over $protocol",
-  ({ name, method, required, request, answer, protocol }) => {
+  ({ name, method, required, request, answer, isLong, protocol }) => {
     const trace = "0af7651916cd43dd8448eb211c80319c";
     const form =
       protocol === "connect"
@@ -128,6 +128,16 @@ describe.each(everywhere)(
       const sent = only(method.input, { ...required, ...users[name]?.(user) });
       await send(pathOf(method), requestIn("connect json", method, sent, { "x-qingyu-user-id": "forged" }));
       expect(asked.map(({ headers }) => headers["x-qingyu-user-id"])).toEqual([users[name] ? expected : undefined]);
+    });
+
+    it(`has ${isLong ? "all of a request's time" : "half a minute at most"}`, async () => {
+      const { network, asked } = aiServices({ ai: () => answer });
+      const settings = { AI_PROVIDERS: aiProviders(protocol, "ai"), QINGYU_DEADLINES_REQUEST_MS: "100000" };
+      await testApp({ settings, network }).send(pathOf(method), requestIn("connect json", method, request));
+      const told = asked[0]?.headers["connect-timeout-ms"] ?? asked[0]?.headers["grpc-timeout"] ?? "";
+      const mostMs = isLong ? 100_000 : 30_000;
+      expect(Number.parseInt(told, 10)).toBeLessThanOrEqual(mostMs);
+      expect(Number.parseInt(told, 10)).toBeGreaterThan(mostMs - 15_000);
     });
 
     it("has no authorization where no token is configured", async () => {
