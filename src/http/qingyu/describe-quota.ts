@@ -53,7 +53,7 @@ export const quotaSchemas = jsonSchemas({
 });
 
 /** The platform's routes of quotas. */
-export const quotaPaths: Description["routes"] = {
+export const quotaPaths = (): Description["routes"] => ({
   "GET /api/v1/ai/quota": {
     operationId: "quota",
     summary: "What the caller has used and may still use",
@@ -117,4 +117,4 @@ export const quotaPaths: Description["routes"] = {
     answer: done({ type: "null" }, null),
     errors: [...ownErrors, "permission_denied"],
   },
-};
+});

@@ -161,7 +161,7 @@ export async function qingyuDescription(comments: Comments): Promise<Description
         ),
         errors: anyErrors,
       },
-      ...quotaPaths,
+      ...quotaPaths(),
       "DELETE /api/v1/ai/cache": {
         operationId: "purgeCache",
         summary: "Forget all cached answers of the caller's tenant",
