@@ -4,12 +4,14 @@ import { failuresTable, finishReasonsTable } from "./failures-text.ts";
 import { envMark, withPart } from "./markdown.ts";
 import { openApiDocument } from "./openapi.ts";
 import { protoComments } from "./proto-comments.ts";
-import { exampleText, settingsTable } from "./settings-text.ts";
+import { deployButton, exampleText, secretsText, settingsTable } from "./settings-text.ts";
 
 const read = (file: string) => readFileSync(file, "utf8");
+const { repository }: { readonly repository?: string } = JSON.parse(read("package.json"));
 const fresh = new Map([
   [".env.example", withPart(read(".env.example"), "gateway", exampleText(), envMark)],
-  ["README.md", withPart(read("README.md"), "settings", settingsTable())],
+  [".dev.vars.example", secretsText()],
+  ["README.md", withPart(withPart(read("README.md"), "settings", settingsTable()), "deploy", deployButton(repository))],
   ["docs/reliability.md", withPart(read("docs/reliability.md"), "failures", failuresTable())],
   ["docs/answers.md", withPart(read("docs/answers.md"), "finish reasons", finishReasonsTable())],
   ["public/openapi.json", `${JSON.stringify(await openApiDocument(protoComments()), undefined, 2)}\n`],

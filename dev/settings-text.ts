@@ -20,6 +20,34 @@ export function exampleText(): string {
   return entries.join("\n");
 }
 
+/** What a deployment by a click asks for: a way in, and somebody to ask. Every name that is not commented out must be filled in. */
+const askedFor: readonly SettingPath[] = ["auth.api_keys", "auth.admin_keys", "ai.api_key"];
+
+/** `.dev.vars.example`: every secret and nothing else, without values, those first that the button asks for. */
+export function secretsText(): string {
+  const secrets = settingPaths.filter((path) => settings[path].isSecret);
+  const entry = (path: SettingPath, line: string) =>
+    `# ${settings[path].about}\n# ${settings[path].expected}\n${line}\n`;
+  const asked = askedFor.map((path) => entry(path, `${nameOf(path)}=`));
+  const others = secrets.filter((path) => !askedFor.includes(path)).map((path) => entry(path, `# ${nameOf(path)}=`));
+  return [
+    "# The gateway's secrets. Made by 'npm run generate'; 'Deploy to Cloudflare' asks for those that are not commented out.\n",
+    ...asked,
+    ...others,
+  ].join("\n");
+}
+
+const button = "https://deploy.workers.cloudflare.com";
+
+/** The button of the README, by the `repository` of package.json; how to come to one where there is none. */
+export function deployButton(repository: string | undefined): string {
+  if (repository !== undefined) return `[![Deploy to Cloudflare](${button}/button)](${button}/?url=${repository})\n`;
+  return `[![Deploy to Cloudflare](${button}/button)](docs/deploy.md#with-a-click)
+
+This copy has no public address yet. Once it is on GitHub or GitLab, where all can read it, \`${button}/?url=<its address>\` deploys it; with that address as \`repository\` in \`package.json\`, \`npm run generate\` makes the button lead there.
+`;
+}
+
 /** The README's table of settings. */
 export function settingsTable(): string {
   const rows = settingPaths.map((path) => {
