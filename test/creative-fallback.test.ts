@@ -130,6 +130,20 @@ describe("an AI service that cannot", () => {
     const told = await connectCalls(beginning, settings)(askOutline);
     expect(attemptsIn(told)).toBe("ai-service:timeout, openai:ok");
     expect(visits).toHaveLength(1);
+    const timeoutsOf = async (chain: string) => {
+      const timeouts: number[] = [];
+      const counting = new Hono().post("/qingyu.ai.AIService/:method", ({ req }) => {
+        timeouts.push(Number(req.header("connect-timeout-ms")));
+        return unimplemented();
+      });
+      await connectCalls(counting.route("/", network), writerSettings(chain))(askOutline);
+      return timeouts;
+    };
+    const [share, again] = await timeoutsOf("ai-service,openai");
+    expect(share).toBeLessThanOrEqual(72_000);
+    expect(again).toBeLessThanOrEqual(72_000);
+    // Who stands in for itself is nobody else.
+    for (const alone of await timeoutsOf("ai-service")) expect(alone).toBeGreaterThan(100_000);
     const nobody = new Hono().post("*", silent);
     const over = await connectCalls(nobody, settings)(askOutline);
     expect(over.error?.code).toBe(Code.DeadlineExceeded);

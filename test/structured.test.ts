@@ -33,7 +33,10 @@ describe("a structured answer is found", () => {
     ["in a fence", `\`\`\`json\n${json}\n\`\`\``],
     ["in prose", `Here is {your} outline: ${json} {I hope} it helps. }`],
     ["after a thought with a draft in it", `<think>{"title": "draft", "chapters": []}</think>\n${json}`],
-    ["after a thought whose beginning was in the prompt", `hm {"title": 1} </thinking> ${json} — done`],
+    [
+      "after a thought whose beginning was in the prompt",
+      `hm ${json.replace("青羽", "draft")} </thinking> ${json} — done`,
+    ],
     ["before a thought that does not end", `${json}\n<think>{"title": "x"}`],
     ["with tags within its strings", JSON.stringify({ ...outline, genre: "<think>玄幻</think>" })],
     ["after an object that is something else", `{"plan": "first the arc"} ${json}`],
@@ -59,7 +62,7 @@ describe("a structured answer is found", () => {
           estimated_total_words: "100,000",
           chapters: [
             { "chapter-id": "1", Title: "夜雨", summary: "雨", keyEvents: "归来", estimatedWordCount: 3000.0 },
-            { chapterId: 2, title: "晨光", summary: "亮", key_events: ["a", null], keyEvents: ["b"] },
+            { chapterId: 2, title: "晨光", summary: "亮", keyEvents: ["b"], key_events: ["a", null] },
           ],
           storyArc: [{ setup: 1, climax: ["2"] }],
         },
@@ -83,11 +86,13 @@ describe("a structured answer is found", () => {
     ["a list of pairs", [{ 青羽: "醒悟" }]],
     ["an object", { 青羽: "醒悟" }],
   ])("with %s for a map", async (_, onCharacters) => {
-    const { network } = writers([{ says: { timelineEvents: [{ title: "归来", impact: { onCharacters } }] } }]);
+    const { network } = writers([
+      { says: { timelineEvents: [{ title: "归来", chapterId: 9, impact: { onCharacters } }] } },
+    ]);
     const call = connectCalls(network, writerSettings("openai"));
     const { answer } = await call((client, options) => client.generatePlot({ task }, options));
     expect(answer?.plot && toJson(PlotDataSchema, answer.plot)).toEqual({
-      timelineEvents: [{ eventId: "event-1", title: "归来", impact: { onCharacters: { 青羽: "醒悟" } } }],
+      timelineEvents: [{ eventId: "event-1", title: "归来", chapterId: 9, impact: { onCharacters: { 青羽: "醒悟" } } }],
     });
   });
 });
