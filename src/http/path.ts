@@ -12,7 +12,7 @@ export function tidyPath(request: Request): string {
 export function unknownPath(): GatewayError {
   return new GatewayError(
     "unknown_path",
-    "There is nothing at this path. The base URL for OpenAI's clients is this host's '/v1' ('https://host/v1'); the platform's paths begin with '/api/v1/ai'.",
+    "There is nothing at this path. The base URL for OpenAI's clients is this host's '/v1' ('https://host/v1'); the platform's paths begin with '/api/v1'.",
     { code: "not_found" },
   );
 }

@@ -1,5 +1,5 @@
+import { decimalOf } from "../../decimal.ts";
 import { type EmbeddingRequest, type Embeddings, vectorToBase64 } from "../../embedding.ts";
-import { decimalOf } from "../../float32.ts";
 import { requireEmbeddingLimits } from "../limits.ts";
 import type { Codec } from "../serve.ts";
 import { type EmbeddingsCall, embeddingsRequest, fromEmbeddingsRequest } from "./embeddings-request.ts";

@@ -1,5 +1,5 @@
 import { type DescField, type DescMessage, type MessageShape, ScalarType, toJson } from "@bufbuild/protobuf";
-import { decimalOf } from "../../float32.ts";
+import { decimalOf } from "../../decimal.ts";
 import { AllianceSchema, ConflictSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import type { JsonObject, JsonValue } from "../../generation.ts";
 import { isJsonList, isJsonObject } from "../../json.ts";

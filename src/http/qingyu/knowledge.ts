@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { decimalOf } from "../../float32.ts";
+import { decimalOf } from "../../decimal.ts";
 import { AIService, RAGQueryRequestSchema, RAGQueryResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import type { RpcAnswer, RpcRequest } from "../../rpc.ts";
 import { messageAs } from "../../rpcs/rpc.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { decimalOf } from "../../float32.ts";
+import { decimalOf } from "../../decimal.ts";
 import type { JsonObject } from "../../generation.ts";
 import { isJsonObject } from "../../json.ts";
 import type { RpcAnswer, RpcRequest } from "../../rpc.ts";
