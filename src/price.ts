@@ -49,6 +49,13 @@ export function costOf(usage: Usage, { currency, input, output, cachedInput = in
   return { currency, micros: Number(picos / million), picos: Number(picos % million) };
 }
 
+/** An amount as a decimal, exactly, without zeros at its end. */
+export function amountText({ micros, picos }: Omit<Amount, "currency">): string {
+  const digits = (BigInt(micros) * million + BigInt(picos)).toString().padStart(13, "0");
+  const fraction = digits.slice(-12).replace(/0+$/, "");
+  return fraction === "" ? digits.slice(0, -12) : `${digits.slice(0, -12)}.${fraction}`;
+}
+
 /** An amount in its currency, as near as a double comes to it. */
 export function unitsOf(amount: Omit<Amount, "currency"> | undefined): number | undefined {
   return amount && (amount.micros + amount.picos / 1e6) / 1e6;

@@ -41,7 +41,7 @@ export interface Statistics {
   readonly days: number;
 }
 
-const usageGroupings = ["model", "tenant", "user", "provider", "day"] as const;
+export const usageGroupings = ["model", "tenant", "user", "provider", "day"] as const;
 export type UsageGrouping = (typeof usageGroupings)[number];
 
 export interface UsageQuery {

@@ -57,6 +57,7 @@ const closedPaths: Readonly<Record<string, string>> = {
   "/api/v1/admin/quota/:userId/suspend": "POST",
   "/api/v1/admin/quota/:userId/activate": "POST",
   "/qingyu.ai.AIService/:method": "POST",
+  "/admin/usage": "GET",
   "/admin/keys": "GET, POST",
   "/admin/keys/:id": "DELETE",
   "/admin/keys/:id/rotate": "POST",

@@ -1,10 +1,13 @@
 import type { ManagedKey } from "../../managed-key.ts";
-import { anyErrors, bodyErrors, type Description, json, requestBody } from "../docs/description.ts";
+import type { UsageGroup } from "../../reports.ts";
+import { anyErrors, bodyErrors, type Description, json, queryParameters, requestBody } from "../docs/description.ts";
 import { createdAtMs } from "../docs/examples.ts";
 import { jsonSchema, jsonSchemas, ref } from "../docs/schemas.ts";
 import { KeyAnswer, KeyList, keyAnswer, keyList, NewKeyAnswer, newKeyAnswer } from "./answers.ts";
 import { listKeysQuery, makeKeyRequest, rotateKeyRequest } from "./keys-request.ts";
 import { adminSurface } from "./surface.ts";
+import { UsageReport, usageCsv, usageReport } from "./usage-answers.ts";
+import { usageQuery } from "./usage-request.ts";
 
 const id = "my-tenant_5d41402abc4b2a76";
 const day = 86_400;
@@ -29,6 +32,12 @@ const idParameter = {
   description: "The key's `id`, not the key.",
   schema: { type: "string" },
 };
+const used: UsageGroup = {
+  by: { day: "2026-11-20", model: "gpt-4o-2024-08-06" },
+  ...{ requests: 120, charged: 100, estimated: 1, unpriced: 0, promptTokens: 80_000, cachedTokens: 20_000 },
+  ...{ completionTokens: 12_000, reasoningTokens: 0, totalTokens: 92_000, savedTokens: 18_400 },
+  costs: [{ currency: "USD", micros: 295_000, picos: 0 }],
+};
 const answerHeaders = ["x-request-id", "cache-control", "server-timing"];
 const whose = "An operator's key (`GATEWAY_ADMIN_KEYS`) for every tenant, a token with the role `admin` for its own.";
 
@@ -43,6 +52,7 @@ export const adminDescription: Description = {
     ManagedKey: KeyAnswer,
     NewManagedKey: NewKeyAnswer,
     ManagedKeyList: KeyList,
+    UsageReport,
   }),
   routes: {
     "POST /admin/keys": {
@@ -90,6 +100,18 @@ export const adminDescription: Description = {
       answerHeaders,
       answer: json("ManagedKey", keyAnswer(revoked)),
       errors: [...anyErrors, "key_not_found"],
+    },
+    "GET /admin/usage": {
+      operationId: "usage",
+      summary: "What was used, in groups",
+      description: `${whose} With \`Accept: text/csv\` as CSV. More than 10000 groups, or more than 100 tenants at once, are refused.`,
+      parameters: queryParameters(jsonSchema(usageQuery), { from: "2026-11-01", to: "2026-11-30", group: "day,model" }),
+      answerHeaders,
+      answer: {
+        ...json("UsageReport", usageReport("2026-11-01", "2026-11-30", [used])),
+        "text/csv": { schema: { type: "string" }, example: usageCsv(["day", "model"], [used]) },
+      },
+      errors: [...anyErrors, "invalid_request", "permission_denied", "ledger_unavailable"],
     },
   },
 };

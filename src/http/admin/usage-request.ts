@@ -1,0 +1,48 @@
+import * as z from "zod/mini";
+import { GatewayError } from "../../errors.ts";
+import { type UsageGrouping, type UsageQuery, usageGroupings } from "../../reports.ts";
+import { requireValid } from "../invalid.ts";
+
+const dayMs = 86_400_000;
+const defaultDays = 30;
+const maxDays = 366;
+
+const date = z.optional(z.iso.date());
+const names = new RegExp(`^(${usageGroupings.join("|")})(,(${usageGroupings.join("|")}))*$`);
+
+/** The query of `GET /admin/usage`. */
+export const usageQuery = z.object({
+  from: date.check(z.describe("The first day, in UTC; left out, 29 days before the last.")),
+  to: date.check(z.describe("The last day; left out, today. At most 366 days.")),
+  group: z
+    .optional(z.string().check(z.regex(names)))
+    .check(z.describe(`What is told apart, separated by commas: ${usageGroupings.join(", ")}. Left out, the day.`)),
+  tenant: z
+    .optional(z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/)))
+    .check(z.describe("Left out, an operator means all tenants, and an administrator his own.")),
+});
+
+export interface AskedUsage extends Omit<UsageQuery, "tenant"> {
+  readonly tenant?: string;
+  /** As dates. */
+  readonly from: string;
+  readonly to: string;
+}
+
+/** What a query asks for. Throws a `GatewayError` `invalid_request` that names the parameter. */
+export function askedUsage(query: Record<string, string>, nowMs: number): AskedUsage {
+  const { from, to, group = "day", tenant } = requireValid(usageQuery, query);
+  const toDay = to === undefined ? Math.floor(nowMs / dayMs) : Date.parse(to) / dayMs;
+  const fromDay = from === undefined ? toDay - defaultDays + 1 : Date.parse(from) / dayMs;
+  if (fromDay > toDay) throw wrongRange("'from' is after 'to'.");
+  if (toDay - fromDay >= maxDays) throw wrongRange(`There are at most ${maxDays} days from 'from' to 'to'.`);
+  const asked = new Set(group.split(","));
+  const groups: UsageGrouping[] = usageGroupings.filter((name) => asked.has(name));
+  return { fromDay, toDay, groups, tenant, from: dateOf(fromDay), to: dateOf(toDay) };
+}
+
+function wrongRange(message: string): GatewayError {
+  return new GatewayError("invalid_request", message, { code: "invalid_value", param: "from" });
+}
+
+const dateOf = (day: number) => new Date(day * dayMs).toISOString().slice(0, "2026-01-01".length);
