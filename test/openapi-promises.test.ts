@@ -99,6 +99,7 @@ const scenarios: readonly Scenario[] = [
   { settings: { ...onlyOpenAi, GATEWAY_API_KEYS: `a:${await sha256Hex("a")}` }, headers: bearer("a") },
   { settings: onlyOperators, headers: bearer("root"), id: "nobody's" },
   { query: "?tenant=a" },
+  { query: "?tenant=%20" },
   { keyRegistries: null },
   { replace: noMoreKeys },
   { ledgers },
