@@ -184,14 +184,6 @@ describe("models", () => {
   });
 });
 
-describe("money", () => {
-  it("is not lent where nobody knows the price", async () => {
-    const { ask } = limitedScene({ costPerMonth: 5 });
-    const { status, json } = await ask("a");
-    expect([status, at(json(), "error", "code")]).toEqual([403, "model_without_price"]);
-  });
-});
-
 describe("what is told", () => {
   it("stands on every answer and in the log", async () => {
     const { ask } = limitedScene({ requestsPerMinute: 5, tokensPerDay: 100_000 });

@@ -1,3 +1,4 @@
+import type { ModelPrice } from "../price.ts";
 import { type ConfigResult, configFrom, type ProviderConfig } from "./config.ts";
 import { nearMisses } from "./near-miss.ts";
 import { readPolicies } from "./policies.ts";
@@ -16,6 +17,10 @@ export function loadConfig(bindings: Bindings): ConfigResult {
   const providers = readProviders(bindings, reading).map(takesOwnModel);
   const policies = readPolicies(bindings, reading);
   const prices = readPrices(bindings, reading);
+  if (policies.some(({ costPerMonth }) => costPerMonth !== undefined) && currenciesOf(prices) !== 1) {
+    const reason = "limits what is spent, for which usage.prices must be in one currency";
+    reading.problems.push(problemWith("policies", reason));
+  }
   checkTogether(bindings, reading, providers);
 
   const warnings = nearMisses(bindings, new Set(settingPaths.flatMap(namesOf)));
@@ -39,6 +44,10 @@ export function loadConfig(bindings: Bindings): ConfigResult {
       : undefined,
     warnings: [...warnings, ...weaknesses(reading)],
   };
+}
+
+function currenciesOf(prices: readonly ModelPrice[]): number {
+  return new Set(prices.map(({ currency }) => currency)).size;
 }
 
 /** What the settings must be together, and what only `development` may do without. */

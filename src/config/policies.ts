@@ -29,7 +29,7 @@ export function readPolicies(bindings: Bindings, reading: Reading): readonly Pol
     const at = `entry ${index + 1}`;
     const { value, malformed } = expandMembers(raw, reading);
     for (const member of malformed) bad(`${at}: '${member}' has a \${ that is no reference`);
-    const parsed = entrySchema.safeParse(value);
+    const parsed = entrySchema.safeParse(value, { reportInput: true });
     if (!parsed.success) {
       for (const issue of parsed.error.issues) bad(`${at}: ${complaint(issue)}`);
       continue;

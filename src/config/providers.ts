@@ -120,7 +120,7 @@ function fromList(list: unknown, reading: Reading): ProviderConfig[] {
     const at = `entry ${index + 1}`;
     const { value, malformed } = expandMembers(raw, reading);
     for (const member of malformed) bad(`${at}: '${member}' has a \${ that is no reference`);
-    const parsed = entrySchema.safeParse(value);
+    const parsed = entrySchema.safeParse(value, { reportInput: true });
     if (!parsed.success) {
       for (const issue of parsed.error.issues) bad(`${at}: ${complaint(issue)}`);
       continue;

@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { Caller } from "../../caller.ts";
 import type { Config } from "../../config/config.ts";
 import type { Gateway } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
@@ -17,9 +18,10 @@ const displayNames = new Map([
 /** `GET /api/v1/ai/providers` and `/models`: who can be asked, and for what, as far as the settings and the providers tell. */
 export function catalogueRoutes(
   { ai }: Config,
-  { models, readiness }: Pick<Gateway, "models" | "readiness">,
+  { models, readiness, mayUse }: Pick<Gateway, "models" | "readiness" | "mayUse">,
 ): Hono<Walk> {
   const routes = new Hono<Walk>();
+  const isFor = (caller: Caller) => (model: string) => isAllowed(model, ai.models) && mayUse(caller, model);
 
   routes.get("/providers", async (c) => {
     const hops = c.get("hops");
@@ -29,7 +31,7 @@ export function catalogueRoutes(
         name,
         displayName: displayNames.get(name) ?? name,
         status: health.get(name)?.status === "unhealthy" ? "inactive" : "active",
-        models: names.filter((model) => isAllowed(model, ai.models)),
+        models: names.filter(isFor(c.get("caller"))),
       }),
     );
     return c.json(qingyuSuccess(data, c.get("record").requestId));
@@ -44,7 +46,7 @@ export function catalogueRoutes(
       if (asked && asked !== provider) return [];
       const maxTokens = contextTokens.get(provider) ?? null;
       return names
-        .filter((model) => isAllowed(model, ai.models))
+        .filter(isFor(c.get("caller")))
         .map((model): ModelAnswer => ({ id: model, name: model, provider, maxTokens, costPer1k: null }));
     });
     return c.json(qingyuSuccess(data, c.get("record").requestId));

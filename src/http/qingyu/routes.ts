@@ -16,7 +16,7 @@ import { story } from "./story.ts";
 /** The Qingyu platform's API, below `/api/v1`. */
 export function qingyuRoutes(
   config: Config,
-  gateway: Pick<Gateway, "generate" | "rpc" | "purge" | "models" | "readiness" | "quotas" | "reports">,
+  gateway: Pick<Gateway, "generate" | "rpc" | "purge" | "models" | "readiness" | "mayUse" | "quotas" | "reports">,
 ): Hono<Walk> {
   const routes = new Hono<Walk>();
   const post = (path: string, handler: Handler<Walk>) => {
