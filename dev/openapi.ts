@@ -30,14 +30,17 @@ export async function openApiDocument(comments: Comments) {
     healthDescription,
     docsDescription,
   ];
+  const { responses, share } = sharedResponses();
+  const paths = await pathsOf(descriptions, share);
   return {
     openapi: "3.1.0",
     info: { title: "Qingyu AI Gateway", version: "1", description },
     servers: [{ url: "/" }],
     security: [{ apiKey: [] }],
     tags: descriptions.flatMap(({ tag, about }) => (about === undefined ? [] : { name: tag, description: about })),
-    paths: await pathsOf(descriptions),
+    paths,
     components: {
+      responses,
       schemas: Object.assign({}, ...descriptions.map(({ schemas }) => schemas)),
       ...headerComponents,
       securitySchemes: {
@@ -52,7 +55,30 @@ export async function openApiDocument(comments: Comments) {
   };
 }
 
-async function pathsOf(descriptions: readonly Description[]) {
+/** A response by a reference to the one of its kind: that of `about`, which its name begins with. */
+type Shared = (about: string, response: object) => object;
+
+/** What many routes end in, each once. */
+function sharedResponses(): { readonly responses: Readonly<Record<string, object>>; readonly share: Shared } {
+  const responses: Record<string, object> = {};
+  const names = new Map<string, string>();
+  return {
+    responses,
+    share(about, response) {
+      const text = JSON.stringify(response);
+      let name = names.get(text);
+      if (name === undefined) {
+        const alike = Object.keys(responses).filter((each) => each.split("-", 1)[0] === about).length;
+        name = alike === 0 ? about : `${about}-${alike + 1}`;
+        names.set(text, name);
+        responses[name] = response;
+      }
+      return { $ref: `#/components/responses/${name}` };
+    },
+  };
+}
+
+async function pathsOf(descriptions: readonly Description[], share: Shared) {
   const paths: Record<string, Record<string, object>> = {};
   for (const { tag, errors: told, routes } of descriptions) {
     for (const [
@@ -60,11 +86,15 @@ async function pathsOf(descriptions: readonly Description[]) {
       { answer, answerHeaders, errors, comeOfAsking, comeOfLimits, isNeverCached, others, ...operation },
     ] of Object.entries(routes)) {
       const [method = "", path = ""] = route.split(" ");
+      const failures = told
+        ? await errorResponses(told.surface, told.schemaName, { errors, comeOfAsking, comeOfLimits, isNeverCached })
+        : {};
       const responses = {
         200: response("The answer.", answer, answerHeaders),
         ...others,
-        ...(told &&
-          (await errorResponses(told.surface, told.schemaName, { errors, comeOfAsking, comeOfLimits, isNeverCached }))),
+        ...Object.fromEntries(
+          Object.entries(failures).map(([status, failure]) => [status, share(`${told?.schemaName}${status}`, failure)]),
+        ),
       };
       const parameters = [...(operation.parameters ?? []), ...requestHeaderRefs("x-request-id", "traceparent")];
       paths[path] = { ...paths[path], [method.toLowerCase()]: { tags: [tag], ...operation, parameters, responses } };

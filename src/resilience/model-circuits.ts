@@ -2,8 +2,8 @@ import { type Circuit, createCircuit } from "./circuit.ts";
 
 /** So many failures of one tenant count against what all share: to close a model for all takes three tenants. */
 const mostPerTenant = 2;
-/** How many models are remembered of a tenant, and how many tenants: those that asked last. */
-const maxModels = 16;
+/** How many models are remembered of a tenant, counted for each operation, and how many tenants: those that asked last. */
+const maxModels = 32;
 const maxTenants = 500;
 
 /** What a request asks of a provider, and for whom. */

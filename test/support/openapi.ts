@@ -6,8 +6,17 @@ import { at } from "./json.ts";
 /** The API's description as it is served. */
 export const document: unknown = (await testApp().send("/openapi.json")).json();
 export const operations = membersOf(at(document, "paths")).flatMap(([path, item]) =>
-  membersOf(item).map(([method, operation]) => ({ path, method, operation })),
+  membersOf(item).map(([method, operation]) => ({ path, method, operation: inFull(operation) })),
 );
+
+/** An operation with its responses in the place of the references to them. */
+function inFull(operation: unknown): object {
+  const responses = membersOf(at(operation, "responses")).map(([status, response]) => {
+    const ref = at(response, "$ref");
+    return [status, typeof ref === "string" ? follow(ref) : response] as const;
+  });
+  return { ...(operation as object), responses: Object.fromEntries(responses) };
+}
 
 export function membersOf(value: unknown): [string, unknown][] {
   return typeof value === "object" && value !== null ? Object.entries(value) : [];

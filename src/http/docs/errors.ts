@@ -111,7 +111,8 @@ export async function errorResponses(
     const examples = Object.fromEntries(alike.map(({ name, example }) => [name, example]));
     const description = alike.map(({ name }) => `\`${name}\`: ${typicalErrors[name].message}`).join("\n\n");
     const headers = headerRefs([...errorHeaderNames, ...alike.flatMap(({ headers }) => headers)]);
-    return [status, { description, headers, content: { "application/json": { schema: ref(schemaName), examples } } }];
+    const content = { "application/json": { schema: ref(schemaName), examples } };
+    return [status, { description, headers, content }] as const;
   });
   return Object.fromEntries(responses);
 }
