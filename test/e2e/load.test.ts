@@ -4,6 +4,7 @@ import type { Outcome } from "../load/outcome.ts";
 import { bothDown } from "../load/phases/both-down.ts";
 import { leaving } from "../load/phases/leaving.ts";
 import { mixed } from "../load/phases/mixed.ts";
+import { rpcsOf } from "../load/rpc-kinds.ts";
 import { inSetting } from "../load/setting.ts";
 
 /** `npm run test:load` in small: the built worker in a workerd of its own, behind it two back ends that go wrong. */
@@ -16,7 +17,9 @@ describe("the gateway under load", () => {
   const broken = ({ promises }: Outcome) => promises.filter(({ isKept }) => !isKept);
 
   it.each(["openai", "ai-service"] as const)("loses, mixes up and cuts off nothing: %s first", async (primary) => {
-    const outcome = await inSetting(script, primary, (setting) => mixed(setting, "mixed", 400));
+    const outcome = await inSetting(script, primary, (setting) =>
+      mixed(setting, { phase: "mixed", requests: 400, rpcs: rpcsOf[primary] }),
+    );
     expect(broken(outcome)).toEqual([]);
     expect(outcome.verdicts.right).toBeGreaterThan(200);
   });

@@ -10,6 +10,9 @@ export interface Question {
   readonly prompt: string;
 }
 
+/** A question as the key of what is counted of it. */
+export const begunKey = ({ provider, tenant, prompt }: Question) => JSON.stringify([provider, tenant, prompt]);
+
 /** The one right answer to a question: 64 hexadecimal digits that only the asked provider could have said to this tenant. */
 export function answerTo({ provider, tenant, prompt }: Question): string {
   return createHmac("sha256", secret)

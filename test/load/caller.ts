@@ -1,13 +1,17 @@
 import { Agent, request } from "node:http";
+import { type RpcName, rpcKinds } from "./rpc-kinds.ts";
 import { keyOf } from "./tenants.ts";
 
 export interface Asked {
   readonly tenant: string;
   readonly prompt: string;
-  /** A stream may be held back until it is complete. */
-  readonly delivery: "plain" | "live" | "atomic";
+  /** Chat unless told otherwise. */
+  readonly rpc?: RpcName;
+  /** A stream may be held back until it is complete; an RPC's answer may come as an event. */
+  readonly delivery: "plain" | "live" | "atomic" | "events";
   /** Whether the answer may come from the cache. */
   readonly mayBeCached: boolean;
+  readonly idempotencyKey?: string;
 }
 
 /** An answer as it came over the wire. */
@@ -39,14 +43,14 @@ const patienceMs = 30_000;
 /** Callers of a gateway over so many connections. */
 export function caller(port: number, connections: number): Caller {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  const post = ({ tenant, prompt, delivery, mayBeCached }: Asked) => {
-    const stream = delivery !== "plain";
-    const body = JSON.stringify({ user: tenant, messages: [{ role: "user", content: prompt }], stream });
+  const post = (asked: Asked) => {
+    const { tenant, rpc, delivery, mayBeCached, idempotencyKey } = asked;
+    const body = JSON.stringify(rpc ? rpcKinds[rpc].bodyOf(asked) : chatOf(asked));
     const sent = request({
       agent,
       port,
       host: "127.0.0.1",
-      path: "/v1/chat/completions",
+      path: rpc ? rpcKinds[rpc].path : "/v1/chat/completions",
       method: "POST",
       headers: {
         "content-type": "application/json",
@@ -54,6 +58,8 @@ export function caller(port: number, connections: number): Caller {
         authorization: `Bearer ${keyOf(tenant)}`,
         ...(!mayBeCached && { "cache-control": "no-store" }),
         ...(delivery === "atomic" && { "x-qingyu-delivery": "atomic" }),
+        ...(delivery === "events" && { accept: "text/event-stream" }),
+        ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
       },
       signal: AbortSignal.timeout(patienceMs),
     });
@@ -98,4 +104,8 @@ export function caller(port: number, connections: number): Caller {
       }),
     close: () => agent.destroy(),
   };
+}
+
+function chatOf({ tenant, prompt, delivery }: Asked): object {
+  return { user: tenant, messages: [{ role: "user", content: prompt }], stream: delivery !== "plain" };
 }

@@ -38,6 +38,9 @@ const streamed = [
 const openAiStreamed = ["garbled", "no-done", "no-done-reset", "error-mid:server_error", "done-only"];
 const framed = ["garbled", "twice", "after-end", "error-mid:unavailable", "error-mid:internal"];
 
+/** Whether a back end says by this that it has not begun, so that it may be asked once more. */
+export const refusesBeforehand = (scenario: string) => /^(limited|error:429):/.test(scenario);
+
 /** The scenarios (test/upstreams/scenarios.ts) that can befall an answer in this dialect; some of them leave it whole. */
 export function faultsFor(dialect: Dialect): readonly string[] {
   if (!dialect.isStream) return any;

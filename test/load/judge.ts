@@ -1,6 +1,8 @@
-import { eventsIn } from "../support/event-stream.ts";
+import { eventsIn, parsedEventsIn } from "../support/event-stream.ts";
+import { at } from "../support/json.ts";
 import { answerTo } from "./answers.ts";
 import type { Answered, Asked } from "./caller.ts";
+import { type RpcName, rpcKinds } from "./rpc-kinds.ts";
 import { showsSecret } from "./secrets.ts";
 
 /**
@@ -17,7 +19,7 @@ export function judge(asked: Asked, answered: Answered | undefined, tenants: rea
   if (showsSecret(answered.bytes)) return "secret";
   try {
     if (answered.status !== 200 && !answered.isComplete) return "lost";
-    if (answered.status !== 200) return isRefusal(answered) ? "refused" : "wrong";
+    if (answered.status !== 200) return isRefusal(asked, answered) ? "refused" : "wrong";
     return judgeContent(asked, answered, tenants);
   } catch {
     // Not even JSON.
@@ -27,7 +29,7 @@ export function judge(asked: Asked, answered: Answered | undefined, tenants: rea
 
 /** Also of an answer that failed, all that came must be a part of the right one. */
 function judgeContent(asked: Asked, { headers, body, isComplete }: Answered, tenants: readonly string[]): Verdict {
-  const { content, end } = asked.delivery === "plain" ? readPlain(body) : readStream(body);
+  const { content, end } = read(asked, body);
   if (showsSecret(content)) return "secret";
   const provider = String(headers["x-qingyu-provider"]);
   const right = answerTo({ ...asked, provider });
@@ -42,10 +44,12 @@ function judgeContent(asked: Asked, { headers, body, isComplete }: Answered, ten
   return end === "complete" && content === right ? "right" : "truncated";
 }
 
-/** Whether it is an error as OpenAI's clients know them, about a provider and not about the request. */
-function isRefusal({ status, headers, body }: Answered): boolean {
-  const { error } = JSON.parse(body);
-  const says = ["message", "type", "code"].every((member) => typeof error?.[member] === "string");
+/** Whether it is an error as the clients of OpenAI or of the platform know them, about a provider and not about the request. */
+function isRefusal({ rpc }: Asked, { status, headers, body }: Answered): boolean {
+  const told = JSON.parse(body);
+  const error = rpc ? told : told.error;
+  const members = rpc ? ["message", "error"] : ["message", "type", "code"];
+  const says = members.every((member) => typeof error?.[member] === "string");
   const saysWhen = status === 502 || status === 504 || /^\d+$/.test(String(headers["retry-after"]));
   return (
     [429, 502, 503, 504].includes(status) && says && saysWhen && error.request_id === String(headers["x-request-id"])
@@ -56,6 +60,11 @@ interface Read {
   readonly content: string;
   /** `none`: it just stops. `malformed`: something comes after its end. */
   readonly end: "complete" | "failed" | "none" | "malformed";
+}
+
+function read({ rpc, delivery }: Asked, body: string): Read {
+  if (delivery === "plain") return rpc ? readData(JSON.parse(body), rpcKinds[rpc].place) : readPlain(body);
+  return rpc ? readResult(rpc, body) : readStream(body);
 }
 
 function readPlain(body: string): Read {
@@ -77,4 +86,17 @@ function readStream(body: string): Read {
     content += choices?.[0]?.delta?.content ?? "";
   }
   return { content, end };
+}
+
+function readData(data: unknown, place: readonly (string | number)[]): Read {
+  const content = at(data, ...place);
+  return typeof content === "string" ? { content, end: "complete" } : { content: "", end: "malformed" };
+}
+
+/** One event: the result, or the code of a failure. */
+function readResult(rpc: RpcName, body: string): Read {
+  const [result, ...more] = parsedEventsIn(body);
+  if (result === undefined || more.length > 0) return { content: "", end: more.length > 0 ? "malformed" : "none" };
+  if (at(result, "code") !== undefined) return { content: "", end: "failed" };
+  return readData(result, rpcKinds[rpc].placeInEvent);
 }

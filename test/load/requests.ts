@@ -1,7 +1,8 @@
 import { type Answered, type Asked, caller } from "./caller.ts";
 import { dice } from "./dice.ts";
 import { judge, type Verdict } from "./judge.ts";
-import { promptMark } from "./secrets.ts";
+import { promptOf } from "./prompts.ts";
+import { type RpcName, rpcKinds } from "./rpc-kinds.ts";
 import type { Setting } from "./setting.ts";
 import { tenants } from "./tenants.ts";
 
@@ -12,7 +13,7 @@ export function requestsFrom(seed: number): () => Asked {
   const roll = dice(seed);
   return () => ({
     tenant: roll.pick(tenants),
-    prompt: `${promptMark} ${Math.floor(roll() * 200)}`,
+    prompt: promptOf("chat", Math.floor(roll() * 200)),
     delivery: roll.pick(["plain", "plain", "live", "atomic"]),
     mayBeCached: roll() < 0.5,
   });
@@ -22,6 +23,32 @@ export function requestsFrom(seed: number): () => Asked {
 export function freshRequestsFrom(seed: number): () => Asked {
   const next = requestsFrom(seed);
   return () => ({ ...next(), mayBeCached: false });
+}
+
+/**
+ * The same with RPCs among them. What takes long is asked for under a mark of its own, half of it under a key as well: by two
+ * callers of a tenant at a time, and by another tenant who has chosen the same key.
+ */
+export function mixedRequestsFrom(seed: number, rpcs: readonly RpcName[]): () => Asked {
+  const roll = dice(seed);
+  const nextChat = requestsFrom(seed);
+  const due: Asked[] = [];
+  let mark = 0;
+  return () => {
+    const others = due.shift();
+    if (others) return others;
+    const what = roll.pick(["chat", "chat", ...rpcs] as const);
+    const chat = nextChat();
+    if (what === "chat") return chat;
+    if (!rpcKinds[what].isLong) {
+      return { ...chat, rpc: what, prompt: promptOf(what, Math.floor(roll() * 200)), delivery: "plain" };
+    }
+    const long: Asked = { ...chat, rpc: what, prompt: promptOf(what, mark++), delivery: "plain" };
+    if (roll() < 0.5) return { ...long, delivery: roll.pick(["plain", "events"]) };
+    const keyed = { ...long, idempotencyKey: `key-${mark}` };
+    due.push({ ...keyed, delivery: "events" }, { ...keyed, tenant: roll.pick(tenants) });
+    return keyed;
+  };
 }
 
 export interface Judged {

@@ -8,12 +8,20 @@ import { bothDown } from "./phases/both-down.ts";
 import { leaving } from "./phases/leaving.ts";
 import { mixed } from "./phases/mixed.ts";
 import { outage } from "./phases/outage.ts";
+import { rpcsOf } from "./rpc-kinds.ts";
 import { idleMs, inSetting, type Setting } from "./setting.ts";
 
 const times = { beforeMs: 5_000, outageMs: 30_000, afterMs: 20_000, everyMs: 25 };
 const phases: readonly ["openai" | "ai-service", (setting: Setting) => Promise<Outcome>][] = [
-  ["openai", (setting) => mixed(setting, "mixed faults, OpenAI first", 10_000)],
-  ["ai-service", (setting) => mixed(setting, "mixed faults, AI service first", 10_000)],
+  [
+    "openai",
+    (setting) => mixed(setting, { phase: "mixed faults, OpenAI first", requests: 10_000, rpcs: rpcsOf.openai }),
+  ],
+  [
+    "ai-service",
+    (setting) =>
+      mixed(setting, { phase: "mixed faults, AI service first", requests: 10_000, rpcs: rpcsOf["ai-service"] }),
+  ],
   ["openai", (setting) => attacked(setting, attacks.filter(isForAny))],
   ["openai", (setting) => outage(setting, times)],
   ["openai", (setting) => bothDown(setting, 2_000, 100)],

@@ -86,6 +86,7 @@ export async function startSetting(
       QINGYU_DEADLINES_IDLE_MS: String(idleMs),
       // A busy machine may not turn hits into misses.
       QINGYU_CACHE_READ_TIMEOUT_MS: "1000",
+      QINGYU_CACHE_KNOWLEDGE_SECONDS: "60",
       ...settings,
     },
     readyPath: "/health/live",

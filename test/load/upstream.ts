@@ -4,17 +4,18 @@
  */
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { fromBinary } from "@bufbuild/protobuf";
-import { GenerateContentRequestSchema } from "../../src/gen/qingyu/ai/ai_service_pb.ts";
 import { scenarioIn } from "../attacks/scenario.ts";
 import type { Dialect } from "../upstreams/dialect.ts";
 import { dialectOf } from "../upstreams/dialects.ts";
 import { play } from "../upstreams/scenarios.ts";
 import { badPieces, goodPieces, shortText } from "../upstreams/texts.ts";
 import { wireOn } from "../upstreams/wire.ts";
-import { answerTo, type Question } from "./answers.ts";
+import { answerTo, begunKey, type Question } from "./answers.ts";
 import { dice } from "./dice.ts";
-import { faultsFor } from "./faults.ts";
+import { faultsFor, refusesBeforehand } from "./faults.ts";
+import { promptIn } from "./prompts.ts";
+import { isRpcName, type RpcName, rpcKinds } from "./rpc-kinds.ts";
+import { tenants } from "./tenants.ts";
 
 /** What the run may tell a back end to do. */
 export interface Order {
@@ -32,6 +33,8 @@ export interface Report {
   /** Answers that are not over. */
   readonly open: number;
   readonly visits: Readonly<Record<string, number>>;
+  /** How often each RPC that takes long was begun, by `begunKey`. */
+  readonly begun: Readonly<Record<string, number>>;
 }
 
 /** The fault server's scenarios. Good answers come over connections that stay open, or with headers that nobody may see. */
@@ -46,6 +49,7 @@ const scenarios = {
 const faultShare = 0.2;
 const modes = new Map<string, Order["mode"]>();
 const visits: Record<string, number> = {};
+const begun: Record<string, number> = {};
 let open = 0;
 const roll = dice(20_261_123);
 
@@ -66,15 +70,18 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   for await (const piece of request) pieces.push(piece);
   const body = Buffer.concat(pieces);
   const path = `/${rest.join("/")}`;
-  const dialect = answering(
-    dialectOf(path, request.headers["content-type"] ?? "", body),
-    questionIn(provider, request.headers, body),
-  );
+  const question = questionIn(provider, request.headers, body);
+  const dialect = answering(dialectOf(path, request.headers["content-type"] ?? "", body), question);
   const wire = wireOn(socket, { onEnd: () => {}, onStall: () => {} });
   const isFault = mode === "mixed" && roll() < faultShare;
   const choices: readonly string[] = isFault ? faultsFor(dialect) : scenarios[mode === "mixed" ? "up" : mode];
+  const scenario = scenarioIn(body) ?? roll.pick(choices);
+  if (question.rpc && rpcKinds[question.rpc].isLong && !refusesBeforehand(scenario)) {
+    const key = begunKey(question);
+    begun[key] = (begun[key] ?? 0) + 1;
+  }
   const requestId = String(request.headers["x-request-id"]);
-  await play(scenarioIn(body) ?? roll.pick(choices), {
+  await play(scenario, {
     wire,
     dialect,
     path,
@@ -97,26 +104,33 @@ function onceOver(response: ServerResponse, socket: Socket, tell: () => void): v
   socket.once("close", over);
 }
 
-/** The dialect, with the right answer or the beginning of it in the place of what the scenarios say. */
-function answering(dialect: Dialect, question: Question): Dialect {
-  const right = answerTo(question).match(/.{16}/g) ?? [];
-  const instead = (pieces: readonly string[]) => {
-    if (pieces === goodPieces || pieces[0] === shortText) return right;
-    return pieces === badPieces ? right.slice(0, 2) : pieces;
-  };
-  return { ...dialect, say: (pieces, quirks) => dialect.say(instead(pieces), quirks) };
+interface Visited extends Question {
+  /** Absent where it is chat. */
+  readonly rpc?: RpcName;
 }
 
-/** The AI service is told the tenant by the gateway; to an OpenAI-type provider only the caller's `user` comes through. */
-function questionIn(provider: string, headers: IncomingHttpHeaders, body: Buffer): Question {
-  const contentType = headers["content-type"] ?? "";
-  if (contentType === "application/json") {
-    const asked: { user: string; messages?: { content: string }[] } = JSON.parse(body.toString());
-    return { provider, tenant: asked.user, prompt: asked.messages?.[0]?.content ?? "" };
-  }
-  const message = contentType.includes("connect+") ? body.subarray(5) : body;
-  const { prompt } = fromBinary(GenerateContentRequestSchema, message);
-  return { provider, tenant: String(headers["x-qingyu-tenant"]), prompt };
+/** The dialect, with the right answer or the beginning of it in the place of what the scenarios say. */
+function answering(dialect: Dialect, question: Visited): Dialect {
+  const right = answerTo(question);
+  const kind = question.rpc && rpcKinds[question.rpc];
+  const pieces = kind ? [kind.written(right)] : (right.match(/.{16}/g) ?? []);
+  const instead = (said: readonly string[]) => {
+    if (said === goodPieces || said[0] === shortText) return pieces;
+    return said === badPieces ? pieces.slice(0, 2) : said;
+  };
+  const say: Dialect["say"] = (said, quirks) => dialect.say(instead(said), quirks);
+  if (!kind || dialect.contentType !== "application/proto") return { ...dialect, say };
+  const message = { opening: [], tokens: [kind.answer(right)], ending: [] };
+  const isEmpty = (said: readonly string[]) => said.join("") === "" && !kind.mayBeEmpty;
+  return { ...dialect, say: (said, quirks) => (isEmpty(said) ? say(said, quirks) : message) };
+}
+
+/** The AI service is told the tenant by the gateway; to an OpenAI-type provider only what the caller says comes through. */
+function questionIn(provider: string, headers: IncomingHttpHeaders, body: Buffer): Visited {
+  const text = body.toString();
+  const { prompt, what } = promptIn(text);
+  const told = headers["x-qingyu-tenant"] ?? tenants.find((tenant) => text.includes(tenant));
+  return { provider, tenant: String(told), prompt, rpc: isRpcName(what) ? what : undefined };
 }
 
 server.listen(0, "127.0.0.1", () => {
@@ -126,6 +140,6 @@ server.listen(0, "127.0.0.1", () => {
 });
 process.on("disconnect", () => process.exit());
 process.on("message", (order: Order | "report") => {
-  if (order === "report") process.send?.({ open, visits } satisfies Report);
+  if (order === "report") process.send?.({ open, visits, begun } satisfies Report);
   else modes.set(order.provider, order.mode);
 });
