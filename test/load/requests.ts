@@ -8,12 +8,15 @@ import { tenants } from "./tenants.ts";
 
 export const connections = 50;
 
+/** Of the prompts that tenants share. */
+const sharedNumbers = Array.from({ length: 100 }, (_, index) => index);
+
 /** The nth request of a run: tenants, prompts that they share, plain or streamed, with and without the cache. */
 export function requestsFrom(seed: number): () => Asked {
   const roll = dice(seed);
   return () => ({
     tenant: roll.pick(tenants),
-    prompt: promptOf("chat", Math.floor(roll() * 200)),
+    prompt: promptOf("chat", roll.pick(sharedNumbers)),
     delivery: roll.pick(["plain", "plain", "live", "atomic"]),
     mayBeCached: roll() < 0.5,
   });
@@ -24,6 +27,8 @@ export function freshRequestsFrom(seed: number): () => Asked {
   const next = requestsFrom(seed);
   return () => ({ ...next(), mayBeCached: false });
 }
+
+const mostlyChat = Array<"chat">(6).fill("chat");
 
 /**
  * The same with RPCs among them. What takes long is asked for under a mark of its own, half of it under a key as well: by two
@@ -37,11 +42,11 @@ export function mixedRequestsFrom(seed: number, rpcs: readonly RpcName[]): () =>
   return () => {
     const others = due.shift();
     if (others) return others;
-    const what = roll.pick(["chat", "chat", ...rpcs] as const);
+    const what = roll.pick([...mostlyChat, ...rpcs]);
     const chat = nextChat();
     if (what === "chat") return chat;
     if (!rpcKinds[what].isLong) {
-      return { ...chat, rpc: what, prompt: promptOf(what, Math.floor(roll() * 200)), delivery: "plain" };
+      return { ...chat, rpc: what, prompt: promptOf(what, roll.pick(sharedNumbers)), delivery: "plain" };
     }
     const long: Asked = { ...chat, rpc: what, prompt: promptOf(what, mark++), delivery: "plain" };
     if (roll() < 0.5) return { ...long, delivery: roll.pick(["plain", "events"]) };
