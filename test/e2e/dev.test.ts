@@ -9,15 +9,17 @@ import { type RunningAiService, startAiService } from "../../dev/ai-service.ts";
 import { writeCharacters, writeOutline } from "../../dev/embedded-author.ts";
 import { isTaken } from "../../dev/ports.ts";
 import { AIService } from "../../src/gen/qingyu/ai/ai_service_pb.ts";
+import { parsedEventsIn } from "../support/event-stream.ts";
+import { at } from "../support/json.ts";
 import { freePort } from "../support/ports.ts";
 
 const root = join(import.meta.dirname, "../..");
 const start = join(root, "dev/start.ts");
 
-/** Runs a script to its end. */
-function run(args: string[]): Promise<{ exitCode: number; output: string }> {
+/** Runs a script to its end: of Node, unless another program is named. */
+function run(args: string[], program = process.execPath): Promise<{ exitCode: number; output: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, args, { cwd: root }, (error, stdout, stderr) => {
+    execFile(program, args, { cwd: root }, (error, stdout, stderr) => {
       resolve({ exitCode: typeof error?.code === "number" ? error.code : 0, output: `${stdout}${stderr}`.trim() });
     });
   });
@@ -237,5 +239,27 @@ describe("npm run dev", () => {
   it.each(["openai-sdk.ts", "connect.ts"])("runs examples/%s", async (example) => {
     const { exitCode, output } = await run([join(root, "examples", example), url]);
     expect([exitCode, output]).toEqual([0, expect.stringMatching(/\p{Script=Han}.*\(\d+ tokens\)$/su)]);
+  });
+
+  it("runs examples/creative.ts", async () => {
+    const { exitCode, output } = await run([join(root, "examples", "creative.ts"), url]);
+    const [outline, characters, ...events] = output.split("\n");
+    expect([exitCode, outline, characters]).toEqual([
+      0,
+      expect.stringMatching(/^写一部江湖小说.*: 第1章 .*, 第5章 \p{Script=Han}+$/u),
+      expect.stringMatching(/^\p{Script=Han}+ \(protagonist\), \p{Script=Han}+ \(antagonist\)$/u),
+    ]);
+    expect(events.map((event) => event.split(" ")[0])).toEqual(["第1日", "第2日", "第3日", "第4日", "第5日"]);
+  });
+
+  it("runs examples/workflow.sh", async () => {
+    const { exitCode, output } = await run([join(root, "examples", "workflow.sh"), url], "sh");
+    const events = parsedEventsIn(`${output}\n\n`);
+    expect([exitCode, events.length, events.slice(0, 4).map((event) => at(event, "stage"))]).toEqual([
+      0,
+      5,
+      ["outline", "characters", "plot", "review"],
+    ]);
+    expect(events[4]).toMatchObject({ outline: { chapters: { length: 5 } }, review_passed: true });
   });
 });
