@@ -35,6 +35,7 @@ export function groupsOf({ peers }: { readonly peers: boolean }): readonly Group
       requests: 1000,
       cases: [
         ...streamed,
+        { name: "OpenAI, with a policy", worker: "openaiLimited" },
         ...others,
         { name: "bare JSON forwarder", worker: "jsonForward" },
         { name: "bare JSON forwarder with KV", worker: "kvForward", isUnique: true },

@@ -25,11 +25,14 @@ function gatewaySettings(mockPort: number): Record<string, string> {
 
 const openai = { AI_PROVIDERS: "openai", QINGYU_CACHE_ENABLED: "false" };
 const aiService = { AI_PROVIDERS: "ai-service", QINGYU_CACHE_ENABLED: "false" };
+/** Limits that nobody comes to: the question and the answer to an account are what is measured. */
+const plenty = JSON.stringify([{ tenant: "bench", requestsPerMinute: 1e12, concurrent: 1e12, tokensPerDay: 1e15 }]);
 const cached = { AI_PROVIDERS: "openai", QINGYU_CACHE_ENABLED: "true" };
 
 /** The gateway, with what each kind of it has beyond `gatewaySettings`. */
 const gateways = {
   openai,
+  openaiLimited: { ...openai, AI_POLICIES: plenty },
   openaiBatched: { ...openai, QINGYU_STREAM_BATCH_MS: "20" },
   aiService,
   aiServiceBatched: { ...aiService, QINGYU_STREAM_BATCH_MS: "20" },
