@@ -37,9 +37,21 @@ export function follow(ref: string): unknown {
 
 /** How a value violates a schema of the document; its references lead into the document. */
 export function violations(schema: unknown, value: unknown): string[] {
-  expect(schema).toBeTypeOf("object");
-  const root = { ...(schema as object), components: at(document, "components") } as Schema;
-  return new Validator(root, "2020-12").validate(value).errors.map((e) => `${e.instanceLocation}: ${e.error}`);
+  return validatorOf(schema)
+    .validate(value)
+    .errors.map((e) => `${e.instanceLocation}: ${e.error}`);
+}
+
+const schemas = at(document, "components", "schemas");
+const validators = new WeakMap<object, Validator>();
+
+/** A validator looks through all that its schema may lead to when it is made. */
+function validatorOf(schema: unknown): Validator {
+  if (typeof schema !== "object" || schema === null) throw new Error("there is no schema");
+  const validator =
+    validators.get(schema) ?? new Validator({ ...schema, components: { schemas } } as Schema, "2020-12");
+  validators.set(schema, validator);
+  return validator;
 }
 
 /** Members of a value that its schema says nothing about, which a lenient schema lets pass. */
