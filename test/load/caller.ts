@@ -107,5 +107,6 @@ export function caller(port: number, connections: number): Caller {
 }
 
 function chatOf({ tenant, prompt, delivery }: Asked): object {
-  return { user: tenant, messages: [{ role: "user", content: prompt }], stream: delivery !== "plain" };
+  const streamed = { stream: true, stream_options: { include_usage: true } };
+  return { user: tenant, messages: [{ role: "user", content: prompt }], ...(delivery !== "plain" && streamed) };
 }

@@ -8,27 +8,27 @@ import { bothDown } from "./phases/both-down.ts";
 import { leaving } from "./phases/leaving.ts";
 import { mixed } from "./phases/mixed.ts";
 import { outage } from "./phases/outage.ts";
+import { sums, sumsSetting } from "./phases/sums.ts";
 import { rpcsOf } from "./rpc-kinds.ts";
-import { idleMs, inSetting, type Setting } from "./setting.ts";
+import { idleMs, inSetting, type Setting, type SettingOptions } from "./setting.ts";
 
 const times = { beforeMs: 5_000, outageMs: 30_000, afterMs: 20_000, everyMs: 25 };
-const phases: readonly ["openai" | "ai-service", (setting: Setting) => Promise<Outcome>][] = [
+const openai: SettingOptions = { primary: "openai" };
+const phases: readonly [SettingOptions, (setting: Setting) => Promise<Outcome>][] = [
+  [openai, (setting) => mixed(setting, { phase: "mixed faults, OpenAI first", requests: 10_000, rpcs: rpcsOf.openai })],
   [
-    "openai",
-    (setting) => mixed(setting, { phase: "mixed faults, OpenAI first", requests: 10_000, rpcs: rpcsOf.openai }),
-  ],
-  [
-    "ai-service",
+    { primary: "ai-service" },
     (setting) =>
       mixed(setting, { phase: "mixed faults, AI service first", requests: 10_000, rpcs: rpcsOf["ai-service"] }),
   ],
-  ["openai", (setting) => attacked(setting, attacks.filter(isForAny))],
-  ["openai", (setting) => outage(setting, times)],
-  ["openai", (setting) => bothDown(setting, 2_000, 100)],
-  ["openai", (setting) => leaving(setting, { callers: 500, upstreams: "endless", how: "close", limitMs: 1_000 })],
-  ["openai", (setting) => leaving(setting, { callers: 500, upstreams: "mute", how: "reset", limitMs: 1_000 })],
+  [sumsSetting, (setting) => sums(setting, 20_000)],
+  [openai, (setting) => attacked(setting, attacks.filter(isForAny))],
+  [openai, (setting) => outage(setting, times)],
+  [openai, (setting) => bothDown(setting, 2_000, 100)],
+  [openai, (setting) => leaving(setting, { callers: 500, upstreams: "endless", how: "close", limitMs: 1_000 })],
+  [openai, (setting) => leaving(setting, { callers: 500, upstreams: "mute", how: "reset", limitMs: 1_000 })],
   // workerd notices this only with the next byte, so the idle limit is what ends the call (docs/reliability.md).
-  ["openai", (setting) => leaving(setting, { callers: 500, upstreams: "mute", how: "close", limitMs: idleMs + 500 })],
+  [openai, (setting) => leaving(setting, { callers: 500, upstreams: "mute", how: "close", limitMs: idleMs + 500 })],
 ];
 
 /** Some need settings or providers of their own. */
@@ -38,7 +38,7 @@ function isForAny({ provider = "openai", settings }: Attack): boolean {
 
 const { path } = buildBundle({ minify: true });
 const outcomes: Outcome[] = [];
-for (const [primary, phase] of phases) outcomes.push(await inSetting(path, primary, phase));
+for (const [options, phase] of phases) outcomes.push(await inSetting(path, options, phase));
 
 const rounded = (value: number | undefined) => value?.toFixed(0) ?? "";
 console.log("| phase | requests | answers | requests/s | p50 ms | p99 ms | attempts at the primary | found |");

@@ -21,6 +21,8 @@ export interface Setting {
   readonly port: number;
   /** Of all isolates. */
   readonly ports: readonly number[];
+  /** Where Durable Objects keep what they store. */
+  readonly objectsFolder: string;
   readonly order: (provider: "primary" | "secondary", mode: Order["mode"]) => void;
   readonly report: () => Promise<Report>;
   /** Waits until a back end has been asked so often. */
@@ -43,10 +45,10 @@ export interface SettingOptions {
 /** Runs a phase in a setting of its own, since breakers remember, and judges what was logged too. */
 export async function inSetting(
   script: string,
-  primary: SettingOptions["primary"],
+  options: SettingOptions,
   phase: (setting: Setting) => Promise<Outcome>,
 ): Promise<Outcome> {
-  const setting = await startSetting(script, { primary });
+  const setting = await startSetting(script, options);
   try {
     const outcome = await phase(setting);
     const log = await setting.log.of(outcome.requests);
@@ -96,6 +98,7 @@ export async function startSetting(
   return {
     port: worker.port,
     ports: worker.ports,
+    objectsFolder: worker.objectsFolder ?? "",
     order: (provider, mode) => void upstreams.send({ provider, mode } satisfies Order),
     report: () => reportOf(upstreams),
     async visited(provider, times) {

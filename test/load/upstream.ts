@@ -35,6 +35,14 @@ export interface Report {
   readonly visits: Readonly<Record<string, number>>;
   /** How often each RPC that takes long was begun, by `begunKey`. */
   readonly begun: Readonly<Record<string, number>>;
+  /** What each answer says that it takes, where it says it, by the `x-request-id` that the gateway sent. */
+  readonly said: Readonly<Record<string, Said>>;
+}
+
+export interface Said {
+  readonly provider: string;
+  /** No two visits take the same. */
+  readonly tokens: number;
 }
 
 /** The fault server's scenarios. Good answers come over connections that stay open, or with headers that nobody may see. */
@@ -50,6 +58,10 @@ const faultShare = 0.2;
 const modes = new Map<string, Order["mode"]>();
 const visits: Record<string, number> = {};
 const begun: Record<string, number> = {};
+const said: Record<string, Said> = {};
+/** What an answer takes that says nothing of its own. */
+const leastTokens = 18;
+let lastTokens = leastTokens;
 let open = 0;
 const roll = dice(20_261_123);
 
@@ -71,7 +83,10 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const body = Buffer.concat(pieces);
   const path = `/${rest.join("/")}`;
   const question = questionIn(provider, request.headers, body);
-  const dialect = answering(dialectOf(path, request.headers["content-type"] ?? "", body), question);
+  const requestId = String(request.headers["x-request-id"]);
+  const tokens = ++lastTokens;
+  said[requestId] = { provider, tokens };
+  const dialect = answering(dialectOf(path, request.headers["content-type"] ?? "", body), question, tokens);
   const wire = wireOn(socket, { onEnd: () => {}, onStall: () => {} });
   const isFault = mode === "mixed" && roll() < faultShare;
   const choices: readonly string[] = isFault ? faultsFor(dialect) : scenarios[mode === "mixed" ? "up" : mode];
@@ -80,7 +95,6 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
     const key = begunKey(question);
     begun[key] = (begun[key] ?? 0) + 1;
   }
-  const requestId = String(request.headers["x-request-id"]);
   await play(scenario, {
     wire,
     dialect,
@@ -110,7 +124,7 @@ interface Visited extends Question {
 }
 
 /** The dialect, with the right answer or the beginning of it in the place of what the scenarios say. */
-function answering(dialect: Dialect, question: Visited): Dialect {
+function answering(dialect: Dialect, question: Visited, tokensUsed: number): Dialect {
   const right = answerTo(question);
   const kind = question.rpc && rpcKinds[question.rpc];
   const pieces = kind ? [kind.written(right)] : (right.match(/.{16}/g) ?? []);
@@ -118,7 +132,7 @@ function answering(dialect: Dialect, question: Visited): Dialect {
     if (said === goodPieces || said[0] === shortText) return pieces;
     return said === badPieces ? pieces.slice(0, 2) : said;
   };
-  const say: Dialect["say"] = (said, quirks) => dialect.say(instead(said), quirks);
+  const say: Dialect["say"] = (said, quirks) => dialect.say(instead(said), { ...quirks, tokensUsed });
   if (!kind || dialect.contentType !== "application/proto") return { ...dialect, say };
   const message = { opening: [], tokens: [kind.answer(right)], ending: [] };
   const isEmpty = (said: readonly string[]) => said.join("") === "" && !kind.mayBeEmpty;
@@ -140,6 +154,6 @@ server.listen(0, "127.0.0.1", () => {
 });
 process.on("disconnect", () => process.exit());
 process.on("message", (order: Order | "report") => {
-  if (order === "report") process.send?.({ open, visits, begun } satisfies Report);
+  if (order === "report") process.send?.({ open, visits, begun, said } satisfies Report);
   else modes.set(order.provider, order.mode);
 });

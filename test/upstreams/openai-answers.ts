@@ -2,6 +2,11 @@
 const head = { id: "chatcmpl-upstream", created: 1, model: "gpt-upstream" };
 const usage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
 
+/** The same with a total of the test's own. */
+export function usageOf(total_tokens: number) {
+  return { ...usage, completion_tokens: total_tokens - usage.prompt_tokens, total_tokens };
+}
+
 /** A whole completion. `more` replaces its members. */
 export function completion(content: string, more: Record<string, unknown> = {}, finish_reason = "stop") {
   const message = { role: "assistant", content, refusal: null };

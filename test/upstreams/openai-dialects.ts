@@ -1,8 +1,13 @@
 import { type Dialect, json, utf8 } from "./dialect.ts";
-import { completion, completionChunk, event, usageChunk } from "./openai-answers.ts";
+import { completion, completionChunk, event, usageChunk, usageOf } from "./openai-answers.ts";
 import { goodModel, marker } from "./texts.ts";
 
 const marked = { id: marker, model: goodModel, system_fingerprint: marker };
+
+const markedUsing = (tokensUsed?: number) => ({
+  ...marked,
+  ...(tokensUsed !== undefined && { usage: usageOf(tokensUsed) }),
+});
 
 function openAiError(word: string): unknown {
   // A word with a dot is a parameter's name.
@@ -15,11 +20,11 @@ export const openAi: Dialect = {
   isWhole: true,
   isStream: false,
   isFramed: false,
-  say(pieces, { finishReason = "stop", vague } = {}) {
+  say(pieces, { finishReason = "stop", vague, tokensUsed } = {}) {
     const content = pieces.join("");
     const answer = vague
       ? { object: "chat.completion", choices: [{ index: 0, message: { role: "assistant", content } }] }
-      : completion(content, marked, finishReason);
+      : completion(content, markedUsing(tokensUsed), finishReason);
     return { opening: [], tokens: [json(answer)], ending: [] };
   },
   fail: (word, status) => ({ status, type: "application/json", body: json(openAiError(word)) }),
@@ -37,7 +42,7 @@ export const openAiStream: Dialect = {
   isWhole: false,
   isStream: true,
   isFramed: false,
-  say(pieces, { finishReason = "stop", vague, terse } = {}) {
+  say(pieces, { finishReason = "stop", vague, terse, tokensUsed } = {}) {
     if (terse) {
       const tokens = pieces.map((content) => sse({ choices: [{ delta: { content } }] }));
       return { opening: [], tokens, ending: [sse({ choices: [{ finish_reason: finishReason }] }), openAiDone] };
@@ -45,7 +50,9 @@ export const openAiStream: Dialect = {
     return {
       opening: [markedChunk({ role: "assistant", content: "" })],
       tokens: pieces.map((content) => markedChunk({ content })),
-      ending: vague ? [openAiDone] : [markedChunk({}, finishReason), sse(usageChunk(marked)), openAiDone],
+      ending: vague
+        ? [openAiDone]
+        : [markedChunk({}, finishReason), sse(usageChunk(markedUsing(tokensUsed))), openAiDone],
     };
   },
   fail: openAi.fail,
