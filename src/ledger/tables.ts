@@ -90,11 +90,15 @@ function marks(names: readonly unknown[]): string {
   return names.map(() => "?").join(", ");
 }
 
+/** What is added to days, by their keys. */
+type Days = Map<string, { readonly key: readonly (string | number)[]; sums: readonly number[] }>;
+
 export function createTables(storage: DurableObjectStorage): Tables {
   const { sql } = storage;
   sql.exec(schema);
 
-  function writeOne(entry: Entry): void {
+  /** Writes an entry. What it adds to its day, which is written for all entries of a batch together, joins `days`. */
+  function writeOne(entry: Entry, days: Days): void {
     const { id, atMs, requestId, upstreamRequestId, user = "", keyId, operation, model, provider, source } = entry;
     const { outcome, isEstimated, tokens, cost } = entry;
     const { prompt, cached, completion, reasoning, total } = tokens ?? {};
@@ -126,7 +130,14 @@ export function createTables(storage: DurableObjectStorage): Tables {
       picos: cost?.picos ?? 0,
     };
     const key = [dayOf(atMs), user, model, provider, operation, cost?.currency ?? ""];
-    sql.exec(addToDay, ...key, ...sumNames.map((name) => sums[name]));
+    const day = days.getOrInsertComputed(JSON.stringify(key), () => ({ key, sums: sumNames.map(() => 0) }));
+    day.sums = sumNames.map((name, index) => sums[name] + (day.sums[index] ?? 0));
+  }
+
+  function writeAll(entries: readonly Entry[]): void {
+    const days: Days = new Map();
+    for (const entry of entries) writeOne(entry, days);
+    for (const { key, sums } of days.values()) sql.exec(addToDay, ...key, ...sums);
   }
 
   /** What was charged to a user before an entry, since then. */
@@ -137,7 +148,7 @@ export function createTables(storage: DurableObjectStorage): Tables {
   }
 
   return {
-    write: (entries) => storage.transactionSync(() => entries.forEach(writeOne)),
+    write: (entries) => storage.transactionSync(() => writeAll(entries)),
     forgetBefore(beforeMs) {
       const old = "SELECT rowid FROM entries WHERE at < ? ORDER BY at LIMIT ?";
       sql.exec(`DELETE FROM entries WHERE rowid IN (${old})`, beforeMs, forgottenAtOnce);
