@@ -3,6 +3,7 @@ import type { Rpc } from "../../rpcs/rpc.ts";
 import type { Offer } from "../../upstream.ts";
 import { type ModelRules, modelFor, modelNameIn } from "../model.ts";
 import type { Service } from "./client.ts";
+import { namingField } from "./named-field.ts";
 
 export interface RpcOptions extends ModelRules {
   readonly name: string;
@@ -22,7 +23,9 @@ export function rpcOffer(
       const named = asked !== undefined && asked !== model && rpc.withModel ? rpc.withModel(message, asked) : message;
       const tokenUser = call.caller.user;
       const sent = tokenUser !== undefined && rpc.withUser ? rpc.withUser(named, tokenUser) : named;
-      const answer = await ask(method, () => unary(method, sent, callOptions(call, user)));
+      const answer = await ask(method, () => unary(method, sent, callOptions(call, user))).catch((error: unknown) => {
+        throw namingField(error, method.input);
+      });
       const read = rpc.readAnswer(answer);
       const tokens = rpc.tokensOf(read);
       const answeredBy = modelNameIn(rpc.modelOf(read)) ?? asked;
