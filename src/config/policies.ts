@@ -4,7 +4,7 @@ import { policyShape } from "../policy-schema.ts";
 import { problemWith } from "./problem.ts";
 import { type Bindings, firstGiven, type Reading } from "./read.ts";
 import { tenantForm } from "./settings.ts";
-import { complaint, expandMembers, structuredValue } from "./structured.ts";
+import { entryIn, structuredValue } from "./structured.ts";
 
 const entrySchema = z.strictObject({
   tenant: z.string().check(z.regex(tenantForm)),
@@ -27,17 +27,12 @@ export function readPolicies(bindings: Bindings, reading: Reading): readonly Pol
   const policies: PolicyEntry[] = [];
   for (const [index, raw] of list.entries()) {
     const at = `entry ${index + 1}`;
-    const { value, malformed } = expandMembers(raw, reading);
-    for (const member of malformed) bad(`${at}: '${member}' has a \${ that is no reference`);
-    const parsed = entrySchema.safeParse(value, { reportInput: true });
-    if (!parsed.success) {
-      for (const issue of parsed.error.issues) bad(`${at}: ${complaint(issue)}`);
-      continue;
-    }
-    const { tenant, role } = parsed.data;
+    const policy = entryIn(entrySchema, raw, reading, (reason) => bad(`${at}: ${reason}`));
+    if (!policy) continue;
+    const { tenant, role } = policy;
     if (policies.some((each) => each.tenant === tenant && each.role === role))
       bad(`${at}: there is a policy for its tenant and role already`);
-    else policies.push(parsed.data);
+    else policies.push(policy);
   }
   return policies;
 }

@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import type { ModelPrice } from "../price.ts";
 import { problemWith } from "./problem.ts";
 import { type Bindings, firstGiven, type Reading } from "./read.ts";
-import { complaint, expandMembers, structuredValue } from "./structured.ts";
+import { entryIn, structuredValue } from "./structured.ts";
 
 /** More are nobody's price list. */
 const maxPrices = 1_000;
@@ -39,12 +39,9 @@ export function readPrices(bindings: Bindings, reading: Reading): readonly Model
   for (const [index, [pattern, raw]] of entries.entries()) {
     const at = `entry ${index + 1}`;
     if (!patternForm.test(pattern)) bad(`${at}: its name is no model and no pattern`);
-    const { value, malformed } = expandMembers(raw, reading);
-    for (const member of malformed) bad(`${at}: '${member}' has a \${ that is no reference`);
-    const { data, error } = entrySchema.safeParse(value, { reportInput: true });
-    for (const issue of error?.issues ?? []) bad(`${at}: ${complaint(issue)}`);
-    if (!data) continue;
-    const { input, output, cachedInput, currency } = data;
+    const entry = entryIn(entrySchema, raw, reading, (reason) => bad(`${at}: ${reason}`));
+    if (!entry) continue;
+    const { input, output, cachedInput, currency } = entry;
     prices.push({
       ...{ pattern, currency, input: millionths(input), output: millionths(output) },
       ...(cachedInput !== undefined && { cachedInput: millionths(cachedInput) }),

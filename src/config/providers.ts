@@ -5,7 +5,7 @@ import { baseUrl } from "./parsers.ts";
 import { problemWith, settingName } from "./problem.ts";
 import { type Bindings, firstGiven, type Reading } from "./read.ts";
 import { type BuiltInName, builtInNames, keyForm, type SettingPath, settings } from "./settings.ts";
-import { complaint, expandMembers, structuredValue } from "./structured.ts";
+import { entryIn, structuredValue } from "./structured.ts";
 
 /** The names that each provider takes as they are where the settings do not say. */
 const builtInModels = {
@@ -118,17 +118,12 @@ function fromList(list: unknown, reading: Reading): ProviderConfig[] {
   const providers: ProviderConfig[] = [];
   for (const [index, raw] of list.entries()) {
     const at = `entry ${index + 1}`;
-    const { value, malformed } = expandMembers(raw, reading);
-    for (const member of malformed) bad(`${at}: '${member}' has a \${ that is no reference`);
-    const parsed = entrySchema.safeParse(value, { reportInput: true });
-    if (!parsed.success) {
-      for (const issue of parsed.error.issues) bad(`${at}: ${complaint(issue)}`);
-      continue;
-    }
-    const url = baseUrl().parse(parsed.data.baseUrl);
+    const entry = entryIn(entrySchema, raw, reading, (reason) => bad(`${at}: ${reason}`));
+    if (!entry) continue;
+    const url = baseUrl().parse(entry.baseUrl);
     if (url === undefined) bad(`${at}: 'baseUrl' is not valid`);
-    else if (providers.some(({ name }) => name === parsed.data.name)) bad(`${at}: its name is taken already`);
-    else providers.push({ ...parsed.data, baseUrl: url });
+    else if (providers.some(({ name }) => name === entry.name)) bad(`${at}: its name is taken already`);
+    else providers.push({ ...entry, baseUrl: url });
   }
   return providers;
 }

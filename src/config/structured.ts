@@ -19,8 +19,25 @@ export function structuredValue(path: SettingPath, bindings: Bindings): unknown 
   return undefined;
 }
 
+/**
+ * An entry of a list or a table as `schema` describes it, with `${NAME}` in its texts replaced; undefined where it is none.
+ * `bad` is told all that is wrong with it.
+ */
+export function entryIn<S extends z.ZodMiniType>(
+  schema: S,
+  raw: unknown,
+  reading: Pick<Reading, "expandText">,
+  bad: (reason: string) => void,
+): z.infer<S> | undefined {
+  const { value, malformed } = expandMembers(raw, reading);
+  for (const member of malformed) bad(`'${member}' has a \${ that is no reference`);
+  const { data, error } = schema.safeParse(value, { reportInput: true });
+  for (const issue of error?.issues ?? []) bad(complaint(issue));
+  return data;
+}
+
 /** Replaces `${NAME}` in an entry's texts, after the list was parsed, so that no value can break out of its text. */
-export function expandMembers(
+function expandMembers(
   entry: unknown,
   { expandText }: Pick<Reading, "expandText">,
 ): { value: unknown; malformed: string[] } {
@@ -40,7 +57,7 @@ export function expandMembers(
 }
 
 /** What is wrong with an entry, by its members' names and never their values. */
-export function complaint(issue: z.core.$ZodIssue): string {
+function complaint(issue: z.core.$ZodIssue): string {
   if (issue.code === "unrecognized_keys") return `unknown ${issue.keys.map((name) => `'${name}'`).join(", ")}`;
   const [member] = issue.path;
   if (member === undefined) return "is not a table";
