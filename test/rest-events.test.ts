@@ -18,7 +18,7 @@ const outline = create(OutlineResponseSchema, { outline: { chapters: [{ title: "
 const workflow = create(CreativeWorkflowResponseSchema, {
   executionId: "e",
   outline: { chapters: [{ title: "夜雨" }] },
-  executionTimes: { outline: 8.1, characters: 10.4, plot: 0 },
+  executionTimes: { other: 1, plot: 0, character_agent: 10.4, outline: 8.1 },
 });
 const story = create(StoryContextResponseSchema, { content: "雨停了。" });
 const internal = () => errorOf("connect", Code.Internal, "Traceback: ValueError at 10.0.0.7");
@@ -73,8 +73,9 @@ describe("long work as events", () => {
     const answer = await aiServiceApp(() => workflow).post(path, body, asEvents);
     expect(answer.text).toBe(
       event("stage", { stage: "outline", seconds: 8.1 }) +
-        event("stage", { stage: "characters", seconds: 10.4 }) +
+        event("stage", { stage: "character_agent", seconds: 10.4 }) +
         event("stage", { stage: "plot", seconds: 0 }) +
+        event("stage", { stage: "other", seconds: 1 }) +
         event("result", await plain(() => workflow, path, body)),
     );
   });

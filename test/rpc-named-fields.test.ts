@@ -9,6 +9,7 @@ describe("a field that the AI service refuses", () => {
   it.each([
     ["by its name", "/api/v1/ai/rag/query", "project_id: is empty", "project_id"],
     ["as its caller calls it", "/api/v1/ai/rag/retrieve", "project_id: is empty", "projectId"],
+    ["behind the reason", "/api/v1/ai/rag/query", "invalid_request: project_id: is empty", "project_id"],
     ["within another", "/api/v1/ai/rag/query", "filters.doc_types: sk-secret", "filters.doc_types"],
     ["up to what the contract knows", "/api/v1/ai/rag/query", "filters.sk-secret: is wrong", "filters"],
   ])("is named: %s", async (_, path, words, param) => {

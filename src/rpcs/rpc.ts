@@ -40,7 +40,7 @@ export interface Rpc {
   readonly paths: readonly string[];
 }
 
-interface Stage {
+export interface Stage {
   readonly name: string;
   readonly seconds: number;
 }

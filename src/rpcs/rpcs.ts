@@ -4,7 +4,7 @@ import { plotAuthor } from "../authors/plot.ts";
 import { storyAuthor } from "../authors/story.ts";
 import { AIService } from "../gen/qingyu/ai/ai_service_pb.ts";
 import { completedAgent } from "./agent.ts";
-import { type Rpc, rpc } from "./rpc.ts";
+import { type Rpc, rpc, type Stage } from "./rpc.ts";
 
 /** What the gateway asks for where a caller leaves the number of corrections open: the contract leaves that to who asks. */
 const defaultReflections = 3;
@@ -66,7 +66,7 @@ export const rpcs: readonly Rpc[] = [
     withUser: (message, userId) => ({ ...message, userId }),
     isEmpty: ({ outline, characters, plot }) => hasNoChapters(outline) && hasNobody(characters) && hasNoEvents(plot),
     tokens: ({ tokensUsed }) => tokensUsed,
-    stages: ({ executionTimes }) => Object.entries(executionTimes).map(([name, seconds]) => ({ name, seconds })),
+    stages: ({ executionTimes }) => inTheirOrder(executionTimes),
     usualTokens: 16_000,
     paths: ["/creative/workflow", "/ai/creative/workflow"],
   }),
@@ -133,6 +133,17 @@ export function rpcOf(method: Rpc["method"]): Rpc {
   const found = rpcs.find((rpc) => rpc.method === method);
   if (!found) throw new Error(`${method.name} has no row`);
   return found;
+}
+
+/** A map has no order on the wire. Stages have names such as `outline` or `outline_agent`; those of others come last. */
+function inTheirOrder(executionTimes: Readonly<Record<string, number>>): Stage[] {
+  const known = ["outline", "character", "plot", "review"];
+  const rank = ({ name }: Stage) => {
+    const index = known.findIndex((word) => name.startsWith(word));
+    return index < 0 ? known.length : index;
+  };
+  const stages = Object.entries(executionTimes).map(([name, seconds]) => ({ name, seconds }));
+  return stages.sort((one, other) => rank(one) - rank(other));
 }
 
 interface Counted {

@@ -3,14 +3,14 @@ import { ConnectError } from "@connectrpc/connect";
 import { UpstreamFailure } from "../../upstream-failure.ts";
 
 /**
- * The failure of a request that the service refuses, with the field that it names before its sentence (`top_k: must be ...`),
- * if a request of this type has such a field: nothing else of its words is used. Every other failure is left as it is.
+ * The failure of a request that the service refuses, with the field that it names before its sentence (`top_k: must be ...`,
+ * behind the reason in newer services), if a request of this type has such a field: nothing else of its words is used. Every other failure is left as it is.
  */
 export function namingField(error: unknown, type: DescMessage): unknown {
   const isRefusal = error instanceof UpstreamFailure && error.failure.reason === "invalid_request";
   if (!isRefusal || !(error.cause instanceof ConnectError)) return error;
-  const [path = ""] = error.cause.rawMessage.split(":", 1);
-  return UpstreamFailure.peer("invalid_request", { param: knownPath(path.split("."), type), cause: error.cause });
+  const [param] = error.cause.rawMessage.split(":", 2).flatMap((path) => knownPath(path.trim().split("."), type) ?? []);
+  return UpstreamFailure.peer("invalid_request", { param, cause: error.cause });
 }
 
 /** As much of a path as the type's descriptor knows; undefined where that is not even its beginning. */
