@@ -12,8 +12,6 @@ export interface Worker {
   readonly ports: readonly number[];
   /** Of their KV, where they have one. */
   readonly kvPort?: number;
-  /** Where Durable Objects keep what they store, where there are some. */
-  readonly objectsFolder?: string;
   /** Of V8's inspector; only where it was asked for. */
   readonly inspectorPort?: number;
   /** From spawning the process until its first answer. */
@@ -80,7 +78,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   await ready.body?.cancel();
   return {
     ...ports,
-    objectsFolder: objects,
     startMs,
     cpuMicroseconds: () => cpuMicroseconds(workerd.pid ?? 0),
     peakBytes: () => peakBytes(workerd.pid ?? 0),

@@ -8,7 +8,7 @@ import { bothDown } from "./phases/both-down.ts";
 import { leaving } from "./phases/leaving.ts";
 import { mixed } from "./phases/mixed.ts";
 import { outage } from "./phases/outage.ts";
-import { sums, sumsSetting } from "./phases/sums.ts";
+import { sums, sumsOfLives, sumsSetting } from "./phases/sums.ts";
 import { rpcsOf } from "./rpc-kinds.ts";
 import { idleMs, inSetting, type Setting, type SettingOptions } from "./setting.ts";
 
@@ -22,6 +22,7 @@ const phases: readonly [SettingOptions, (setting: Setting) => Promise<Outcome>][
       mixed(setting, { phase: "mixed faults, AI service first", requests: 10_000, rpcs: rpcsOf["ai-service"] }),
   ],
   [sumsSetting, (setting) => sums(setting, 20_000)],
+  [sumsSetting, (setting) => sumsOfLives(setting, { deaths: 10, requests: 1_000 })],
   [openai, (setting) => attacked(setting, attacks.filter(isForAny))],
   [openai, (setting) => outage(setting, times)],
   [openai, (setting) => bothDown(setting, 2_000, 100)],

@@ -1,8 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startWorker } from "../../bench/workerd.ts";
+import { startWorker, type WorkerOptions } from "../../bench/workerd.ts";
 import { heapMb } from "../attacks/attack.ts";
 import { keepLog, type Log, requestLines } from "./log.ts";
 import type { Outcome } from "./outcome.ts";
@@ -30,6 +32,8 @@ export interface Setting {
   /** Waits until KV has a key that begins so. */
   readonly stored: (prefix: string) => Promise<void>;
   readonly log: Log;
+  /** Kills all isolates at once, and starts others, on other ports and without KV's values, that go on with the same objects. */
+  readonly restart: () => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
@@ -77,9 +81,11 @@ export async function startSetting(
     { name: "secondary", type: "openai", baseUrl: `${url}/secondary`, apiKey: upstreamKey },
   ];
   const log = keepLog();
-  const worker = await startWorker({
+  const objectsFolder = mkdtempSync(join(tmpdir(), "qingyu-load-"));
+  const workerOptions: WorkerOptions = {
     script,
     ...options,
+    objectsFolder,
     bindings: {
       AI_PROVIDERS: JSON.stringify(providers),
       GATEWAY_API_KEYS: tenants.map((tenant) => `${tenant}:${sha256Hex(keyOf(tenant))}`).join(","),
@@ -94,11 +100,16 @@ export async function startSetting(
     readyPath: "/health/live",
     onLog: log.add,
     v8Flags: [`--max-heap-size=${heapMb}`],
-  });
+  };
+  let worker = await startWorker(workerOptions);
   return {
-    port: worker.port,
-    ports: worker.ports,
-    objectsFolder: worker.objectsFolder ?? "",
+    get port() {
+      return worker.port;
+    },
+    get ports() {
+      return worker.ports;
+    },
+    objectsFolder,
     order: (provider, mode) => void upstreams.send({ provider, mode } satisfies Order),
     report: () => reportOf(upstreams),
     async visited(provider, times) {
@@ -110,9 +121,14 @@ export async function startSetting(
       }
     },
     log,
+    async restart() {
+      await worker.stop();
+      worker = await startWorker(workerOptions);
+    },
     async stop() {
       await worker.stop();
       upstreams.disconnect();
+      rmSync(objectsFolder, { recursive: true, force: true });
     },
   };
 }

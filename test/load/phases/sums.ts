@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { entriesIn, operators, usageBy, usedBy, type Written } from "../books.ts";
-import { caller } from "../caller.ts";
+import { type Asked, caller } from "../caller.ts";
 import { dice } from "../dice.ts";
 import { type Outcome, outcomeOf } from "../outcome.ts";
 import { connections, type Judged, judged, mixedRequestsFrom } from "../requests.ts";
@@ -27,7 +27,8 @@ export const sumsSetting: SettingOptions = {
 export async function sums(setting: Setting, requests: number): Promise<Outcome> {
   setting.order("primary", "mixed");
   setting.order("secondary", "mixed");
-  const { answers, left } = await askOrLeave(setting, requests);
+  const answers: Judged[] = [];
+  const left = await askOrLeave(setting, mixedRequestsFrom(5, rpcsOf.openai), requests, answers);
   await setting.log.of(requests);
   const { port, objectsFolder } = setting;
   const entries = await settledEntries(objectsFolder);
@@ -37,18 +38,57 @@ export async function sums(setting: Setting, requests: number): Promise<Outcome>
   const used = await usedBy(limitedTenant, port);
   const { found, promises } = judgeSums(answers, books);
   const isLimitKept = used > 0 && used === byTenant.get(limitedTenant);
-  return outcomeOf("books", answers, {
+  return outcomeOf("usage, OpenAI first", answers, {
     found: [`${left} left`, ...found, `account ${used} of ${byTenant.get(limitedTenant)} in the ledger`],
     promises: [...promises, { promise: "an account counts what the ledger does", isKept: isLimitKept }],
   });
 }
 
+export interface Lives {
+  /** How often the isolates die. */
+  readonly deaths: number;
+  /** In each of their lives. */
+  readonly requests: number;
+}
+
+/** How long before a death an answer must have ended for its entry to be sure. */
+const sureAfterMs = 1_000;
+
+/** The same with isolates that are killed in the midst of it, all at once: what they have written stays, and counts once. */
+export async function sumsOfLives(setting: Setting, { deaths, requests }: Lives): Promise<Outcome> {
+  setting.order("primary", "mixed");
+  setting.order("secondary", "mixed");
+  const next = mixedRequestsFrom(7, rpcsOf.openai);
+  const sure: Judged[] = [];
+  const unsure: Judged[] = [];
+  for (let death = 0; death < deaths; death++) {
+    const answers: Judged[] = [];
+    const asking = askOrLeave(setting, next, requests, answers);
+    while (answers.length < requests / 2) await pause(10);
+    const sureCount = answers.length;
+    await pause(sureAfterMs);
+    unsure.push(...answers.slice(sureCount));
+    await setting.restart();
+    await asking;
+    sure.push(...answers.slice(0, sureCount));
+  }
+  await askOrLeave(setting, next, requests, sure);
+  const entries = await settledEntries(setting.objectsFolder);
+  const { said } = await setting.report();
+  const { found, promises } = judgeSums(sure, { entries, said, byProvider: await usageBy("provider", setting.port) });
+  const written = new Set(entries.map(({ requestId }) => requestId));
+  const right = unsure.filter(({ verdict }) => verdict === "right");
+  const lost = right.filter(({ answered }) => !written.has(String(answered?.headers["x-request-id"]))).length;
+  return outcomeOf(`usage, isolates that die ${deaths} times`, sure, {
+    found: [...found, `${lost} of the ${right.length} answers of the last second before a death are not in the ledger`],
+    promises,
+  });
+}
+
 /** A third of the live streams of chat are left after their first token. */
-async function askOrLeave({ ports }: Setting, requests: number): Promise<{ answers: Judged[]; left: number }> {
-  const next = mixedRequestsFrom(5, rpcsOf.openai);
+async function askOrLeave({ ports }: Setting, next: () => Asked, requests: number, answers: Judged[]): Promise<number> {
   const roll = dice(6);
   const callers = ports.map((port) => caller(port, connections / ports.length));
-  const answers: Judged[] = [];
   let toCome = requests;
   let left = 0;
   const run = async () => {
@@ -63,7 +103,7 @@ async function askOrLeave({ ports }: Setting, requests: number): Promise<{ answe
   };
   await Promise.all(Array.from({ length: connections }, run));
   for (const { close } of callers) close();
-  return { answers, left };
+  return left;
 }
 
 /** Between two looks; entries are written within a fraction of it. */
