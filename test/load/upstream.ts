@@ -41,7 +41,7 @@ export interface Report {
 
 export interface Said {
   readonly provider: string;
-  /** No two visits take the same. */
+  /** In mode `mixed` no two visits take the same. */
   readonly tokens: number;
 }
 
@@ -59,9 +59,9 @@ const modes = new Map<string, Order["mode"]>();
 const visits: Record<string, number> = {};
 const begun: Record<string, number> = {};
 const said: Record<string, Said> = {};
-/** What an answer takes that says nothing of its own. */
-const leastTokens = 18;
-let lastTokens = leastTokens;
+/** What each answer takes in all modes but `mixed`. */
+const usualTokens = 18;
+let lastTokens = usualTokens;
 let open = 0;
 const roll = dice(20_261_123);
 
@@ -84,7 +84,7 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const path = `/${rest.join("/")}`;
   const question = questionIn(provider, request.headers, body);
   const requestId = String(request.headers["x-request-id"]);
-  const tokens = ++lastTokens;
+  const tokens = mode === "mixed" ? ++lastTokens : usualTokens;
   said[requestId] = { provider, tokens };
   const dialect = answering(dialectOf(path, request.headers["content-type"] ?? "", body), question, tokens);
   const wire = wireOn(socket, { onEnd: () => {}, onStall: () => {} });
