@@ -275,6 +275,6 @@ describe("many model names of one tenant", () => {
     const models = createModelCircuits();
     for (let turn = 0; turn < 1_000; turn++) models.of({ tenant: "a", operation: "generate", model: `m${turn}` });
     models.of({ tenant: "b", operation: "generate", model: "m" });
-    expect([...models.held()]).toHaveLength(16 + 1);
+    expect([...models.held()]).toHaveLength(32 + 1);
   });
 });
