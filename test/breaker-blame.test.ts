@@ -233,7 +233,7 @@ describe("what callers bring about themselves", () => {
     const settings = { QINGYU_DEADLINES_FIRST_TOKEN_MS: "20", GATEWAY_API_KEYS: keys };
     const { ask } = gateway([provider("first", "openai", first)], settings);
     const attempts = async (tenant: Tenant) => {
-      const headers = { authorization: `Bearer ${tenant}`, "x-request-timeout-ms": "40" };
+      const headers = { authorization: `Bearer ${tenant}`, "x-request-timeout-ms": "150" };
       return (await ask({ headers })).attempts;
     };
     for (const tenant of ["a", "b", "c"] as const) {
