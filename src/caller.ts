@@ -1,5 +1,8 @@
 import type { Policy } from "./policy.ts";
 
+/** What a tenant may be called. */
+export const tenantForm = /^[A-Za-z0-9._-]{1,64}$/;
+
 /** Who asks, as the key or the token says that came with the request. Nothing of it is taken from a body. */
 export interface Caller {
   /** Whose answers, knowledge and limits these are. */

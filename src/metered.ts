@@ -1,8 +1,9 @@
 import { type Came, noteCame, nothingCame, tokensThatCame } from "./came.ts";
 import { isStream } from "./collect.ts";
-import type { GenerationStream, Usage } from "./generation.ts";
+import type { Usage } from "./generation.ts";
 import type { Answer, Operation, WholeAnswer } from "./operation.ts";
 import type { Call, Upstream } from "./upstream.ts";
+import { type AnswerEnd, watched } from "./watched.ts";
 
 /** What a question to the providers has taken. */
 export interface Spent {
@@ -22,9 +23,6 @@ export interface Spent {
   /** The `x-request-id` that the provider was sent. */
   readonly upstreamRequestId?: string;
 }
-
-/** `failed`, `left`: it broke off, or nobody was there any more who had asked for it. */
-export type AnswerEnd = "complete" | "failed" | "left";
 
 /** Told once of each question to the providers what it has taken, on whose call it was asked, while `waitUntil` may be used. */
 export type Settle = (call: Call, operation: string, spent: Spent) => void;
@@ -62,9 +60,10 @@ export function metered<Request, Whole extends WholeAnswer>(
     const { upstreamRequestId } = attemptOf(call, provider) ?? {};
     if (isStream(answer)) {
       const came = nothingCame(answer);
-      return followed(answer, came, call.signal, (end) =>
-        tell({ provider, upstreamRequestId, end, ...takenOf(came, promptTokens) }),
-      );
+      return watched(answer, call.signal, {
+        onBatch: (batch) => noteCame(came, batch),
+        onEnd: (end) => tell({ provider, upstreamRequestId, end, ...takenOf(came, promptTokens) }),
+      });
     }
     const { usage } = answer;
     const taken = usage ? { usage } : estimated(promptTokens(), operation.tokensIn(answer));
@@ -97,37 +96,4 @@ function takenOf(came: Came, promptTokens: () => number): Pick<Spent, "model" | 
 function estimated(promptTokens: number, completionTokens: number): Pick<Spent, "usage" | "isEstimated"> {
   const split = { promptTokens, completionTokens };
   return { usage: { totalTokens: promptTokens + completionTokens, split }, isEstimated: true };
-}
-
-/** The same stream. Who stops reading ends it by the call's signal, since nobody reads on to hear of an end. */
-function followed(
-  stream: GenerationStream,
-  came: Came,
-  signal: AbortSignal,
-  onEnd: (end: AnswerEnd) => void,
-): GenerationStream {
-  let hasEnded = false;
-  const end = (how: AnswerEnd) => {
-    if (hasEnded) return;
-    hasEnded = true;
-    signal.removeEventListener("abort", leave);
-    onEnd(how);
-  };
-  const leave = () => end("left");
-  signal.addEventListener("abort", leave);
-  if (signal.aborted) leave();
-  return {
-    ...stream,
-    async read() {
-      try {
-        const batch = await stream.read();
-        if (batch) noteCame(came, batch);
-        else end("complete");
-        return batch;
-      } catch (error) {
-        end(signal.aborted ? "left" : "failed");
-        throw error;
-      }
-    },
-  };
 }

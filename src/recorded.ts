@@ -1,11 +1,11 @@
 import { isStream } from "./collect.ts";
 import { callerError } from "./errors.ts";
-import type { GenerationStream } from "./generation.ts";
+import type { GenerationChunk } from "./generation.ts";
 import { bytesOf } from "./memory-units.ts";
-import type { AnswerEnd } from "./metered.ts";
 import type { Answer, Operation, WholeAnswer } from "./operation.ts";
-import { noteError } from "./record.ts";
+import { noteError, type RequestRecord } from "./record.ts";
 import type { Call, Upstream } from "./upstream.ts";
+import { type AnswerEnd, watched } from "./watched.ts";
 
 /** A whole answer of no more is given out however little memory there is. */
 const uncountedBytes = 16 * 1024;
@@ -40,9 +40,15 @@ export function recorded<Request, Whole extends WholeAnswer>(
       if (omitted?.length) record.omitted = omitted;
       record.model = answer.model;
       if (isStream(answer)) {
-        return followed(answer, call, (outcome) => {
-          onAnswered(call, operation.name, outcome);
-          ended.resolve();
+        record.firstTokenMs = Date.now() - record.startedAtMs;
+        return watched(answer, call.signal, {
+          onBatch: (batch) => noteBatch(record, batch),
+          onFailure: (error) => noteError(record, callerError(error)),
+          onEnd(how) {
+            if (how === "left") record.error = "cancelled";
+            onAnswered(call, operation.name, how);
+            ended.resolve();
+          },
         });
       }
       const bytes = bytesOf(answer);
@@ -60,45 +66,10 @@ export function recorded<Request, Whole extends WholeAnswer>(
   };
 }
 
-/** The same stream. A caller who stops reading ends it by the call's signal, since nobody reads on to hear of an end. */
-function followed(
-  stream: GenerationStream,
-  { record, signal }: Call,
-  onEnd: (outcome: AnswerEnd) => void,
-): GenerationStream {
-  record.firstTokenMs = Date.now() - record.startedAtMs;
-  let hasEnded = false;
-  const end = (outcome: AnswerEnd) => {
-    signal.removeEventListener("abort", leave);
-    if (!hasEnded) onEnd(outcome);
-    hasEnded = true;
-  };
-  const leave = () => {
-    record.error = "cancelled";
-    end("left");
-  };
-  signal.addEventListener("abort", leave);
-  if (signal.aborted) leave();
-  return {
-    ...stream,
-    async read() {
-      try {
-        const batch = await stream.read();
-        if (!batch) {
-          end("complete");
-          return undefined;
-        }
-        for (const { finishReason, usage, model } of batch) {
-          if (finishReason) record.finishReason = finishReason;
-          if (usage) record.usage = usage;
-          if (model) record.model = model;
-        }
-        return batch;
-      } catch (error) {
-        noteError(record, callerError(error));
-        end("failed");
-        throw error;
-      }
-    },
-  };
+function noteBatch(record: RequestRecord, batch: readonly GenerationChunk[]): void {
+  for (const { finishReason, usage, model } of batch) {
+    if (finishReason) record.finishReason = finishReason;
+    if (usage) record.usage = usage;
+    if (model) record.model = model;
+  }
 }

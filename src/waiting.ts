@@ -14,3 +14,17 @@ export async function pause(delayMs: number, signal: AbortSignal): Promise<void>
   signal.addEventListener("abort", () => aborted.resolve(), { once: true });
   if (!signal.aborted) await settlesWithin(aborted.promise, delayMs);
 }
+
+/** What work comes to. Where it fails, or takes longer than `limitMs`, throws what `failed` makes of why; of no reason where it is late. */
+export async function answerWithin<T>(
+  work: Promise<T>,
+  limitMs: number,
+  failed: (cause?: unknown) => Error,
+): Promise<T> {
+  if (!(await settlesWithin(work, limitMs))) throw failed();
+  try {
+    return await work;
+  } catch (cause) {
+    throw failed(cause);
+  }
+}

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import type { Caller } from "../caller.ts";
+import { type Caller, tenantForm } from "../caller.ts";
 import type { Config } from "../config/config.ts";
 
 const userForm = z.string().check(z.regex(/^[^\p{C}\p{Z}]{1,256}$/u));
@@ -14,7 +14,7 @@ const schema = z.object({
   /** Unix seconds. */
   exp: z.number(),
 });
-const tenantForm = z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/));
+const tenantName = z.string().check(z.regex(tenantForm));
 
 interface Claimed {
   readonly caller: Caller;
@@ -31,7 +31,7 @@ export function callerIn(
   { tenant, tenantClaim }: Pick<Config["auth"]["jwt"], "tenant" | "tenantClaim">,
 ): Claimed | undefined {
   const read = schema.safeParse(claims).data;
-  const named = tenantClaim === undefined ? tenant : tenantForm.safeParse(claims[tenantClaim]).data;
+  const named = tenantClaim === undefined ? tenant : tenantName.safeParse(claims[tenantClaim]).data;
   const user = read?.user_id ?? read?.sub;
   if (!read || named === undefined || user === undefined) return undefined;
   return { caller: { tenant: named, user, roles: read.roles ?? [] }, expiresAtMs: 1000 * read.exp };

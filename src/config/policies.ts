@@ -1,9 +1,9 @@
 import * as z from "zod/mini";
+import { tenantForm } from "../caller.ts";
 import type { PolicyEntry } from "../policy.ts";
 import { policyShape } from "../policy-schema.ts";
 import { problemWith } from "./problem.ts";
 import { type Bindings, firstGiven, type Reading } from "./read.ts";
-import { tenantForm } from "./settings.ts";
 import { entryIn, structuredValue } from "./structured.ts";
 
 const entrySchema = z.strictObject({

@@ -1,3 +1,4 @@
+import { tenantForm } from "../caller.ts";
 import type { PolicyEntry } from "../policy.ts";
 import type { ModelPrice } from "../price.ts";
 import {
@@ -65,9 +66,6 @@ interface ApiKey {
   readonly sha256Hex: string;
 }
 
-/** What a tenant may be called. */
-export const tenantForm = /^[A-Za-z0-9._-]{1,64}$/;
-
 const policyList: Parser<readonly PolicyEntry[]> = {
   expected:
     "a list of tables with tenant and, if needed, role, models, requestsPerMinute, concurrent, tokensPerDay, costPerMonth (in TOML, or as JSON text)",
@@ -96,10 +94,7 @@ const adminKey: Parser<AdminKey> = {
   },
 };
 
-const tenantName = text(
-  "a tenant's name: up to 64 letters, digits, dots, hyphens and underscores",
-  /^[A-Za-z0-9._-]{1,64}$/,
-);
+const tenantName = text("a tenant's name: up to 64 letters, digits, dots, hyphens and underscores", tenantForm);
 const claimText = text("a text without white space", /^\S{1,512}$/);
 
 /** Every setting by its config path. */

@@ -1,6 +1,6 @@
 import { GatewayError } from "../errors.ts";
 import { logWarning } from "../telemetry/log.ts";
-import { settlesWithin } from "../waiting.ts";
+import { answerWithin } from "../waiting.ts";
 import type { KeyRegistry } from "./registry.ts";
 
 /** How long a registry may take to say whose a key is; a caller waits for it. */
@@ -25,17 +25,12 @@ export function askRegistriesIn(objects: DurableObjectNamespace<KeyRegistry> | u
       if (!objects) throw new Error("no registry is bound");
       return await question(objects.get(objects.idFromName(name)));
     })();
-    if (!(await settlesWithin(asking, limitMs))) throw unavailable("late");
-    try {
-      return await asking;
-    } catch (cause) {
-      throw unavailable("failed", cause);
-    }
+    return await answerWithin(asking, limitMs, unavailable);
   };
 }
 
-function unavailable(reason: string, cause?: unknown): GatewayError {
-  logWarning("key_registry_failed", { reason });
+function unavailable(cause?: unknown): GatewayError {
+  logWarning("key_registry_failed", { reason: cause === undefined ? "late" : "failed" });
   return new GatewayError("upstream_unavailable", "The registry of keys does not answer now.", {
     code: "key_registry_unavailable",
     cause,

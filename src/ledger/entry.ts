@@ -1,8 +1,9 @@
 import type { Usage } from "../generation.ts";
-import type { AnswerEnd, Spent } from "../metered.ts";
+import type { Spent } from "../metered.ts";
 import { type Amount, cachedTokensIn, costOf, type ModelPrice, priceFor, reasoningTokensIn } from "../price.ts";
 import { isFromCache, type RequestRecord } from "../record.ts";
 import type { Call } from "../upstream.ts";
+import type { AnswerEnd } from "../watched.ts";
 
 /** `provider`: it was asked and is paid; else nobody was asked for this one: another request's answer stands for it. */
 type Source = "provider" | "cache" | "shared" | "replay";

@@ -1,10 +1,10 @@
 import { DurableObject } from "cloudflare:workers";
+import { dayMs } from "../periods.ts";
 import type { QuotaType } from "../policy.ts";
 import type { Page, Statistics, Transaction } from "../reports.ts";
 import type { Entry } from "./entry.ts";
 import { createTables, type SumsQuery, type SumsRow } from "./tables.ts";
 
-const dayMs = 86_400_000;
 /** Between two steps of forgetting, so that others are served meanwhile. */
 const betweenStepsMs = 1_000;
 

@@ -1,7 +1,8 @@
-import type { AnswerEnd, Spent } from "../metered.ts";
+import type { Spent } from "../metered.ts";
 import type { ModelPrice } from "../price.ts";
 import type { Reports } from "../reports.ts";
 import type { Call } from "../upstream.ts";
+import type { AnswerEnd } from "../watched.ts";
 import { chargedEntry, type Entry, freeEntry } from "./entry.ts";
 import type { Ledger, LedgerTenants } from "./ledger-object.ts";
 import { createQueue, type QueueLimits, queueLimits } from "./queue.ts";

@@ -1,7 +1,8 @@
 import { GatewayError } from "../errors.ts";
+import { dateOf } from "../periods.ts";
 import type { Amount } from "../price.ts";
 import type { Reports, UsageGroup, UsageGrouping, UsageQuery } from "../reports.ts";
-import { settlesWithin } from "../waiting.ts";
+import { answerWithin } from "../waiting.ts";
 import type { Ledger } from "./ledger-object.ts";
 import type { SumsRow } from "./tables.ts";
 
@@ -63,13 +64,7 @@ function ownQuery({ fromDay, toDay, groups }: UsageQuery) {
 }
 
 async function said<T>(question: () => PromiseLike<T>): Promise<T> {
-  const asking = (async () => await question())();
-  if (!(await settlesWithin(asking, saidWithinMs))) throw unavailable();
-  try {
-    return await asking;
-  } catch (cause) {
-    throw unavailable(cause);
-  }
+  return await answerWithin((async () => await question())(), saidWithinMs, unavailable);
 }
 
 function unavailable(cause?: unknown): GatewayError {
@@ -121,11 +116,10 @@ const nothing: Sums = {
   savedTokens: 0,
 };
 
-const dayMs = 86_400_000;
 const million = 1_000_000;
 
 function wordFor(name: UsageGrouping, value: string | number | undefined): string {
-  if (name === "day") return new Date(Number(value) * dayMs).toISOString().slice(0, "2026-01-01".length);
+  if (name === "day") return dateOf(Number(value));
   return String(value ?? "");
 }
 

@@ -1,3 +1,4 @@
+import { dayOf, startOfDayMs, startOfMonthMs } from "../periods.ts";
 import type { QuotaType } from "../policy.ts";
 import type { Page, Statistics, Transaction, UsageGrouping } from "../reports.ts";
 import type { Entry } from "./entry.ts";
@@ -30,15 +31,10 @@ export type SumsRow = { readonly [Name in Grouping]?: string | number } & { read
 };
 type SumName = (typeof sumNames)[number];
 
-const dayMs = 86_400_000;
-const dayOf = (atMs: number) => Math.floor(atMs / dayMs);
-
 /** When a period began, in Unix milliseconds; days and months are those of UTC. */
 function startOf(period: QuotaType, atMs: number): number {
   if (period === "total") return 0;
-  if (period === "daily") return dayOf(atMs) * dayMs;
-  const date = new Date(atMs);
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
+  return period === "daily" ? startOfDayMs(atMs) : startOfMonthMs(atMs);
 }
 
 const sumNames = [

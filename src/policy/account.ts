@@ -120,7 +120,7 @@ export class Account extends DurableObject {
       nextMs = Math.min(nextMs, nowMs < held.endsMs ? held.endsMs : held.endsMs + rememberedMs);
     }
     this.alarmAtMs = Number.POSITIVE_INFINITY;
-    if (nextMs < this.alarmAtMs) await this.wakeAt(nextMs);
+    await this.wakeAt(nextMs);
   }
 
   private put(id: string, held: Held): void {

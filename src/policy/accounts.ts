@@ -1,6 +1,6 @@
 import { GatewayError } from "../errors.ts";
 import { logWarning } from "../telemetry/log.ts";
-import { settlesWithin } from "../waiting.ts";
+import { answerWithin, settlesWithin } from "../waiting.ts";
 import type { Account, Taken } from "./account.ts";
 import type { Ask, Verdict } from "./books.ts";
 
@@ -63,15 +63,7 @@ export function accountsIn(objects: DurableObjectNamespace<Account> | undefined)
       }
       logWarning("settle_failed", { reservation: id, tokens: String(taken.tokens) });
     },
-    async ask(name, question) {
-      const asking = askTwice(name, question);
-      if (!(await settlesWithin(asking, answeredWithinMs))) throw limitsUnavailable();
-      try {
-        return await asking;
-      } catch (cause) {
-        throw limitsUnavailable(cause);
-      }
-    },
+    ask: (name, question) => answerWithin(askTwice(name, question), answeredWithinMs, limitsUnavailable),
   };
 }
 

@@ -1,6 +1,6 @@
+import { endOfDayMs, endOfMonthMs, startOfDayMs, startOfMonthMs } from "../periods.ts";
 import type { Policy, Quota, QuotaType } from "../policy.ts";
 import type { Left } from "../record.ts";
-import { endOfDayMs, endOfMonthMs, startOfDayMs, startOfMonthMs } from "./periods.ts";
 
 /*
  * The books of one account as plain data, and what is done with them as functions of the books and the time, which change

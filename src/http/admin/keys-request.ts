@@ -1,9 +1,10 @@
 import * as z from "zod/mini";
+import { tenantForm } from "../../caller.ts";
 import { policyShape } from "../../policy-schema.ts";
 
 const tenant = z
   .string()
-  .check(z.regex(/^[A-Za-z0-9._-]{1,64}$/), z.describe("Whose key; left out, the administrator's own tenant."));
+  .check(z.regex(tenantForm), z.describe("Whose key; left out, the administrator's own tenant."));
 
 const tenYears = 315_360_000;
 const thirtyDays = 2_592_000;

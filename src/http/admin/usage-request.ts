@@ -1,9 +1,10 @@
 import * as z from "zod/mini";
+import { tenantForm } from "../../caller.ts";
 import { GatewayError } from "../../errors.ts";
+import { dateOf, dayOf } from "../../periods.ts";
 import { type UsageGrouping, type UsageQuery, usageGroupings } from "../../reports.ts";
 import { requireValid } from "../invalid.ts";
 
-const dayMs = 86_400_000;
 const defaultDays = 30;
 const maxDays = 366;
 
@@ -18,7 +19,7 @@ export const usageQuery = z.object({
     .optional(z.string().check(z.regex(names)))
     .check(z.describe(`What is told apart, separated by commas: ${usageGroupings.join(", ")}. Left out, the day.`)),
   tenant: z
-    .optional(z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/)))
+    .optional(z.string().check(z.regex(tenantForm)))
     .check(z.describe("Left out, an operator means all tenants, and an administrator his own.")),
 });
 
@@ -32,8 +33,8 @@ export interface AskedUsage extends Omit<UsageQuery, "tenant"> {
 /** What a query asks for. Throws a `GatewayError` `invalid_request` that names the parameter. */
 export function askedUsage(query: Record<string, string>, nowMs: number): AskedUsage {
   const { from, to, group = "day", tenant } = requireValid(usageQuery, query);
-  const toDay = to === undefined ? Math.floor(nowMs / dayMs) : Date.parse(to) / dayMs;
-  const fromDay = from === undefined ? toDay - defaultDays + 1 : Date.parse(from) / dayMs;
+  const toDay = to === undefined ? dayOf(nowMs) : dayOf(Date.parse(to));
+  const fromDay = from === undefined ? toDay - defaultDays + 1 : dayOf(Date.parse(from));
   if (fromDay > toDay) throw wrongRange("'from' is after 'to'.");
   if (toDay - fromDay >= maxDays) throw wrongRange(`There are at most ${maxDays} days from 'from' to 'to'.`);
   const asked = new Set(group.split(","));
@@ -44,5 +45,3 @@ export function askedUsage(query: Record<string, string>, nowMs: number): AskedU
 function wrongRange(message: string): GatewayError {
   return new GatewayError("invalid_request", message, { code: "invalid_value", param: "from" });
 }
-
-const dateOf = (day: number) => new Date(day * dayMs).toISOString().slice(0, "2026-01-01".length);

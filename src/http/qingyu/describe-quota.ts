@@ -1,3 +1,4 @@
+import { endOfDayMs } from "../../periods.ts";
 import type { Quota } from "../../policy.ts";
 import type { Statistics, Transaction } from "../../reports.ts";
 import { anyErrors, bodyErrors, type Description, queryParameters, requestBody } from "../docs/description.ts";
@@ -16,10 +17,9 @@ import {
 import { quotaRequest, transactionsQuery } from "./requests.ts";
 
 const owner = { userId: "u-1", roles: ["reader"] };
-const dayMs = 86_400_000;
 const quota: Quota = {
   ...{ type: "daily", total: 10_000, used: 1_260, remaining: 8_740, status: "active" },
-  ...{ resetAtMs: (Math.floor(createdAtMs / dayMs) + 1) * dayMs, createdAtMs, updatedAtMs: createdAtMs },
+  ...{ resetAtMs: endOfDayMs(createdAtMs), createdAtMs, updatedAtMs: createdAtMs },
   ...{ lastConsumedAtMs: createdAtMs, consumptions: 21, tokensEver: 1_260 },
 };
 const statistics: Statistics = { transactions: 21, tokens: 1_260, tokensByOperation: { generate: 1_260 }, days: 1 };

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import type { Caller } from "../../caller.ts";
+import { dayMs } from "../../periods.ts";
 import type { Quota } from "../../policy.ts";
 import type { Statistics, Transaction } from "../../reports.ts";
 
@@ -137,5 +138,4 @@ function percentage(used: number, total: number | undefined): number {
   return total === 0 ? 100 : Math.round((used / total) * 10_000) / 100;
 }
 
-const dayMs = 86_400_000;
 const timeOrNull = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
