@@ -10,6 +10,7 @@ import type { Comments } from "../src/http/docs/message-schemas.ts";
 import { healthDescription } from "../src/http/health/describe.ts";
 import { openAiDescription } from "../src/http/openai/describe.ts";
 import { qingyuDescription } from "../src/http/qingyu/describe.ts";
+import { writingDescription } from "../src/http/writing/describe.ts";
 
 const description = `Generates text for the Qingyu (青羽) novel-writing platform through its AI service, falls back to
 other providers when that fails, and keeps answers in a cache. Three surfaces, one behaviour: OpenAI's API, which every
@@ -25,6 +26,7 @@ export async function openApiDocument(comments: Comments) {
   const descriptions = [
     await openAiDescription(),
     await qingyuDescription(comments),
+    await writingDescription(),
     connectDescription(comments),
     adminDescription,
     healthDescription,

@@ -23,6 +23,7 @@ import { tidyPath, unknownPath } from "./http/path.ts";
 import { qingyuRoutes } from "./http/qingyu/routes.ts";
 import { qingyuSurface } from "./http/qingyu/surface.ts";
 import { requireLength } from "./http/request-body.ts";
+import { writingRoutes } from "./http/writing/routes.ts";
 import { createInFlight, inFlightLimits } from "./in-flight.ts";
 import type { Gateway, Hops } from "./upstream.ts";
 
@@ -71,6 +72,7 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   app.use(refuseOperators);
   app.route("/v1", openAiRoutes(config, gateway));
   app.route("/api/v1", qingyuRoutes(config, gateway));
+  app.route("/api/v1", writingRoutes(config, gateway));
   app.route("/qingyu.ai.AIService", connectRoutes(config, gateway, health));
   app.notFound(() => {
     throw unknownPath();

@@ -19,6 +19,7 @@ import type { Answer, Operation, WholeAnswer } from "./operation.ts";
 import { embedOperation } from "./operations/embed.ts";
 import { generateOperation } from "./operations/generate.ts";
 import { rpcOperation } from "./operations/rpc.ts";
+import { taskOperation } from "./operations/task.ts";
 import type { Account } from "./policy/account.ts";
 import { type Accounts, accountsIn } from "./policy/accounts.ts";
 import { createHolders, mayUse } from "./policy/holders.ts";
@@ -44,6 +45,7 @@ import { rpcs } from "./rpcs/rpcs.ts";
 import { createRuns } from "./runs/carried-on.ts";
 import { type Carrier, createCarrier } from "./runs/carrier.ts";
 import type { RunObject } from "./runs/run-object.ts";
+import { taskOffer } from "./tasks/offer.ts";
 import { logWarning } from "./telemetry/log.ts";
 import type { Gateway, Offer, Provider, Upstream } from "./upstream.ts";
 import { UpstreamFailure } from "./upstream-failure.ts";
@@ -147,13 +149,16 @@ export function createGateway(
   }
   const { scope } = cache;
   const common = { limits: deadlines, lifetimes: cache, scope };
-  const generators = offering(members, (offers) => offers.generate);
+  const generators = offering(members, ({ offers }) => offers.generate);
   const generate = corridor(generateOperation({ defaults: shared.defaults, ...common }), generators, {
     defaultModel: ai.model,
   });
-  const embedders = offering(members, (offers) => offers.embed);
+  const embedders = offering(members, ({ offers }) => offers.embed);
   const embed = corridor(embedOperation({ defaults: shared.embedding, ...common }), embedders, {
     defaultModel: ai.embeddingModel,
+  });
+  const task = corridor(taskOperation({ defaultModel: ai.model, ...common }), offering(members, taskOffer), {
+    defaultModel: ai.model,
   });
   const knowledge = cache.knowledgeSeconds > 0 ? { ttlSeconds: cache.knowledgeSeconds, staleSeconds: 0 } : undefined;
   const carried =
@@ -163,7 +168,7 @@ export function createGateway(
   const rpcUpstream = (rpc: Rpc) => {
     const limits = { ...deadlines, requestMs: Math.min(deadlines.requestMs, rpc.mostMs ?? deadlines.requestMs) };
     const operation = rpcOperation(rpc, { limits, lifetimes: rpc.kept && knowledge, scope });
-    const own = offering(members, (offers) => offers.rpcs?.get(rpc.name));
+    const own = offering(members, ({ offers }) => offers.rpcs?.get(rpc.name));
     // Those who can themselves are asked first, then language models, which know nothing of the project.
     const authors = rpc.author && ai.creativeFallback ? offering(members, authorOffers(rpc.author)) : [];
     const able = [...own, ...authors];
@@ -176,6 +181,7 @@ export function createGateway(
     keys,
     generate: generate.ask,
     embed: neverStreamed(embed.ask),
+    task: neverStreamed(task.ask),
     rpc(name) {
       const upstream = rpcUpstreams.get(name);
       if (!upstream) throw new Error(`there is no RPC ${name}`);
@@ -244,7 +250,7 @@ async function unoffered(): Promise<never> {
   throw toGatewayError(UpstreamFailure.peer("unimplemented"), { shouldRetry: false });
 }
 
-type OfferOf<Request, Response> = (offers: Provider["offers"]) => Offer<Request, Response> | undefined;
+type OfferOf<Request, Response> = (provider: Provider) => Offer<Request, Response> | undefined;
 
 /** The members that offer an operation. */
 function offering<Request, Response>(
@@ -252,7 +258,7 @@ function offering<Request, Response>(
   offerOf: OfferOf<Request, Response>,
 ): Member<Request, Response>[] {
   return members.flatMap((member) => {
-    const offer = offerOf(member.provider.offers);
+    const offer = offerOf(member.provider);
     return offer ? [{ ...member, offer }] : [];
   });
 }

@@ -9,6 +9,7 @@ import type { Quotas } from "./policy.ts";
 import type { RequestRecord } from "./record.ts";
 import type { Reports } from "./reports.ts";
 import type { RpcAnswer, RpcRequest } from "./rpc.ts";
+import type { TaskAnswer, TaskRequest } from "./task.ts";
 
 /** W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context/). */
 export interface TraceContext {
@@ -35,6 +36,8 @@ export interface Call {
   readonly idempotencyKey?: string;
   /** When the caller must have its answer, in Unix milliseconds. */
   readonly deadlineMs: number;
+  /** Where requests are hedged, when the next provider is asked too at the latest. */
+  readonly hedgeAfterMs?: number;
   /** Aborted when the caller has left. */
   readonly signal: AbortSignal;
   /** The caller's `Cache-Control` header. */
@@ -139,6 +142,7 @@ export interface Gateway {
   readonly keys: KeyAdministration;
   readonly generate: Upstream<GenerationRequest, GenerationAnswer>;
   readonly embed: Upstream<EmbeddingRequest, Embeddings>;
+  readonly task: Upstream<TaskRequest, TaskAnswer>;
   /** The contract's other RPCs, each by its operation's name. */
   readonly rpc: (name: string) => Upstream<RpcRequest, RpcAnswer>;
   readonly purge: Purge;

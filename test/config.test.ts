@@ -58,7 +58,7 @@ describe("the layers", () => {
           },
         ],
       },
-      deadlines: { requestMs: 120_000, firstTokenMs: 10_000, idleMs: 15_000 },
+      deadlines: { requestMs: 120_000, plainMs: 60_000, firstTokenMs: 10_000, idleMs: 15_000 },
       runs: { maxMs: 300_000 },
       hedge: { afterMs: 0, maxPercent: 10 },
       cache: {

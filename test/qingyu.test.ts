@@ -5,6 +5,12 @@ import { completion } from "./upstreams/openai-answers.ts";
 
 const path = "/api/v1/ai/generate";
 
+/** Under the names of all of the platform's clients. */
+const usage = {
+  ...{ promptTokens: 11, completionTokens: 7, totalTokens: 18 },
+  ...{ prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 },
+};
+
 describe("POST /api/v1/ai/generate", () => {
   it("answers in the platform's envelope", async () => {
     const { network, seen } = fakeOpenAi();
@@ -30,7 +36,7 @@ describe("POST /api/v1/ai/generate", () => {
           tokensUsed: 18,
           finishReason: "stop",
           generatedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
-          usage: { promptTokens: 11, completionTokens: 7, totalTokens: 18 },
+          usage,
           provider: "openai",
         },
         timestamp: expect.any(Number),
@@ -71,7 +77,7 @@ describe("POST /api/v1/ai/generate", () => {
       model: "gpt-upstream",
       finishReason: "stop",
       tokensUsed: 18,
-      usage: { promptTokens: 11, completionTokens: 7, totalTokens: 18 },
+      usage,
       provider: "openai",
       requestId: "req-2",
     };

@@ -141,7 +141,7 @@ describe("long work as events", () => {
     const text = new TextDecoder().decode(bytes);
     const message = "The AI provider failed.";
     expect([text.replaceAll(beat, ""), isBroken]).toEqual([
-      event("error", { code: 5002, message, requestId: "r-1" }),
+      event("error", { code: 5002, message, error: message, requestId: "r-1" }),
       true,
     ]);
     expect(text).not.toContain("Traceback");

@@ -1,5 +1,5 @@
 import type { GenerationRequest, Usage } from "../generation.ts";
-import type { Writer } from "../structured/writer.ts";
+import type { Writer } from "../task.ts";
 
 /** How a language model is asked for the answer to an RPC in the AI service's place. */
 export interface Author<Input, Output> {

@@ -14,7 +14,7 @@ export function authorOffers(author: Author<ContractMessage, ContractMessage>) {
     composed.set(request, generation);
     return generation;
   };
-  return ({ generate }: Provider["offers"]): Offer<RpcRequest, RpcAnswer> | undefined => {
+  return ({ offers: { generate } }: Provider): Offer<RpcRequest, RpcAnswer> | undefined => {
     if (!generate) return undefined;
     return {
       unsupported: (request) => author.unsupported?.(request.message) ?? generate.unsupported(asked(request)),

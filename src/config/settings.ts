@@ -196,6 +196,11 @@ export const settings = {
     "Time for a whole request, all attempts included.",
     { default: "120000" },
   ),
+  "deadlines.plain_ms": setting(
+    whole("milliseconds", 1, 3_600_000),
+    "Time for a request of the platform's whose answer comes whole: its clients leave after 65 s at most.",
+    { default: "60000" },
+  ),
   "deadlines.first_token_ms": setting(
     whole("milliseconds", 1, 3_600_000),
     "Time until a stream's first token, while another provider is left to ask.",

@@ -50,6 +50,8 @@ export interface Destination<Request, Answer> {
   readonly config: Config;
   /** How long an answer may take, where that is less than any request may take. */
   readonly mostMs?: number;
+  /** Whether whoever asks for a whole answer does not wait for long. */
+  readonly isImpatient?: true;
   /** Holds a request to the configured limits. Throws a `GatewayError` that names the field. */
   readonly check: (request: Request, config: Config) => void;
   /** What all of its callers call parameters, where one does not say himself. */
@@ -59,11 +61,21 @@ export interface Destination<Request, Answer> {
 /** A longer name of a model is none, and what else it may be does not belong into the log. In UTF-16 units. */
 const maxLoggedUnits = 256;
 
+/** The platform's most impatient client leaves after 15 s. Asked by then, a second provider has time for an answer of usual length. */
+const hurriedHedgeMs = 5_000;
+
 /** Sends a request into the corridor: within the limits, with its deadline, and a signal that aborts when the caller leaves. */
 export function startCall<Request extends { readonly model?: string; readonly user?: string }, Answer>(
   c: Context<Walk>,
   asked: Asked<Request>,
-  { upstream, config, check, mostMs = Number.POSITIVE_INFINITY, ...destination }: Destination<Request, Answer>,
+  {
+    upstream,
+    config,
+    check,
+    mostMs = Number.POSITIVE_INFINITY,
+    isImpatient,
+    ...destination
+  }: Destination<Request, Answer>,
 ): StartedCall<Answer> {
   const { stream, asEvents, timeoutMs, names = destination.names } = asked;
   const caller = c.get("caller");
@@ -81,7 +93,9 @@ export function startCall<Request extends { readonly model?: string; readonly us
   }
   const { signal } = c.req.raw;
   const reading = stream || asEvents ? new AbortController() : undefined;
-  const limitMs = Math.min(config.deadlines.requestMs, mostMs);
+  const isHurried = isImpatient === true && !reading;
+  const { requestMs, plainMs } = config.deadlines;
+  const limitMs = Math.min(requestMs, mostMs, isHurried ? plainMs : requestMs);
   const deadlineMs = record.startedAtMs + requestTimeoutMs(c, limitMs);
   const call: Call = {
     requestId: record.requestId,
@@ -94,6 +108,7 @@ export function startCall<Request extends { readonly model?: string; readonly us
     deadlineMs: timeoutMs === undefined ? deadlineMs : Math.min(deadlineMs, Date.now() + timeoutMs),
     // The runtime tells of a lost connection, a stream's reader of its own end.
     signal: reading ? AbortSignal.any([signal, reading.signal]) : signal,
+    hedgeAfterMs: isHurried ? hurriedHedgeMs : undefined,
     cacheControl: c.req.header("cache-control"),
     waitUntil: (work) => c.executionCtx.waitUntil(work),
     record,

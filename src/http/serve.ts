@@ -1,6 +1,7 @@
 import type { Handler } from "hono";
 import type * as z from "zod/mini";
 import type { Config } from "../config/config.ts";
+import type { RequestRecord } from "../record.ts";
 import type { Upstream } from "../upstream.ts";
 import { type Asked, startCall, type Walk } from "./call.ts";
 import { type Encoder, eventStreamResponse, type WholeEncoder } from "./event-stream.ts";
@@ -27,12 +28,14 @@ interface Decoding<Body extends z.ZodMiniType, Request, AskedFor extends Asked<R
   readonly check: (request: Request, config: Config) => void;
   /** How long an answer may take, where that is less than any request may take. */
   readonly mostMs?: number;
+  /** Whether whoever asks for a whole answer is a client of the platform's, who does not wait for long (setting deadlines.plain_ms). */
+  readonly isImpatient?: true;
 }
 
 type Encoding<Answer, AskedFor> =
   | {
       /** The JSON of an answer that is wanted whole. */
-      readonly whole: (answer: Answer, requestId: string, asked: AskedFor) => unknown;
+      readonly whole: (answer: Answer, requestId: string, asked: AskedFor, record: RequestRecord) => unknown;
       /** For an answer that is wanted piece by piece; absent where none can be. */
       readonly encoder?: (requestId: string, asked: AskedFor) => Encoder<Answer>;
       /** For an answer that comes as a whole and is wanted as events; absent where none is. */
@@ -58,12 +61,16 @@ export function serve<
       ? requireValid(codec.body, c.req.query())
       : await readJson(c.req.raw, codec.body, config, memory);
     const asked = codec.decode(body, c.req.raw.headers);
-    const started = startCall(c, asked, { upstream, config, check: codec.check, mostMs: codec.mostMs });
+    const started = startCall(c, asked, { ...codec, upstream, config });
     if (codec.pieces) return jsonPieces(codec.pieces(await started.answer, asked), record, memory.endsMs);
     const encoder = asked.stream
       ? codec.encoder?.(record.requestId, asked)
       : asked.asEvents && codec.wholeEncoder?.(record.requestId, asked);
     if (encoder) return await eventStreamResponse(c, started, { encoder, ...config.stream });
-    return jsonResponse(await codec.whole(await started.answer, record.requestId, asked), record, memory.endsMs);
+    return jsonResponse(
+      await codec.whole(await started.answer, record.requestId, asked, record),
+      record,
+      memory.endsMs,
+    );
   };
 }

@@ -99,7 +99,7 @@ async function askHedged<Request, Whole extends WholeAnswer>(
   const hasToken = () =>
     attempts.some(({ outcome, firstTokenMs }) => outcome === "pending" && firstTokenMs !== undefined);
   const answer = await hedged((signal) => askInTurn(journey, { ...call, signal }), {
-    afterMs,
+    afterMs: Math.min(afterMs, call.hedgeAfterMs ?? afterMs),
     mayStart: () => !hasToken() && journey.left.length > 0 && budget.spend(),
     signal: call.signal,
   });

@@ -1,11 +1,12 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { Generation, GenerationRequest, Message, Usage } from "../generation.ts";
+import type { Writer } from "../task.ts";
 import { UpstreamFailure } from "../upstream-failure.ts";
 import { usageOf } from "../usage.ts";
 import { fitTo } from "./fit.ts";
 import { objectsIn } from "./objects.ts";
 import { structureOf } from "./schema.ts";
-import { answerText, type Writer } from "./writer.ts";
+import { answerText } from "./writer.ts";
 
 /** Longer than any structure that a model writes at once, in UTF-16 units. */
 const maxAnswerUnits = 400_000;
@@ -109,7 +110,7 @@ function readStructure<Desc extends DescMessage>(
 }
 
 /** Of a part that is not known the whole is not known either. */
-function sumOf(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
+export function sumOf(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
   if (!one || !other) return undefined;
   const totalTokens = one.totalTokens + other.totalTokens;
   if (!one.split || !other.split) return { totalTokens };

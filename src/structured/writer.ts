@@ -1,12 +1,13 @@
 import { wholeOf } from "../collect.ts";
 import type { Generation, GenerationRequest } from "../generation.ts";
+import type { Writer } from "../task.ts";
 import type { Call, GenerationAnswer, Upstream } from "../upstream.ts";
 import { UpstreamFailure } from "../upstream-failure.ts";
 
-/** Asks a language model for a whole answer. Throws what asking throws, and `UpstreamFailure` peer `content_filter` where the answer or its end was withheld: of a text in another message's field nobody could see that. */
-export type Writer = (request: GenerationRequest) => Promise<Generation>;
-
-/** Who generates, as a writer for one call. */
+/**
+ * Who generates, as a writer for one call. It throws what asking throws, and `UpstreamFailure` peer `content_filter` where the
+ * answer or its end was withheld: of a text in another message's field nobody could see that.
+ */
 export function writerFor(generate: Upstream<GenerationRequest, GenerationAnswer>, call: Call): Writer {
   return async (request) => {
     const generation = await wholeOf(await generate(request, { ...call, stream: false }));

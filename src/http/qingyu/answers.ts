@@ -3,8 +3,8 @@ import { finishReasons } from "../../generation.ts";
 
 /** What this surface answers: its encoders' types and its description. */
 
-const count = z.int().check(z.nonnegative());
-const unreported = z.describe("Null where the provider did not report it.");
+export const count = z.int().check(z.nonnegative());
+export const unreported = z.describe("Null where the provider did not report it.");
 const param = z.optional(z.string()).check(z.describe("The field or header at fault."));
 
 /** The platform's envelope. */
@@ -13,15 +13,22 @@ const envelope = {
   timestamp: count.check(z.describe("Unix time in milliseconds.")),
   request_id: z.string(),
 };
-const success = { ...envelope, code: z.literal(0) };
+export const success = { ...envelope, code: z.literal(0) };
 /** Around data that a descriptor describes. */
 export const Success = z.object(success);
 
-const generated = {
+const counts = {
+  ...{ promptTokens: count, completionTokens: count, totalTokens: count },
+  ...{ prompt_tokens: count, completion_tokens: count, total_tokens: count },
+};
+const platformUsage = z.nullable(z.object(counts)).check(unreported);
+export type PlatformUsage = z.infer<typeof platformUsage>;
+
+export const generated = {
   model: z.string().check(z.describe("The model that answered.")),
   tokensUsed: z.nullable(count).check(unreported),
   finishReason: z.enum(finishReasons),
-  usage: z.nullable(z.object({ promptTokens: count, completionTokens: count, totalTokens: count })).check(unreported),
+  usage: platformUsage,
   provider: z.string().check(z.describe("Who answered.")),
 };
 
@@ -39,7 +46,25 @@ export const GenerateMessageEvent = z.object({ delta: z.string() });
 export type GenerateMessageEvent = z.infer<typeof GenerateMessageEvent>;
 export const GenerateDoneEvent = z.object({ ...generated, requestId: z.string() });
 export type GenerateDoneEvent = z.infer<typeof GenerateDoneEvent>;
-export const QingyuErrorEvent = z.object({ code: z.int(), message: z.string(), requestId: z.string() });
+export const TextMessageEvent = z.object({
+  requestId: z.string(),
+  delta: z.string().check(z.describe("What has come since the last event.")),
+  tokens: z.nullable(count).check(z.describe("Null: not known before the end.")),
+});
+export type TextMessageEvent = z.infer<typeof TextMessageEvent>;
+export const TextDoneEvent = z.object({
+  ...generated,
+  content: z.string().check(z.describe("The whole text.")),
+  requestId: z.string(),
+});
+export type TextDoneEvent = z.infer<typeof TextDoneEvent>;
+
+export const QingyuErrorEvent = z.object({
+  code: z.int().check(z.describe("The platform's number.")),
+  message: z.string(),
+  error: z.string().check(z.describe("The same as `message`.")),
+  requestId: z.string(),
+});
 export type QingyuErrorEvent = z.infer<typeof QingyuErrorEvent>;
 
 export const StageEvent = z.object({ stage: z.string(), seconds: z.number() });

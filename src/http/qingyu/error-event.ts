@@ -5,6 +5,6 @@ import type { QingyuErrorEvent } from "./answers.ts";
 
 /** The event that tells of a failure; nothing follows it. */
 export function errorEvent({ kind, message }: GatewayError, requestId: string): string {
-  const failed: QingyuErrorEvent = { code: envelopes[kind].qingyuCode, message, requestId };
+  const failed: QingyuErrorEvent = { code: envelopes[kind].qingyuCode, message, error: message, requestId };
   return sseEvent(JSON.stringify(failed), "error");
 }

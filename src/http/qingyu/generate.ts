@@ -10,6 +10,7 @@ import { requireText } from "../text-only.ts";
 import type { GenerateAnswer, GenerateDoneEvent, GenerateMessageEvent } from "./answers.ts";
 import { errorEvent } from "./error-event.ts";
 import { fromGenerateRequest, generateRequest } from "./generate-request.ts";
+import { usageIn } from "./text-answers.ts";
 
 /** What the platform calls OpenAI's parameters. */
 const optionNames = {
@@ -31,6 +32,7 @@ export const generate: Codec<typeof generateRequest, GenerationRequest, Generati
     stream: body.options?.stream ?? acceptsEvents(headers),
   }),
   check: requireWithinLimits,
+  isImpatient: true,
   whole: generateAnswer,
   encoder: generateEncoder,
 };
@@ -46,15 +48,10 @@ export async function generateAnswer(answer: GenerationAnswer, requestId: string
     tokensUsed: usage?.totalTokens ?? null,
     finishReason,
     generatedAt: new Date(createdAtMs).toISOString(),
-    usage: usageOf(usage),
+    usage: usageIn(usage),
     provider,
   };
   return qingyuSuccess(data, requestId);
-}
-
-/** Null where the provider did not report it, never zeros. */
-function usageOf(usage: Usage | undefined): GenerateAnswer["data"]["usage"] {
-  return usage?.split ? { ...usage.split, totalTokens: usage.totalTokens } : null;
 }
 
 /** Events `message`, then `done` or `error`. */
@@ -83,7 +80,7 @@ export function generateEncoder(requestId: string): Encoder<GenerationAnswer> {
     end() {
       requireText({ hasText, hasMore, finishReason });
       const tokensUsed = usage?.totalTokens ?? null;
-      const done: GenerateDoneEvent = { model, finishReason, tokensUsed, usage: usageOf(usage), provider, requestId };
+      const done: GenerateDoneEvent = { model, finishReason, tokensUsed, usage: usageIn(usage), provider, requestId };
       return sseEvent(JSON.stringify(done), "done");
     },
     error: (error) => errorEvent(error, requestId),

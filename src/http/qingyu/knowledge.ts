@@ -16,7 +16,7 @@ const rpc = rpcOf(AIService.method.queryKnowledge);
 /** What the platform calls the contract's fields. */
 const names = { project_id: "projectId", top_k: "topK" };
 
-const ofBoth = { check: requireRpcLimits(rpc), mostMs: rpc.mostMs };
+const ofBoth = { check: requireRpcLimits(rpc), mostMs: rpc.mostMs, isImpatient: true as const };
 
 export interface RetrieveCall extends Asked<RpcRequest> {
   readonly includeOutline: boolean;

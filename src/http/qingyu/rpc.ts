@@ -35,6 +35,7 @@ export function rpcCodec(rpc: Rpc): Codec<typeof body, RpcRequest, RpcAnswer, Rp
     }),
     check: requireRpcLimits(rpc),
     mostMs: rpc.mostMs,
+    isImpatient: true,
     whole: (answer, requestId, { isBare }) => (isBare ? dataOf(answer) : qingyuSuccess(dataOf(answer), requestId)),
     wholeEncoder: (requestId) => resultEncoder(rpc, dataOf, requestId),
   };

@@ -37,6 +37,7 @@ export const story: Codec<typeof storyRequest, RpcRequest, RpcAnswer, Asked<RpcR
   },
   check: requireRpcLimits(rpc),
   mostMs: rpc.mostMs,
+  isImpatient: true,
   whole: (answer, requestId) => qingyuSuccess(storyAnswer(answer), requestId),
   wholeEncoder: (requestId) => resultEncoder(rpc, storyAnswer, requestId),
 };

@@ -1,0 +1,37 @@
+import { qingyuSuccess } from "../envelopes.ts";
+import { type Language, languageOf } from "../language.ts";
+
+/** How a client of the platform's reads its answer. */
+export interface Form {
+  /** Without the envelope, for clients that were written for the AI service itself. */
+  readonly isBare: boolean;
+  readonly language: Language;
+}
+
+/** What is said of a success. */
+const words = {
+  done: { zh: "操作成功", en: "Done" },
+  found: { zh: "获取成功", en: "Found" },
+  continued: { zh: "续写成功", en: "Continued" },
+  rewritten: { zh: "改写成功", en: "Rewritten" },
+  summarized: { zh: "总结成功", en: "Summarized" },
+  chapterSummarized: { zh: "章节总结成功", en: "Chapter summarized" },
+  proofread: { zh: "校对完成", en: "Proofread" },
+  checked: { zh: "检测完成", en: "Checked" },
+} as const satisfies Record<string, Record<Language, string>>;
+export type Said = keyof typeof words;
+
+/** The fields by which clients of the AI service itself are known, with what the platform's clients call the same. */
+const bareNames = { project_id: "projectId", current_text: "currentText", text: "content" };
+
+/** The form that a body's sender reads, on paths that have both. */
+export function formOf(body: object, headers: Headers): Form {
+  const has = (name: string) => name in body;
+  const isBare = has("messages") || Object.entries(bareNames).some(([bare, other]) => has(bare) && !has(other));
+  return { isBare, language: languageOf(headers) };
+}
+
+/** Data in the form that its reader reads. */
+export function inForm(data: object, { isBare, language }: Form, requestId: string, said: Said): object {
+  return isBare ? data : qingyuSuccess(data, requestId, words[said][language]);
+}

@@ -1,0 +1,21 @@
+import { type Handler, Hono } from "hono";
+import type { Config } from "../../config/config.ts";
+import type { Gateway } from "../../upstream.ts";
+import type { Walk } from "../call.ts";
+import { allowOnly } from "../method-not-allowed.ts";
+import { serve } from "../serve.ts";
+import { continueMethod } from "./continue.ts";
+import { summarize } from "./summarize.ts";
+
+/** Writing tasks of the Qingyu platform, below `/api/v1`. */
+export function writingRoutes(config: Config, gateway: Pick<Gateway, "generate" | "task">): Hono<Walk> {
+  const routes = new Hono<Walk>();
+  const post = (path: string, handler: Handler<Walk>) => {
+    routes.post(path, handler);
+    routes.all(path, allowOnly("POST"));
+  };
+  post("/ai/writing/continue", serve(continueMethod(), gateway.generate, config));
+  post("/ai/writing/continue/stream", serve(continueMethod(true), gateway.generate, config));
+  post("/ai/writing/summarize", serve(summarize, gateway.task, config));
+  return routes;
+}

@@ -1,0 +1,126 @@
+import { type DescMessage, fromJson, type JsonValue, type MessageShape, toJson } from "@bufbuild/protobuf";
+import type { GenerationRequest, JsonObject } from "../generation.ts";
+import { inParallel } from "../in-parallel.ts";
+import { isJsonObject } from "../json.ts";
+import { askForStructure, structuredRequest, sumOf } from "../structured/ask.ts";
+import type { TaskAnswer, TaskRequest, Worker, WrittenPart } from "../task.ts";
+import { aboutMaterial, tagged } from "./material.ts";
+import { partsOf } from "./parts.ts";
+
+/** A task whose outcome is a structure, as data. */
+export interface StructuredTask<Wish extends JsonObject, Desc extends DescMessage, Result> {
+  /** Part of cache keys. */
+  readonly name: string;
+  /** What is to be written of each part of the text. */
+  readonly type: Desc;
+  readonly temperature: number;
+  /** How much text is asked about at once, in UTF-16 units, where a model's context holds it. */
+  readonly partUnits: number;
+  readonly text: (wish: Wish) => string;
+  readonly instructions: (wish: Wish) => string;
+  /** What is known beside the text, by the names under which a model is shown it. */
+  readonly material?: (wish: Wish) => Readonly<Record<string, string>>;
+  /** Mends what was written of a part, and says what is wrong with it then. */
+  readonly settle: (written: MessageShape<Desc>, part: string) => readonly string[];
+  /** What was written of a part, as a text. Where that can be said, the texts of several parts are worked on in their place, until there is one part. */
+  readonly digest?: (written: MessageShape<Desc>) => string;
+  /** Puts together what was written, and computes what can be computed. */
+  readonly result: (parts: readonly ReadPart<Desc>[], wish: Wish) => Result;
+}
+
+interface ReadPart<Desc extends DescMessage> extends Omit<WrittenPart, "written"> {
+  readonly written: MessageShape<Desc>;
+}
+
+/** So many parts of a text are worked on at a time. */
+const atOnce = 4;
+/** What of a context the text may fill, in UTF-16 units for each token: the rest is for instructions and answer. */
+const unitsPerToken = 0.4;
+/** Of a text that gets no shorter by being digested no more is made. */
+const maxRounds = 3;
+
+/** A request of a task, for whoever asks `Gateway.task`. */
+export function taskRequest<Wish extends JsonObject, Desc extends DescMessage, Result>(
+  task: StructuredTask<Wish, Desc, Result>,
+  wish: Wish,
+  asked: Pick<TaskRequest, "projectId" | "chapterId" | "model">,
+): TaskRequest {
+  const questionAbout = (text: string): GenerationRequest => ({
+    ...asked,
+    ...structuredRequest(task.type, `${task.instructions(wish)}\n${aboutMaterial}`, materialOf(task, wish, text)),
+    temperature: task.temperature,
+  });
+  const text = task.text(wish);
+  const partUnits = ({ contextTokens = Number.POSITIVE_INFINITY }: Pick<Worker, "contextTokens">) =>
+    Math.max(1, Math.floor(Math.min(task.partUnits, contextTokens * unitsPerToken)));
+  return {
+    ...asked,
+    task: task.name,
+    wish,
+    example: questionAbout(text.slice(0, task.partUnits).toWellFormed()),
+    work: (worker) => workedOn(task, text, { questionAbout, worker, partUnits: partUnits(worker) }),
+  };
+}
+
+/** What a task's answer says. */
+export function taskResult<Wish extends JsonObject, Desc extends DescMessage, Result>(
+  task: StructuredTask<Wish, Desc, Result>,
+  { parts }: TaskAnswer,
+  wish: Wish,
+): Result {
+  const read = parts.map(({ start, end, written }) => ({
+    start,
+    end,
+    written: fromJson(task.type, written as JsonValue),
+  }));
+  return task.result(read, wish);
+}
+
+function materialOf<Wish extends JsonObject, Desc extends DescMessage, Result>(
+  { material }: StructuredTask<Wish, Desc, Result>,
+  wish: Wish,
+  text: string,
+): string {
+  const known = Object.entries(material?.(wish) ?? {}).map(([name, value]) => tagged(name, value));
+  return [...known, tagged("原文", text)].join("\n\n");
+}
+
+interface Work {
+  readonly questionAbout: (text: string) => GenerationRequest;
+  readonly worker: Worker;
+  readonly partUnits: number;
+}
+
+async function workedOn<Wish extends JsonObject, Desc extends DescMessage, Result>(
+  task: StructuredTask<Wish, Desc, Result>,
+  text: string,
+  work: Work,
+  round = 1,
+): Promise<Omit<TaskAnswer, "createdAtMs">> {
+  const { type, settle, digest } = task;
+  const answers = await inParallel(partsOf(text, work.partUnits), atOnce, async (part) => {
+    const question = work.questionAbout(part.text);
+    return {
+      part,
+      ...(await askForStructure(work.worker.ask, question, type, (written) => settle(written, part.text))),
+    };
+  });
+  const [first] = answers;
+  if (!first) throw new Error(`${task.name} has no text to work on`);
+  const usage = answers.slice(1).reduce((sum, answer) => sumOf(sum, answer.usage), first.usage);
+  if (digest && answers.length > 1 && round < maxRounds) {
+    const shorter = answers.map(({ written }) => digest(written)).join("\n\n");
+    const whole = await workedOn(task, shorter, work, round + 1);
+    return { ...whole, usage: sumOf(usage, whole.usage) };
+  }
+  const { provider, model } = first.generation;
+  const hasGap = answers.some(({ generation }) => generation.hasGap) || undefined;
+  const parts = answers.map(({ part: { start, end }, written }) => ({ start, end, written: jsonOf(type, written) }));
+  return { provider, model, usage, hasGap, parts };
+}
+
+function jsonOf<Desc extends DescMessage>(type: Desc, message: MessageShape<Desc>): JsonObject {
+  const json: JsonValue = toJson(type, message);
+  if (!isJsonObject(json)) throw new Error(`${type.typeName} is no object in JSON`);
+  return json;
+}
