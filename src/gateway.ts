@@ -1,3 +1,4 @@
+import { aside } from "./aside.ts";
 import { createIdentify } from "./auth/identify.ts";
 import { authorOffers } from "./authors/offer.ts";
 import { createRemembering } from "./cache/remembering.ts";
@@ -88,6 +89,9 @@ const retryBudget = { percent: 10, reserve: 10 };
 /** What the platform's requests ask for where neither caller nor settings say. */
 const platformDefaults = { maxTokens: 2000, temperature: 0.7 };
 
+/** Nobody waits longer for what an answer could do without. */
+const asideMs = 3_000;
+
 /**
  * Builds what answers requests. Each operation walks through the same corridor: answers known by their idempotency key,
  * then the cache, then the providers that offer it, in their order. Breakers, budgets and storage are shared by all.
@@ -145,7 +149,7 @@ export function createGateway(
     const omittedBy = (name: string, request: Request) =>
       able.find(({ provider }) => provider.name === name)?.offer.omitted?.(request);
     const onAnswered: Answered = (call, name, end) => ledger?.noteAnswered(call, name, end);
-    return { ask: recorded(operation, allowed, { omittedBy, onAnswered }), forget };
+    return { ask: recorded(operation, allowed, { omittedBy, onAnswered }), aside: aside(ask, asideMs), forget };
   }
   const { scope } = cache;
   const common = { limits: deadlines, lifetimes: cache, scope };
@@ -173,20 +177,23 @@ export function createGateway(
     const authors = rpc.author && ai.creativeFallback ? offering(members, authorOffers(rpc.author)) : [];
     const able = [...own, ...authors];
     const carriedOn = rpc.isLong && carried ? (providers: RpcChain) => carried(rpc, operation, providers) : undefined;
-    return neverStreamed(corridor(operation, able, able.length > 0 ? { carriedOn } : { upstream: unoffered }).ask);
+    const { ask, aside } = corridor(operation, able, able.length > 0 ? { carriedOn } : { upstream: unoffered });
+    return { ask: neverStreamed(ask), aside: neverStreamed(aside) };
   };
   const rpcUpstreams = new Map(rpcs.map((rpc) => [rpc.name, rpcUpstream(rpc)]));
+  const rpcNamed = (name: string) => {
+    const upstreams = rpcUpstreams.get(name);
+    if (!upstreams) throw new Error(`there is no RPC ${name}`);
+    return upstreams;
+  };
   return {
     identify: createIdentify(auth, keys, fetch),
     keys,
     generate: generate.ask,
     embed: neverStreamed(embed.ask),
     task: neverStreamed(task.ask),
-    rpc(name) {
-      const upstream = rpcUpstreams.get(name);
-      if (!upstream) throw new Error(`there is no RPC ${name}`);
-      return upstream;
-    },
+    rpc: (name) => rpcNamed(name).ask,
+    aside: (name) => rpcNamed(name).aside,
     reports: ledger ?? noReports,
     purge: { all: purge, generate: generate.forget, embed: embed.forget },
     quotas: quotasIn(accounts, limiting.limitOf),

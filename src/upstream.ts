@@ -145,6 +145,11 @@ export interface Gateway {
   readonly task: Upstream<TaskRequest, TaskAnswer>;
   /** The contract's other RPCs, each by its operation's name. */
   readonly rpc: (name: string) => Upstream<RpcRequest, RpcAnswer>;
+  /**
+   * The same for what an answer to something else makes use of: counted by no limit, written into a record of its own, and
+   * not waited for for long.
+   */
+  readonly aside: (name: string) => Upstream<RpcRequest, RpcAnswer>;
   readonly purge: Purge;
   readonly quotas: Quotas;
   readonly reports: Reports;
