@@ -164,7 +164,8 @@ function messages(bytes: Uint8Array): unknown[] {
 /** Plain and streamed answers of a surface put it in different places. */
 function codeOf(surface: Surface, last: unknown): unknown {
   if (surface === "openai") return at(last, "error", "code");
-  if (surface === "qingyu") return at(last, "error") ?? at(last, "code");
+  // In an event the same name has the message.
+  if (surface === "qingyu") return at(last, at(last, "requestId") === undefined ? "error" : "code");
   return at(last, "endStream", "error", "code") ?? at(last, "code");
 }
 

@@ -9,6 +9,7 @@ import {
 import { answer, createdAtMs, eventsWritten, model, prompt, requestId } from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import { TextDoneEvent, TextMessageEvent } from "../qingyu/answers.ts";
+import { qingyuSurface } from "../qingyu/surface.ts";
 import { type TextCall, textAnswer, textEncoder } from "../qingyu/text-answers.ts";
 import { BareText, SummaryAnswer, TextAnswer } from "./answers.ts";
 import { continueRequest, summarizeRequest } from "./requests.ts";
@@ -42,6 +43,7 @@ const summary = summarize.decode({ content: prompt, projectId: "qingyu" }, new H
 export async function writingDescription(): Promise<Description> {
   return {
     tag: "Qingyu",
+    errors: { surface: qingyuSurface, schemaName: "QingyuError" },
     schemas: jsonSchemas({
       ContinueRequest: continueRequest,
       SummarizeRequest: summarizeRequest,
