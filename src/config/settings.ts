@@ -198,7 +198,7 @@ export const settings = {
   ),
   "deadlines.plain_ms": setting(
     whole("milliseconds", 1, 3_600_000),
-    "Time for a request of the platform's whose answer comes whole: its clients leave after 65 s at most.",
+    "Time for a whole answer on the platform's paths: its clients leave after 65 s at most.",
     { default: "60000" },
   ),
   "deadlines.first_token_ms": setting(
@@ -221,7 +221,7 @@ export const settings = {
 
   "hedge.after_ms": setting(
     whole("milliseconds", 0, 600_000),
-    "When the first token is later than this, the next provider is asked too; 0 is never.",
+    "When the first token is later than this, the next provider is asked too, for a whole answer on the platform's paths after 5000 at the latest; 0 is never.",
     { default: "0" },
   ),
   "hedge.max_percent": setting(whole("percent", 1, 100), "How many of all requests may ask two providers at once.", {

@@ -2,7 +2,7 @@ import { writerFor } from "../structured/writer.ts";
 import type { TaskAnswer, TaskRequest } from "../task.ts";
 import type { Offer, Provider } from "../upstream.ts";
 
-/** Tasks as an offer of every provider that can generate. One question that fails ends the others of its task. */
+/** Tasks as an offer of every provider that can generate. One question that fails ends the others of its task, since it ends the attempt. */
 export function taskOffer({
   offers: { generate },
   contextTokens,
@@ -12,14 +12,8 @@ export function taskOffer({
     unsupported: ({ example }) => generate.unsupported(example),
     omitted: ({ example }) => generate.omitted?.(example) ?? [],
     async ask({ work, user }, call) {
-      const failed = new AbortController();
-      const signal = AbortSignal.any([call.signal, failed.signal]);
-      const ask = writerFor((request, each) => generate.ask({ ...request, user }, each), { ...call, signal });
-      try {
-        return { ...(await work({ ask, contextTokens })), createdAtMs: Date.now() };
-      } finally {
-        failed.abort();
-      }
+      const ask = writerFor((request, each) => generate.ask({ ...request, user }, each), call);
+      return { ...(await work({ ask, contextTokens })), createdAtMs: Date.now() };
     },
   };
 }

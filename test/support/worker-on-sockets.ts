@@ -17,6 +17,8 @@ export interface Ask {
   readonly rpc?: string;
   /** Another path than that of what is asked. */
   readonly path?: string;
+  /** POST unless told otherwise; GET has no body. */
+  readonly method?: "GET" | "POST";
   readonly stream?: boolean;
   /** Joins the body of the surface. */
   readonly body?: Readonly<Record<string, unknown>>;
@@ -87,6 +89,7 @@ export function gateway(
 function requestFor({
   rpc,
   path,
+  method = "POST",
   surface = rpc ? "connect" : "openai",
   stream = false,
   body = {},
@@ -107,8 +110,8 @@ function requestFor({
       ? "/qingyu.ai.AIService/StreamGenerateContent"
       : paths[surface];
   return new Request<unknown, IncomingRequestCfProperties>(new URL(path ?? usual, "http://localhost"), {
-    method: "POST",
-    body: isFramed ? new Uint8Array([0, ...lengthOf(json), ...json]) : json,
+    method,
+    body: method === "GET" ? undefined : isFramed ? new Uint8Array([0, ...lengthOf(json), ...json]) : json,
     headers: {
       "content-type": isFramed ? "application/connect+json" : "application/json",
       "x-request-id": crypto.randomUUID(),
