@@ -58,9 +58,9 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
 
   const { config } = settings;
   const health = async (hops: Hops) => healthFrom(await gateway.readiness(hops));
+  if (config.cors.allowedOrigins.length > 0) app.use(cors(corsOptions(config.cors.allowedOrigins)));
   app.use(noteHops(config));
   app.route("/", healthRoutes(settings, health));
-  if (config.cors.allowedOrigins.length > 0) app.use(cors(corsOptions(config.cors.allowedOrigins)));
   app.use(refuseLoops);
   app.use((c, next) => {
     requireLength(c.req.raw.headers, config.limits.bodyBytes);

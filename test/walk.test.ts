@@ -376,6 +376,11 @@ describe("browsers", () => {
     const expired = await signed({ claims: { exp: 0 } });
     const refused = await send("/api/v1/ai/generate", { method: "POST", headers: { origin, ...bearer(expired) } });
     expect([refused.status, refused.headers.get("access-control-allow-origin")]).toEqual([403, origin]);
+    // What the platform's editor looks at before it asks for anything.
+    for (const open of ["/api/v1/health", "/api/v1/ai/health", "/health/ready"]) {
+      const seen = await send(open, { headers: { origin } });
+      expect([seen.status, seen.headers.get("access-control-allow-origin")]).toEqual([200, origin]);
+    }
     const near = await send("/api/v1/ai/generate", {
       method: "OPTIONS",
       headers: { origin: `${origin}.evil.example` },
