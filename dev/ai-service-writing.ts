@@ -2,12 +2,15 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { AIService, GenerateContentRequest } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { checkPrompt, conversationOf, countOf, required, writingOptionsOf } from "./ai-service-requests.ts";
+import { askedIn } from "./embedded-material.ts";
 import { assembleStory } from "./embedded-story.ts";
 import { type Writing, type WritingTask, write } from "./embedded-writer.ts";
 
 /** The model that the stand-in says it is. */
 export const model = "embedded";
-const millisecondsPerPiece = 15;
+const millisecondsPerBreath = 15;
+/** What is long is written faster, so that it is there before a client has left. */
+const maxBreaths = 130;
 
 /** Lets a call in: throws where the caller's headers are wrong. */
 export type Admit = (context: HandlerContext) => void;
@@ -31,9 +34,9 @@ export function writingMethods(admit: Admit): WritingMethods {
     async *streamGenerateContent(request, context) {
       admit(context);
       const writing = write(taskOf(request));
-      for (const delta of writing.pieces) {
+      for (const [index, delta] of writing.pieces.entries()) {
         yield { delta, model };
-        await breathe(context);
+        await breatheAfter(index, writing, context);
       }
       yield endOf(writing);
     },
@@ -65,7 +68,7 @@ export function writingMethods(admit: Admit): WritingMethods {
 /** Writes as fast as a quick model. Ends with the caller: throws when it has left or its deadline has passed. */
 export async function writeAtPace(task: WritingTask, context: HandlerContext): Promise<Writing> {
   const writing = write(task);
-  for (const _ of writing.pieces) await breathe(context);
+  for (const index of writing.pieces.keys()) await breatheAfter(index, writing, context);
   return writing;
 }
 
@@ -74,7 +77,7 @@ export function usageOf({ promptTokens, pieces }: Writing) {
 }
 
 function taskOf(request: GenerateContentRequest): WritingTask {
-  return { prompt: conversationOf(request), ...writingOptionsOf(request.options) };
+  return { prompt: conversationOf(request), ...writingOptionsOf(request.options), asked: askedIn(request.messages) };
 }
 
 /** The end of an answer; the stand-in knows nothing of any project. */
@@ -86,8 +89,9 @@ function now(): bigint {
   return BigInt(Math.floor(Date.now() / 1000));
 }
 
-async function breathe({ signal }: HandlerContext): Promise<void> {
-  await pause(millisecondsPerPiece, undefined, { signal }).catch(() => undefined);
+async function breatheAfter(index: number, { pieces }: Writing, { signal }: HandlerContext): Promise<void> {
+  if (index % Math.ceil(pieces.length / maxBreaths) > 0) return;
+  await pause(millisecondsPerBreath, undefined, { signal }).catch(() => undefined);
   // Connect's own reason says which of the two it was; Node's AbortError would be answered as `internal`.
   signal.throwIfAborted();
 }

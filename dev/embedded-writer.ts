@@ -1,4 +1,7 @@
-/** A writer without a model: deterministic text that continues a prompt in its language. */
+import type { Asked } from "./embedded-material.ts";
+import { writeStructure } from "./embedded-structure.ts";
+
+/** A writer without a model: deterministic text that continues a prompt in its language, and structures by their schema. */
 
 const chineseSentences = [
   "夜色渐深，檐角的风铃轻轻作响。",
@@ -33,6 +36,8 @@ export interface WritingTask {
   readonly stop: readonly string[];
   /** Whether the answer is a JSON object with the sentences as `text`. */
   readonly json?: boolean;
+  /** What is known of the work beside its prompt; then the text that it is about is continued, not the instructions. */
+  readonly asked?: Asked;
 }
 
 export interface Writing {
@@ -44,17 +49,9 @@ export interface Writing {
 
 const sentencesPerAnswer = 8;
 
-/** Writes a few sentences. The same task always gives the same text. */
-export function write({ prompt, maxTokens, stop, json = false }: WritingTask): Writing {
-  const sentences = isChinese(prompt) ? chineseSentences : englishSentences;
-  const seed = fnv1a(prompt);
-  let text = "";
-  for (let turn = 0; turn < sentencesPerAnswer; turn++) {
-    text += sentences[(seed + turn * 7) % sentences.length] ?? "";
-  }
-  const stopAt = stop.map((word) => (word === "" ? -1 : text.indexOf(word))).filter((index) => index >= 0);
-  text = text.slice(0, Math.min(text.length, ...stopAt)).trimEnd();
-  const pieces = tokensOf(json ? JSON.stringify({ text }) : text);
+/** Writes a few sentences, or as many as were asked for, or a structure. The same task always gives the same text. */
+export function write({ prompt, maxTokens, stop, json = false, asked }: WritingTask): Writing {
+  const pieces = tokensOf((asked?.schema && writeStructure(asked)) ?? writeText({ prompt, stop, json, asked }));
   const isCut = maxTokens > 0 && pieces.length > maxTokens;
   return {
     pieces: isCut ? pieces.slice(0, maxTokens) : pieces,
@@ -62,6 +59,46 @@ export function write({ prompt, maxTokens, stop, json = false }: WritingTask): W
     promptTokens: tokensOf(prompt).length,
   };
 }
+
+function writeText({ prompt, stop, json, asked }: Omit<WritingTask, "maxTokens">): string {
+  const { text = prompt, length } = asked ?? {};
+  const written = length === undefined ? fewSentences(text) : sentencesOfLength(text, length);
+  const stopAt = stop.map((word) => (word === "" ? -1 : written.indexOf(word))).filter((index) => index >= 0);
+  const kept = written.slice(0, Math.min(written.length, ...stopAt)).trimEnd();
+  return json ? JSON.stringify({ text: kept }) : kept;
+}
+
+function fewSentences(text: string): string {
+  const sentences = isChinese(text) ? chineseSentences : englishSentences;
+  const seed = fnv1a(text);
+  let written = "";
+  for (let turn = 0; turn < sentencesPerAnswer; turn++) {
+    written += sentences[(seed + turn * 7) % sentences.length] ?? "";
+  }
+  return written;
+}
+
+/** Whole sentences while they fit; paragraphs have all of them, each in another order. What is then missing is filled up. */
+function sentencesOfLength(text: string, length: number): string {
+  const sentences = isChinese(text) ? chineseSentences : englishSentences;
+  const seed = fnv1a(text);
+  let written = "";
+  for (let turn = 0; ; turn++) {
+    const round = Math.floor(turn / sentences.length);
+    const step = orders[round % orders.length] ?? 1;
+    const next = sentences[(seed + round + turn * step) % sentences.length] ?? "";
+    const between = turn > 0 && turn % sentences.length === 0 ? "\n" : "";
+    if (written.length + between.length + next.length > length) {
+      const isShort = length - written.length > length * 0.1;
+      const end = isChinese(text) ? "。" : ".";
+      const begun = next.slice(0, Math.max(0, length - written.length - between.length - end.length));
+      return isShort ? written + between + begun.replace(/[，。“”,." ]+$/, "") + end : written;
+    }
+    written += between + next;
+  }
+}
+/** Steps by which every sentence comes once. */
+const orders = [7, 3, 9, 1];
 
 /** Whether a text has a Chinese character: it is answered in Chinese then. */
 export function isChinese(text: string): boolean {

@@ -10,6 +10,7 @@ import { testGeneration } from "./ai-service-contract/generation.ts";
 import { testKnowledge } from "./ai-service-contract/knowledge.ts";
 import { testRefusals } from "./ai-service-contract/refusals.ts";
 import { testStories } from "./ai-service-contract/stories.ts";
+import { testTasks } from "./ai-service-contract/tasks.ts";
 import { testWire } from "./ai-service-contract/wire.ts";
 
 export interface Service {
@@ -45,6 +46,7 @@ export function describeContract(name: string, start: (token: string) => Promise
       testRefusals(client);
     });
 
+    testTasks(() => createClient(AIService, createConnectTransport({ baseUrl: service.url, useBinaryFormat: true })));
     testWire(() => service.url);
   });
 }
