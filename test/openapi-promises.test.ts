@@ -136,7 +136,7 @@ function brokenKv(): KVNamespace {
 /** A gateway whose every operation fails as nobody has foreseen. */
 function unforeseen(gateway: Gateway): Gateway {
   const fail = () => Promise.reject(new TypeError("unforeseen"));
-  return { ...gateway, generate: fail, embed: fail, rpc: () => fail };
+  return { ...gateway, generate: fail, embed: fail, task: fail, rpc: () => fail };
 }
 
 /** A good request: the first example of its body, or a prompt in a frame. */

@@ -7,6 +7,8 @@ import { createGateway, type GatewayDependencies, type RunObject } from "../../s
 import type { Gateway } from "../../src/upstream.ts";
 import { completion, completionChunk, embeddingList, event, usageChunk } from "../upstreams/openai-answers.ts";
 import { readBody } from "./body.ts";
+import { instanceOf } from "./instance-of.ts";
+import { at } from "./json.ts";
 import { keepingLog } from "./log.ts";
 
 /**
@@ -116,12 +118,14 @@ export function testApp({
   };
 }
 
-/** OpenAI as a Hono app: it answers plain or streamed as asked and keeps the bodies that it was sent. */
+/** OpenAI as a Hono app: it answers plain or streamed as asked, or with what fits a schema, and keeps the bodies that it was sent. */
 export function fakeOpenAi(pieces: readonly string[] = ["青", "羽"]) {
   const seen: Record<string, unknown>[] = [];
   const network = new Hono().post("/v1/chat/completions", async (c) => {
     const body: Record<string, unknown> = await c.req.json();
     seen.push(body);
+    const schema = at(body, "response_format", "json_schema", "schema");
+    if (schema) return c.json(completion(JSON.stringify(instanceOf(schema, pieces.join("")))));
     if (body.stream !== true) return c.json(completion(pieces.join("")));
     const chunks = [
       ...pieces.map((content) => completionChunk({ content })),

@@ -81,6 +81,8 @@ const ofFiles = new Set([
   "etag",
   "referrer-policy",
   "x-content-type-options",
+  // Of streams, for proxies.
+  "x-accel-buffering",
 ]);
 
 /** Holds an answer's status, type, headers and JSON against what the document says about it. */

@@ -21,6 +21,14 @@ const record = { requestId };
 const tolerant = "Members that are not known are left alone, and null is the same as absent.";
 const shapes = `${tolerant} A body that has \`project_id\` or \`current_text\` and not \`projectId\` or \`currentText\` is answered without the envelope.`;
 
+/** A text as events. */
+async function textEvents() {
+  return eventStream(
+    "Events `message` (`TextMessageEvent`), then `done` (`TextDoneEvent`) or `error` (`QingyuErrorEvent`).",
+    await eventsWritten(textEncoder(requestId)),
+  );
+}
+
 /** A text in both forms, and as events. */
 async function text(said: Parameters<typeof textAnswer>[2]) {
   const whole = (asked: Pick<TextCall, "form" | "textName">) => textAnswer(answer(), asked, said, record);
@@ -29,10 +37,7 @@ async function text(said: Parameters<typeof textAnswer>[2]) {
       schema: { anyOf: [ref("TextAnswer"), ref("BareText")] },
       examples: { platform: { value: await whole(toPlatform) }, bare: { value: await whole(bare) } },
     },
-    ...eventStream(
-      "Events `message` (`TextMessageEvent`), then `done` (`TextDoneEvent`) or `error` (`QingyuErrorEvent`).",
-      await eventsWritten(textEncoder(requestId)),
-    ),
+    ...(await textEvents()),
   };
 }
 
@@ -68,7 +73,7 @@ export async function writingDescription(): Promise<Description> {
         summary: "Go on with a text, piece by piece",
         description: `${tolerant} ${streaming}`,
         requestBody: requestBody(ref("ContinueRequest"), { platform: continued }),
-        answer: await text("continued"),
+        answer: await textEvents(),
       },
       "POST /api/v1/ai/writing/summarize": {
         ...asksProvider,
