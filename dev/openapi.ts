@@ -11,6 +11,7 @@ import { healthDescription } from "../src/http/health/describe.ts";
 import { openAiDescription } from "../src/http/openai/describe.ts";
 import { qingyuDescription } from "../src/http/qingyu/describe.ts";
 import { writingDescription } from "../src/http/writing/describe.ts";
+import { chaptersDescription } from "../src/http/writing/describe-chapters.ts";
 
 const description = `Generates text for the Qingyu (青羽) novel-writing platform through its AI service, falls back to
 other providers when that fails, and keeps answers in a cache. Three surfaces, one behaviour: OpenAI's API, which every
@@ -27,6 +28,7 @@ export async function openApiDocument(comments: Comments) {
     await openAiDescription(),
     await qingyuDescription(comments),
     await writingDescription(),
+    chaptersDescription(),
     connectDescription(comments),
     adminDescription,
     healthDescription,

@@ -34,6 +34,7 @@ const closedPaths: Readonly<Record<string, string>> = {
   "/api/v1/ai/writing/continue": "POST",
   "/api/v1/ai/writing/continue/stream": "POST",
   "/api/v1/ai/writing/summarize": "POST",
+  "/api/v1/story/analyze-chapter": "POST",
   "/api/v1/ai/story/generate": "POST",
   "/api/v1/ai/rag/retrieve": "POST",
   "/api/v1/ai/rag/search": "GET",

@@ -18,8 +18,8 @@ export interface StructuredTask<Wish extends JsonObject, Desc extends DescMessag
   readonly partUnits: number;
   readonly text: (wish: Wish) => string;
   readonly instructions: (wish: Wish) => string;
-  /** What is known beside the text, by the names under which a model is shown it. */
-  readonly material?: (wish: Wish) => Readonly<Record<string, string>>;
+  /** What is known beside a part of the text, by the names under which a model is shown it. */
+  readonly material?: (wish: Wish, part: string) => Readonly<Record<string, string>>;
   /** Mends what was written of a part, and says what is wrong with it then. */
   readonly settle: (written: MessageShape<Desc>, part: string) => readonly string[];
   /** What was written of a part, as a text. Where that can be said, the texts of several parts are worked on in their place, until there is one part. */
@@ -81,7 +81,7 @@ function materialOf<Wish extends JsonObject, Desc extends DescMessage, Result>(
   wish: Wish,
   text: string,
 ): string {
-  const known = Object.entries(material?.(wish) ?? {}).map(([name, value]) => tagged(name, value));
+  const known = Object.entries(material?.(wish, text) ?? {}).map(([name, value]) => tagged(name, value));
   return [...known, tagged("原文", text)].join("\n\n");
 }
 

@@ -4,6 +4,7 @@ import type { Gateway } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { serve } from "../serve.ts";
+import { analyzeChapter } from "./analyze-chapter.ts";
 import { continueMethod } from "./continue.ts";
 import { summarize } from "./summarize.ts";
 
@@ -17,5 +18,6 @@ export function writingRoutes(config: Config, gateway: Pick<Gateway, "generate" 
   post("/ai/writing/continue", serve(continueMethod(), gateway.generate, config));
   post("/ai/writing/continue/stream", serve(continueMethod(true), gateway.generate, config));
   post("/ai/writing/summarize", serve(summarize, gateway.task, config));
+  post("/story/analyze-chapter", serve(analyzeChapter, gateway.task, config));
   return routes;
 }

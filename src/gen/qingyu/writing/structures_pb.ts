@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file qingyu/writing/structures.proto.
  */
 export const file_qingyu_writing_structures: GenFile = /*@__PURE__*/
-  fileDesc("Ch9xaW5neXUvd3JpdGluZy9zdHJ1Y3R1cmVzLnByb3RvEg5xaW5neXUud3JpdGluZyIuCgdTdW1tYXJ5Eg8KB3N1bW1hcnkYASABKAkSEgoKa2V5X3BvaW50cxgCIAMoCSKsAQoNQ2hhcHRlckRpZ2VzdBIVCg1jaGFwdGVyX3RpdGxlGAEgASgJEg8KB3N1bW1hcnkYAiABKAkSEgoKa2V5X3BvaW50cxgDIAMoCRIvCgxwbG90X291dGxpbmUYBCADKAsyGS5xaW5neXUud3JpdGluZy5QbG90UG9pbnQSLgoKY2hhcmFjdGVycxgFIAMoCzIaLnFpbmd5dS53cml0aW5nLkFwcGVhcmFuY2UiXQoJUGxvdFBvaW50Eg0KBXRpdGxlGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEiwKCGNoaWxkcmVuGAMgAygLMhoucWluZ3l1LndyaXRpbmcuUGxvdERldGFpbCIwCgpQbG90RGV0YWlsEg0KBXRpdGxlGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJIjwKCkFwcGVhcmFuY2USDAoEbmFtZRgBIAEoCRIMCgRyb2xlGAIgASgJEhIKCmFwcGVhcmFuY2UYAyABKAkiOQoMUHJvb2ZyZWFkaW5nEikKBmlzc3VlcxgBIAMoCzIZLnFpbmd5dS53cml0aW5nLlRleHRJc3N1ZSKuAQoJVGV4dElzc3VlEgwKBHR5cGUYASABKAkSEAoIc2V2ZXJpdHkYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIVCg1vcmlnaW5hbF90ZXh0GAQgASgJEg8KB2NvbnRleHQYBSABKAkSEwoLc3VnZ2VzdGlvbnMYBiADKAkSEAoIY2F0ZWdvcnkYByABKAkSDAoEcnVsZRgIIAEoCRITCgtleHBsYW5hdGlvbhgJIAEoCSJICg5TZW5zaXRpdmVXb3JkcxI2Cg9zZW5zaXRpdmVfd29yZHMYASADKAsyHS5xaW5neXUud3JpdGluZy5TZW5zaXRpdmVXb3JkImIKDVNlbnNpdGl2ZVdvcmQSDAoEd29yZBgBIAEoCRIQCghjYXRlZ29yeRgCIAEoCRINCgVsZXZlbBgDIAEoCRISCgpzdWdnZXN0aW9uGAQgASgJEg4KBnJlYXNvbhgFIAEoCSLbAQoOQ2hhcHRlckNoYW5nZXMSMgoNc3RhdGVfY2hhbmdlcxgBIAMoCzIbLnFpbmd5dS53cml0aW5nLlN0YXRlQ2hhbmdlEjgKEHJlbGF0aW9uX2NoYW5nZXMYAiADKAsyHi5xaW5neXUud3JpdGluZy5SZWxhdGlvbkNoYW5nZRIvCgxuZXdfZW50aXRpZXMYAyADKAsyGS5xaW5neXUud3JpdGluZy5OZXdFbnRpdHkSKgoGZXZlbnRzGAQgAygLMhoucWluZ3l1LndyaXRpbmcuU3RvcnlFdmVudCJtCgtTdGF0ZUNoYW5nZRITCgtlbnRpdHlfbmFtZRgBIAEoCRIRCglmaWVsZF9rZXkYAiABKAkSEQoJb2xkX3ZhbHVlGAMgASgJEhEKCW5ld192YWx1ZRgEIAEoCRIQCghldmlkZW5jZRgFIAEoCSJ2Cg5SZWxhdGlvbkNoYW5nZRITCgtmcm9tX2VudGl0eRgBIAEoCRIRCgl0b19lbnRpdHkYAiABKAkSFQoNcmVsYXRpb25fdHlwZRgDIAEoCRITCgtjaGFuZ2VfdHlwZRgEIAEoCRIQCghldmlkZW5jZRgFIAEoCSJaCglOZXdFbnRpdHkSDAoEbmFtZRgBIAEoCRITCgtlbnRpdHlfdHlwZRgCIAEoCRIVCg1maXJzdF9tZW50aW9uGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJImgKClN0b3J5RXZlbnQSEwoLZGVzY3JpcHRpb24YASABKAkSGAoQY2hhcHRlcl9wb3NpdGlvbhgCIAEoCRIZChFpbnZvbHZlZF9lbnRpdGllcxgDIAMoCRIQCghldmlkZW5jZRgEIAEoCWIGcHJvdG8z");
+  fileDesc("Ch9xaW5neXUvd3JpdGluZy9zdHJ1Y3R1cmVzLnByb3RvEg5xaW5neXUud3JpdGluZyIuCgdTdW1tYXJ5Eg8KB3N1bW1hcnkYASABKAkSEgoKa2V5X3BvaW50cxgCIAMoCSKsAQoNQ2hhcHRlckRpZ2VzdBIVCg1jaGFwdGVyX3RpdGxlGAEgASgJEg8KB3N1bW1hcnkYAiABKAkSEgoKa2V5X3BvaW50cxgDIAMoCRIvCgxwbG90X291dGxpbmUYBCADKAsyGS5xaW5neXUud3JpdGluZy5QbG90UG9pbnQSLgoKY2hhcmFjdGVycxgFIAMoCzIaLnFpbmd5dS53cml0aW5nLkFwcGVhcmFuY2UiXQoJUGxvdFBvaW50Eg0KBXRpdGxlGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEiwKCGNoaWxkcmVuGAMgAygLMhoucWluZ3l1LndyaXRpbmcuUGxvdERldGFpbCJcCgpQbG90RGV0YWlsEg0KBXRpdGxlGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEioKCGNoaWxkcmVuGAMgAygLMhgucWluZ3l1LndyaXRpbmcuUGxvdEJlYXQiLgoIUGxvdEJlYXQSDQoFdGl0bGUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkiPAoKQXBwZWFyYW5jZRIMCgRuYW1lGAEgASgJEgwKBHJvbGUYAiABKAkSEgoKYXBwZWFyYW5jZRgDIAEoCSI5CgxQcm9vZnJlYWRpbmcSKQoGaXNzdWVzGAEgAygLMhkucWluZ3l1LndyaXRpbmcuVGV4dElzc3VlIq4BCglUZXh0SXNzdWUSDAoEdHlwZRgBIAEoCRIQCghzZXZlcml0eRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhUKDW9yaWdpbmFsX3RleHQYBCABKAkSDwoHY29udGV4dBgFIAEoCRITCgtzdWdnZXN0aW9ucxgGIAMoCRIQCghjYXRlZ29yeRgHIAEoCRIMCgRydWxlGAggASgJEhMKC2V4cGxhbmF0aW9uGAkgASgJIkgKDlNlbnNpdGl2ZVdvcmRzEjYKD3NlbnNpdGl2ZV93b3JkcxgBIAMoCzIdLnFpbmd5dS53cml0aW5nLlNlbnNpdGl2ZVdvcmQiYgoNU2Vuc2l0aXZlV29yZBIMCgR3b3JkGAEgASgJEhAKCGNhdGVnb3J5GAIgASgJEg0KBWxldmVsGAMgASgJEhIKCnN1Z2dlc3Rpb24YBCABKAkSDgoGcmVhc29uGAUgASgJItsBCg5DaGFwdGVyQ2hhbmdlcxIyCg1zdGF0ZV9jaGFuZ2VzGAEgAygLMhsucWluZ3l1LndyaXRpbmcuU3RhdGVDaGFuZ2USOAoQcmVsYXRpb25fY2hhbmdlcxgCIAMoCzIeLnFpbmd5dS53cml0aW5nLlJlbGF0aW9uQ2hhbmdlEi8KDG5ld19lbnRpdGllcxgDIAMoCzIZLnFpbmd5dS53cml0aW5nLk5ld0VudGl0eRIqCgZldmVudHMYBCADKAsyGi5xaW5neXUud3JpdGluZy5TdG9yeUV2ZW50Im0KC1N0YXRlQ2hhbmdlEhMKC2VudGl0eV9uYW1lGAEgASgJEhEKCWZpZWxkX2tleRgCIAEoCRIRCglvbGRfdmFsdWUYAyABKAkSEQoJbmV3X3ZhbHVlGAQgASgJEhAKCGV2aWRlbmNlGAUgASgJInYKDlJlbGF0aW9uQ2hhbmdlEhMKC2Zyb21fZW50aXR5GAEgASgJEhEKCXRvX2VudGl0eRgCIAEoCRIVCg1yZWxhdGlvbl90eXBlGAMgASgJEhMKC2NoYW5nZV90eXBlGAQgASgJEhAKCGV2aWRlbmNlGAUgASgJIkMKCU5ld0VudGl0eRIMCgRuYW1lGAEgASgJEhMKC2VudGl0eV90eXBlGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJIk4KClN0b3J5RXZlbnQSEwoLZGVzY3JpcHRpb24YASABKAkSGQoRaW52b2x2ZWRfZW50aXRpZXMYAiADKAkSEAoIZXZpZGVuY2UYAyABKAliBnByb3RvMw");
 
 /**
  * A text in short.
@@ -115,6 +115,11 @@ export type PlotDetail = Message<"qingyu.writing.PlotDetail"> & {
    * @generated from field: string description = 2;
    */
   description: string;
+
+  /**
+   * @generated from field: repeated qingyu.writing.PlotBeat children = 3;
+   */
+  children: PlotBeat[];
 };
 
 /**
@@ -123,6 +128,28 @@ export type PlotDetail = Message<"qingyu.writing.PlotDetail"> & {
  */
 export const PlotDetailSchema: GenMessage<PlotDetail> = /*@__PURE__*/
   messageDesc(file_qingyu_writing_structures, 3);
+
+/**
+ * @generated from message qingyu.writing.PlotBeat
+ */
+export type PlotBeat = Message<"qingyu.writing.PlotBeat"> & {
+  /**
+   * @generated from field: string title = 1;
+   */
+  title: string;
+
+  /**
+   * @generated from field: string description = 2;
+   */
+  description: string;
+};
+
+/**
+ * Describes the message qingyu.writing.PlotBeat.
+ * Use `create(PlotBeatSchema)` to create a new message.
+ */
+export const PlotBeatSchema: GenMessage<PlotBeat> = /*@__PURE__*/
+  messageDesc(file_qingyu_writing_structures, 4);
 
 /**
  * @generated from message qingyu.writing.Appearance
@@ -149,7 +176,7 @@ export type Appearance = Message<"qingyu.writing.Appearance"> & {
  * Use `create(AppearanceSchema)` to create a new message.
  */
 export const AppearanceSchema: GenMessage<Appearance> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 4);
+  messageDesc(file_qingyu_writing_structures, 5);
 
 /**
  * What is wrong in a text.
@@ -168,7 +195,7 @@ export type Proofreading = Message<"qingyu.writing.Proofreading"> & {
  * Use `create(ProofreadingSchema)` to create a new message.
  */
 export const ProofreadingSchema: GenMessage<Proofreading> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 5);
+  messageDesc(file_qingyu_writing_structures, 6);
 
 /**
  * @generated from message qingyu.writing.TextIssue
@@ -229,7 +256,7 @@ export type TextIssue = Message<"qingyu.writing.TextIssue"> & {
  * Use `create(TextIssueSchema)` to create a new message.
  */
 export const TextIssueSchema: GenMessage<TextIssue> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 6);
+  messageDesc(file_qingyu_writing_structures, 7);
 
 /**
  * Words of a text that may not be published.
@@ -248,7 +275,7 @@ export type SensitiveWords = Message<"qingyu.writing.SensitiveWords"> & {
  * Use `create(SensitiveWordsSchema)` to create a new message.
  */
 export const SensitiveWordsSchema: GenMessage<SensitiveWords> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 7);
+  messageDesc(file_qingyu_writing_structures, 8);
 
 /**
  * @generated from message qingyu.writing.SensitiveWord
@@ -287,7 +314,7 @@ export type SensitiveWord = Message<"qingyu.writing.SensitiveWord"> & {
  * Use `create(SensitiveWordSchema)` to create a new message.
  */
 export const SensitiveWordSchema: GenMessage<SensitiveWord> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 8);
+  messageDesc(file_qingyu_writing_structures, 9);
 
 /**
  * What a chapter changes in the world of its story.
@@ -321,7 +348,7 @@ export type ChapterChanges = Message<"qingyu.writing.ChapterChanges"> & {
  * Use `create(ChapterChangesSchema)` to create a new message.
  */
 export const ChapterChangesSchema: GenMessage<ChapterChanges> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 9);
+  messageDesc(file_qingyu_writing_structures, 10);
 
 /**
  * @generated from message qingyu.writing.StateChange
@@ -348,6 +375,8 @@ export type StateChange = Message<"qingyu.writing.StateChange"> & {
   newValue: string;
 
   /**
+   * Verbatim.
+   *
    * @generated from field: string evidence = 5;
    */
   evidence: string;
@@ -358,7 +387,7 @@ export type StateChange = Message<"qingyu.writing.StateChange"> & {
  * Use `create(StateChangeSchema)` to create a new message.
  */
 export const StateChangeSchema: GenMessage<StateChange> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 10);
+  messageDesc(file_qingyu_writing_structures, 11);
 
 /**
  * @generated from message qingyu.writing.RelationChange
@@ -385,6 +414,8 @@ export type RelationChange = Message<"qingyu.writing.RelationChange"> & {
   changeType: string;
 
   /**
+   * Verbatim.
+   *
    * @generated from field: string evidence = 5;
    */
   evidence: string;
@@ -395,13 +426,15 @@ export type RelationChange = Message<"qingyu.writing.RelationChange"> & {
  * Use `create(RelationChangeSchema)` to create a new message.
  */
 export const RelationChangeSchema: GenMessage<RelationChange> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 11);
+  messageDesc(file_qingyu_writing_structures, 12);
 
 /**
  * @generated from message qingyu.writing.NewEntity
  */
 export type NewEntity = Message<"qingyu.writing.NewEntity"> & {
   /**
+   * As the text has it.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -412,12 +445,7 @@ export type NewEntity = Message<"qingyu.writing.NewEntity"> & {
   entityType: string;
 
   /**
-   * @generated from field: string first_mention = 3;
-   */
-  firstMention: string;
-
-  /**
-   * @generated from field: string description = 4;
+   * @generated from field: string description = 3;
    */
   description: string;
 };
@@ -427,7 +455,7 @@ export type NewEntity = Message<"qingyu.writing.NewEntity"> & {
  * Use `create(NewEntitySchema)` to create a new message.
  */
 export const NewEntitySchema: GenMessage<NewEntity> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 12);
+  messageDesc(file_qingyu_writing_structures, 13);
 
 /**
  * @generated from message qingyu.writing.StoryEvent
@@ -439,17 +467,14 @@ export type StoryEvent = Message<"qingyu.writing.StoryEvent"> & {
   description: string;
 
   /**
-   * @generated from field: string chapter_position = 2;
-   */
-  chapterPosition: string;
-
-  /**
-   * @generated from field: repeated string involved_entities = 3;
+   * @generated from field: repeated string involved_entities = 2;
    */
   involvedEntities: string[];
 
   /**
-   * @generated from field: string evidence = 4;
+   * Verbatim; where in the chapter it stands is computed.
+   *
+   * @generated from field: string evidence = 3;
    */
   evidence: string;
 };
@@ -459,5 +484,5 @@ export type StoryEvent = Message<"qingyu.writing.StoryEvent"> & {
  * Use `create(StoryEventSchema)` to create a new message.
  */
 export const StoryEventSchema: GenMessage<StoryEvent> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 13);
+  messageDesc(file_qingyu_writing_structures, 14);
 

@@ -1,0 +1,24 @@
+import * as z from "zod/mini";
+
+/** What is asked about chapters. Keys that are not known are left alone, and null is the same as absent. */
+
+const id = z.nullish(z.string().check(z.maxLength(128)));
+const text = z.nullish(z.string());
+const model = z.nullish(z.string().check(z.maxLength(256)));
+
+/** The body of `POST /api/v1/story/analyze-chapter`. */
+export const analyzeChapterRequest = z.object({
+  ...{ project_id: id, chapter_id: id, model },
+  text: text.check(z.describe("The chapter. Required.")),
+  existing_entities: z.nullish(
+    z
+      .array(
+        z.object({
+          ...{ entity_id: id, entity_type: text, name: text, summary: text, current_state: text },
+          aliases: z.nullish(z.array(z.string()).check(z.maxLength(100))),
+        }),
+      )
+      .check(z.maxLength(1_000), z.describe("What the story's world has already; none of them is told as new.")),
+  ),
+});
+export type AnalyzeChapterRequest = z.infer<typeof analyzeChapterRequest>;
