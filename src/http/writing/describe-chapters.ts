@@ -1,6 +1,7 @@
 import { asksProvider, type Description, json, requestBody } from "../docs/description.ts";
 import { createdAtMs, model, requestId } from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
+import { qingyuSurface } from "../qingyu/surface.ts";
 import { analyzeChapter } from "./analyze-chapter.ts";
 import { ChapterAnalysisAnswer } from "./chapter-answers.ts";
 import { analyzeChapterRequest } from "./chapter-requests.ts";
@@ -36,6 +37,7 @@ export function chaptersDescription(): Description {
   const analysis = analyzeChapter.decode(chapter, new Headers());
   return {
     tag: "Qingyu",
+    errors: { surface: qingyuSurface, schemaName: "QingyuError" },
     schemas: jsonSchemas({ AnalyzeChapterRequest: analyzeChapterRequest, ChapterAnalysisAnswer }),
     routes: {
       "POST /api/v1/story/analyze-chapter": {
