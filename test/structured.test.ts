@@ -106,6 +106,11 @@ describe("a structured answer that cannot be used", () => {
   it.each([
     ["holds no object", "I cannot do that.", ["It holds no JSON object."]],
     [
+      "is another object",
+      '{"error": "I cannot do that."}',
+      [`must have the fields ${OutlineDataSchema.fields.map(({ jsonName }) => jsonName).join(", ")}`],
+    ],
+    [
       "has values of other types",
       JSON.stringify({ title: {}, estimatedTotalWords: "many", chapters: [7, { chapterId: 1.5 }], storyArc: "x" }),
       [

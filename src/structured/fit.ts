@@ -19,17 +19,24 @@ const maxProblems = 100;
  * Makes an object that a language model wrote a message, where nothing is lost by it. Taken are keys in snake_case or another
  * case, one text for a list of texts and a list of texts for a text (a line each), numerals and whole floats for integers,
  * numbers for texts, the words true and false, null for what is absent, a list of `key` and `value` for a map, and an object
- * under its own name (`{"outline": {...}}`). What is not known is left out.
+ * under its own name (`{"outline": {...}}`). What is not known is left out; an object of which nothing is known is another
+ * one, and not one that says nothing.
  */
 export function fitTo<Desc extends DescMessage>(type: Desc, value: JsonObject): Fitted<MessageShape<Desc>> {
   const problems: string[] = [];
   const tell = (problem: string) => {
     if (problems.length < maxProblems) problems.push(problem);
   };
-  let fields = fieldsIn(type, value, "", tell);
+  let object = value;
+  let fields = fieldsIn(type, object, "", tell);
   const [inner, ...others] = Object.values(value);
-  if (problems.length === 0 && Object.keys(fields).length === 0 && others.length === 0 && isJsonObject(inner))
-    fields = fieldsIn(type, inner, "", tell);
+  if (problems.length === 0 && Object.keys(fields).length === 0 && others.length === 0 && isJsonObject(inner)) {
+    object = inner;
+    fields = fieldsIn(type, object, "", tell);
+  }
+  const known = fieldsOf(type);
+  if (!Object.keys(object).some((key) => known.has(plain(key))))
+    tell(`must have the fields ${type.fields.map(({ jsonName }) => jsonName).join(", ")}`);
   return problems.length > 0 ? { problems } : { message: fromJson(type, fields) };
 }
 
