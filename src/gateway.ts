@@ -287,7 +287,7 @@ function generationDefaults({ ai: { model, maxTokens, temperature }, limits }: C
     maxTokens: asWritten.maxTokens ?? Math.min(platformDefaults.maxTokens, limits.maxTokens),
     temperature: temperature ?? platformDefaults.temperature,
   };
-  return { model, asWritten, platform };
+  return { model, asWritten, platform, mostTokens: limits.maxTokens };
 }
 
 interface SharedByProviders {

@@ -43,6 +43,11 @@ export interface GenerationRequest {
   readonly structure?: Structure;
   /** Parameters of OpenAI's API that the gateway does not interpret, under their wire names, carried verbatim. */
   readonly extra?: JsonObject;
+  /**
+   * What whoever wrote the request would have where its caller has left it out: in the place of the defaults, bounded as they
+   * are, and left out where a model does not take it.
+   */
+  readonly suggested?: Sampling;
   /** Providers are asked for nothing that its caller left out, unless the settings say so: it is in the form of an API that has no such defaults. */
   readonly isAsWritten?: true;
 }
@@ -72,18 +77,26 @@ export interface GenerationDefaults {
   readonly platform: Required<Sampling>;
   /** For requests that are `isAsWritten`: only what the settings say. */
   readonly asWritten: Sampling;
+  /** The most tokens that may be asked for (setting limits.max_tokens). */
+  readonly mostTokens: number;
 }
 
-interface Sampling {
+export interface Sampling {
   /** Upper bound of the answer in tokens. */
   readonly maxTokens?: number;
   readonly temperature?: number;
 }
 
 /** What a provider that needs neither is asked for where the caller left it out. */
-export function defaultsFor(request: GenerationRequest, { asWritten, platform }: GenerationDefaults): Sampling {
-  const { isAsWritten, structure } = request;
-  const defaults = isAsWritten ? asWritten : platform;
+export function defaultsFor(
+  { isAsWritten, structure, suggested }: GenerationRequest,
+  { asWritten, platform, mostTokens }: GenerationDefaults,
+): Sampling {
+  const { maxTokens, temperature } = isAsWritten ? asWritten : platform;
+  const defaults = {
+    maxTokens: suggested?.maxTokens === undefined ? maxTokens : Math.min(suggested.maxTokens, mostTokens),
+    temperature: suggested?.temperature ?? temperature,
+  };
   // A structure that is cut is worth nothing, so its length is the model's own.
   return structure ? { ...defaults, maxTokens: undefined } : defaults;
 }

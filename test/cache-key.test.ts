@@ -8,7 +8,7 @@ import { fromGenerateRequest, generateRequest } from "../src/http/qingyu/generat
 import { generateOperation } from "../src/operations/generate.ts";
 
 const platform = { maxTokens: 2000, temperature: 0.7 };
-const defaults = { model: "gpt-default", platform, asWritten: {} };
+const defaults = { model: "gpt-default", platform, asWritten: {}, mostTokens: 131_072 };
 const limits = { requestMs: 1, firstTokenMs: 1, idleMs: 1 };
 const operation = generateOperation({
   defaults,

@@ -6,7 +6,7 @@ import { generateOperation } from "../src/operations/generate.ts";
 import type { Call } from "../src/upstream.ts";
 
 const operation = generateOperation({
-  defaults: { model: "m", platform: { maxTokens: 1, temperature: 0 }, asWritten: {} },
+  defaults: { model: "m", platform: { maxTokens: 1, temperature: 0 }, asWritten: {}, mostTokens: 9 },
   limits: { requestMs: 1, firstTokenMs: 1, idleMs: 1 },
   lifetimes: { ttlSeconds: 1, staleSeconds: 0 },
   scope: "tenant",

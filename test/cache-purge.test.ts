@@ -71,6 +71,6 @@ describe("POST /api/v1/ai/cache/purge", () => {
   it("names what is wrong with the request", async () => {
     const { app } = newApp();
     const answer = await app.post("/api/v1/ai/cache/purge", { projectId: "p", promt: "x" }, as("one"));
-    expect([answer.status, at(answer.json(), "param")]).toEqual([400, "promt"]);
+    expect([answer.status, at(answer.json(), "param")]).toEqual([400, "prompt"]);
   });
 });

@@ -465,6 +465,13 @@ describe("an operator", () => {
     expect([answer.status, at(answer.json(), "error", "code")]).toEqual([400, code]);
   });
 
+  it("is told the first of many unknown members", async () => {
+    const unknown = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`field${index}`, 1]));
+    const answer = await isolate().post("/admin/keys", { tenant: "a", ...unknown }, root);
+    const told = expect.stringMatching(/^Unknown fields: field0, .*, field9, \.\.\.\.$/);
+    expect(answer.json()).toMatchObject({ error: { message: told } });
+  });
+
   it.each(["unknown", `${"x".repeat(65)}_0123456789abcdef`, "a_0123456789abcdef", "a_0123456789ABCDEF"])(
     "is told that %s is no key",
     async (id) => {

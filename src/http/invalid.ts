@@ -42,7 +42,12 @@ function invalid(issues: readonly z.core.$ZodIssue[]): GatewayError {
 }
 
 /** What zod calls a member that is not there, be it of a type, one of several values, or looked at by a function of ours. */
-const tellsOfAbsence: ReadonlySet<string | undefined> = new Set(["invalid_type", "invalid_value", "custom"]);
+const tellsOfAbsence: ReadonlySet<string | undefined> = new Set([
+  "invalid_type",
+  "invalid_value",
+  "invalid_union",
+  "custom",
+]);
 
 /** `messages[0].content`, cut short where a caller's own names made it long. */
 function fieldName(path: readonly PropertyKey[]): string {

@@ -46,6 +46,7 @@ export function generateOperation({
       maxTokensName: undefined,
       temperature: request.temperature ?? defaultsFor(request, defaults).temperature ?? [defaults.platform.temperature],
       isAsWritten: undefined,
+      suggested: undefined,
       topP: request.topP,
       stop: request.stop,
       seed: request.seed,

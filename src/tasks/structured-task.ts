@@ -48,7 +48,7 @@ export function taskRequest<Wish extends JsonObject, Desc extends DescMessage, R
   const questionAbout = (text: string): GenerationRequest => ({
     ...asked,
     ...structuredRequest(task.type, `${task.instructions(wish)}\n${aboutMaterial}`, materialOf(task, wish, text)),
-    temperature: task.temperature,
+    suggested: { temperature: task.temperature },
   });
   const text = task.text(wish);
   const partUnits = ({ contextTokens = Number.POSITIVE_INFINITY }: Pick<Worker, "contextTokens">) =>

@@ -47,6 +47,36 @@ export const ChatCompletionChunk = z.object({
 });
 export type ChatCompletionChunk = z.infer<typeof ChatCompletionChunk>;
 
+const textChoice = { index: count, text: z.string(), logprobs: z.null() };
+
+export const TextCompletion = z.object({
+  ...completion,
+  object: z.literal("text_completion"),
+  choices: z.array(z.object({ ...textChoice, finish_reason: finishReason })),
+  usage: usage.check(z.describe("Null where the provider did not report it.")),
+});
+export type TextCompletion = z.infer<typeof TextCompletion>;
+
+export const TextCompletionChunk = z.object({
+  ...completion,
+  object: z.literal("text_completion"),
+  choices: z.array(
+    z.object({
+      ...textChoice,
+      delta: z.object({ content: z.optional(z.string()) }).check(z.describe("The same text once more.")),
+      finish_reason: z.nullable(finishReason),
+    }),
+  ),
+  usage: z
+    .optional(usage)
+    .check(
+      z.describe(
+        "In the chunk that ends the text, and where `stream_options.include_usage` asks for it in one of its own.",
+      ),
+    ),
+});
+export type TextCompletionChunk = z.infer<typeof TextCompletionChunk>;
+
 export const EmbeddingList = z.object({
   object: z.literal("list"),
   data: z.array(

@@ -52,7 +52,7 @@ function choiceOf(
 }
 
 /** Null where the provider did not report a full count: OpenAI's object has no place for half of one. */
-function usageOf(usage: Usage | undefined): ChatCompletion["usage"] {
+export function usageOf(usage: Usage | undefined): ChatCompletion["usage"] {
   if (!usage?.split) return null;
   return {
     prompt_tokens: usage.split.promptTokens,

@@ -22,9 +22,20 @@ import {
 } from "../docs/examples.ts";
 import { omittedHeaderNames } from "../docs/headers.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
-import { ChatCompletion, ChatCompletionChunk, EmbeddingList, Model, ModelList, OpenAiError } from "./answers.ts";
+import {
+  ChatCompletion,
+  ChatCompletionChunk,
+  EmbeddingList,
+  Model,
+  ModelList,
+  OpenAiError,
+  TextCompletion,
+  TextCompletionChunk,
+} from "./answers.ts";
 import { chatCompletion, chatCompletionEncoder } from "./chat-completions.ts";
 import { chatCompletionRequest, fromChatCompletionRequest } from "./chat-completions-request.ts";
+import { completionEncoder, textCompletion } from "./completions.ts";
+import { completionRequest, fromCompletionRequest } from "./completions-request.ts";
 import { embeddingList } from "./embeddings.ts";
 import { embeddingsRequest } from "./embeddings-request.ts";
 import { modelObject } from "./models.ts";
@@ -33,14 +44,16 @@ import { openAiSurface } from "./surface.ts";
 const chat = { model: model, messages, max_tokens: 200, temperature: 0.8 };
 const encoder = chatCompletionEncoder(requestId, fromChatCompletionRequest(chatCompletionRequest.parse(chat)));
 
-const text = z.string().check(z.minLength(1));
+const text = { model, prompt, max_tokens: 200, temperature: 0.8 };
+
+const inputText = z.string().check(z.minLength(1));
 const tokens = z.array(z.int().check(z.nonnegative())).check(z.minLength(1));
 /** The forms of `input`, which are not validated by a schema. */
 const describedEmbeddingsRequest = z.extend(embeddingsRequest, {
   input: z
     .union([
-      text,
-      z.array(text).check(z.minLength(1), z.maxLength(maxInputsPerRequest)),
+      inputText,
+      z.array(inputText).check(z.minLength(1), z.maxLength(maxInputsPerRequest)),
       tokens,
       z.array(tokens).check(z.minLength(1), z.maxLength(maxInputsPerRequest)),
     ])
@@ -57,6 +70,9 @@ export async function openAiDescription(): Promise<Description> {
       ChatCompletionRequest: chatCompletionRequest,
       ChatCompletion,
       ChatCompletionChunk,
+      CompletionRequest: completionRequest,
+      TextCompletion,
+      TextCompletionChunk,
       EmbeddingsRequest: describedEmbeddingsRequest,
       EmbeddingList,
       Model,
@@ -79,6 +95,24 @@ export async function openAiDescription(): Promise<Description> {
           ...eventStream(
             "The data of each event is a `ChatCompletionChunk`, of the last `[DONE]`.",
             await eventsWritten(encoder),
+          ),
+        },
+      },
+      "POST /v1/completions": {
+        ...asksForStream,
+        answerHeaders: [...asksProvider.answerHeaders, ...omittedHeaderNames],
+        operationId: "createCompletion",
+        summary: "Continue a text",
+        description: `The older form of OpenAI's API: one text, which providers are asked as the message of a user. ${streaming}`,
+        requestBody: requestBody(ref("CompletionRequest"), {
+          whole: text,
+          streamed: { ...text, stream: true },
+        }),
+        answer: {
+          ...json("TextCompletion", await textCompletion(answer(), requestId)),
+          ...eventStream(
+            "The data of each event is a `TextCompletionChunk`, of the last `[DONE]`.",
+            await eventsWritten(completionEncoder(requestId, fromCompletionRequest(text))),
           ),
         },
       },

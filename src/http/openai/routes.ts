@@ -5,6 +5,7 @@ import type { Walk } from "../call.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { serve } from "../serve.ts";
 import { chatCompletions } from "./chat-completions.ts";
+import { completions } from "./completions.ts";
 import { embeddings } from "./embeddings.ts";
 import { modelRoutes } from "./models.ts";
 
@@ -16,6 +17,8 @@ export function openAiRoutes(
   const routes = new Hono<Walk>();
   routes.post("/chat/completions", serve(chatCompletions, generate, config));
   routes.all("/chat/completions", allowOnly("POST"));
+  routes.post("/completions", serve(completions, generate, config));
+  routes.all("/completions", allowOnly("POST"));
   routes.post("/embeddings", serve(embeddings, embed, config));
   routes.all("/embeddings", allowOnly("POST"));
   routes.route("/models", modelRoutes(config, { models, mayUse }));

@@ -10,6 +10,7 @@ import { requireValid } from "../invalid.ts";
 import { readJson } from "../json-body.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { chatCompletionRequest, fromChatCompletionRequest } from "../openai/chat-completions-request.ts";
+import { completionRequest, fromCompletionRequest } from "../openai/completions-request.ts";
 import { embeddingsRequest, fromEmbeddingsRequest } from "../openai/embeddings-request.ts";
 import type { Purged } from "./answers.ts";
 import { fromGenerateRequest, generateRequest } from "./generate-request.ts";
@@ -44,12 +45,17 @@ export function purged(what: Purged["data"]["purged"], requestId: string): Purge
   return qingyuSuccess({ purged: what }, requestId);
 }
 
-/** Forgets the answer to a request as it was sent to this surface or, where it names no project, to the OpenAI-compatible one. */
+/** The members by which a request to this surface is known. */
+const ownNames = ["projectId", "currentText"];
+
+/** Forgets the answer to a request as it was sent to this surface or, where it has none of its members, to the OpenAI-compatible one. */
 async function purgeOne(purge: Purge, caller: Caller, body: Record<string, unknown>): Promise<void> {
-  if ("projectId" in body || "prompt" in body) {
+  if (ownNames.some((name) => name in body)) {
     await purge.generate(caller, fromGenerateRequest(requireValid(generateRequest, body)));
   } else if ("input" in body) {
     await purge.embed(caller, fromEmbeddingsRequest(requireValid(embeddingsRequest, body)).request);
+  } else if ("prompt" in body) {
+    await purge.generate(caller, fromCompletionRequest(requireValid(completionRequest, body)).request);
   } else {
     await purge.generate(caller, fromChatCompletionRequest(requireValid(chatCompletionRequest, body)).request);
   }

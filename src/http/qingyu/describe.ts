@@ -41,9 +41,12 @@ import { passages, retrieved } from "./knowledge.ts";
 import { retrieveRequest, searchQuery, storyRequest } from "./requests.ts";
 import { storyAnswer } from "./story.ts";
 import { qingyuSurface } from "./surface.ts";
+import { textAnswer } from "./text-answers.ts";
 
 const options = { model, maxTokens: 200, temperature: 0.8 };
 const request = { projectId: "qingyu", chapterId: "12", prompt, options };
+
+const continued = { form: { isBare: false, language: "zh" }, textName: "generated_text" } as const;
 
 const query = "青羽是谁的";
 const found = { message: exampleOf(rpcOf(AIService.method.queryKnowledge)).answer };
@@ -94,15 +97,22 @@ export async function qingyuDescription(comments: Comments): Promise<Description
         ...asksForStream,
         operationId: "generate",
         summary: "Write text for a project",
-        description: `Streams where \`options.stream\` or \`Accept: text/event-stream\` asks for it. ${streaming}`,
+        description: `With \`currentText\` a text goes on, as at \`/api/v1/ai/writing/continue\`, and is answered as there. Members that are not known are left alone. Streams where \`options.stream\` or \`Accept: text/event-stream\` asks for it. ${streaming}`,
         requestBody: requestBody(ref("GenerateRequest"), {
+          continued: { projectId: "qingyu", currentText: prompt, continueLength: 200, type: "continue" },
           whole: request,
           streamed: { ...request, options: { ...options, stream: true } },
         }),
         answer: {
-          ...json("GenerateAnswer", await generateAnswer(answer(), requestId)),
+          "application/json": {
+            schema: { anyOf: [ref("GenerateAnswer"), ref("TextAnswer")] },
+            examples: {
+              conversation: { value: await generateAnswer(answer(), requestId) },
+              continued: { value: await textAnswer(answer(), continued, "continued", { requestId }) },
+            },
+          },
           ...eventStream(
-            "Events `message` (`GenerateMessageEvent`), then `done` (`GenerateDoneEvent`) or `error` (`QingyuErrorEvent`).",
+            "Events `message` (`GenerateMessageEvent`), then `done` (`GenerateDoneEvent`) or `error` (`QingyuErrorEvent`). Of a text that goes on they are `TextMessageEvent` and `TextDoneEvent`.",
             await eventsWritten(generateEncoder(requestId)),
           ),
         },
@@ -174,9 +184,16 @@ export async function qingyuDescription(comments: Comments): Promise<Description
         operationId: "purgeCachedRequest",
         summary: "Forget the cached answer to one request",
         description:
-          "The body is that request, as it was sent to `/api/v1/ai/generate`, `/v1/chat/completions` or `/v1/embeddings`.",
+          "The body is that request, as it was sent to `/api/v1/ai/generate`, `/v1/chat/completions`, `/v1/completions` or `/v1/embeddings`.",
         requestBody: requestBody(
-          { anyOf: [ref("GenerateRequest"), ref("ChatCompletionRequest"), ref("EmbeddingsRequest")] },
+          {
+            anyOf: [
+              ref("GenerateRequest"),
+              ref("ChatCompletionRequest"),
+              ref("CompletionRequest"),
+              ref("EmbeddingsRequest"),
+            ],
+          },
           { request },
         ),
         answer: json("Purged", purged("one", requestId)),

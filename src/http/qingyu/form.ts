@@ -22,12 +22,14 @@ const words = {
 export type Said = keyof typeof words;
 
 /** The fields by which clients of the AI service itself are known, with what the platform's clients call the same. */
-const bareNames = { project_id: "projectId", current_text: "currentText", text: "content" };
+const bareNames = { project_id: ["projectId"], current_text: ["currentText"], text: ["content", "originalText"] };
 
-/** The form that a body's sender reads, on paths that have both. */
+/** The form that a body's sender reads, on paths that have both. Null is the same as absent. */
 export function formOf(body: object, headers: Headers): Form {
-  const has = (name: string) => name in body;
-  const isBare = has("messages") || Object.entries(bareNames).some(([bare, other]) => has(bare) && !has(other));
+  const said = new Set(Object.entries(body).flatMap(([name, value]) => ((value ?? null) === null ? [] : [name])));
+  const isNamed = ([bare, others]: [string, readonly string[]]) =>
+    said.has(bare) && !others.some((other) => said.has(other));
+  const isBare = said.has("messages") || Object.entries(bareNames).some(isNamed);
   return { isBare, language: languageOf(headers) };
 }
 

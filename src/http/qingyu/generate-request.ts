@@ -1,23 +1,33 @@
 import * as z from "zod/mini";
-import { type GenerationRequest, maxMessages } from "../../generation.ts";
+import { type GenerationRequest, type Message, maxMessages } from "../../generation.ts";
 import { invalidValue, missingField } from "../invalid.ts";
+import { continuation, continuationFields } from "./continuation.ts";
+import { optionFields } from "./fields.ts";
+import { optionsIn } from "./options.ts";
 
-const id = z.string().check(z.minLength(1), z.maxLength(128));
 const text = z.string().check(z.minLength(1));
 const stopText = z.string().check(z.minLength(1), z.maxLength(1024));
+const { projectId, chapterId, currentText, continueLength, prompt } = continuationFields;
 
-/** The body of `POST /api/v1/ai/generate`: either `prompt` or `messages`. */
-export const generateRequest = z.strictObject({
-  projectId: id,
-  chapterId: z.optional(id).check(z.describe("Belongs to the cache's key, as the project does.")),
-  prompt: z.optional(text).check(z.describe("The whole request as one text; either this or `messages`.")),
-  messages: z.optional(
+/**
+ * The body of `POST /api/v1/ai/generate`: a project with `prompt` or `messages`, or a text that is to go on. Keys that are not
+ * known are left alone, and null is the same as absent.
+ */
+export const generateRequest = z.object({
+  projectId,
+  chapterId: chapterId.check(z.describe("Belongs to the cache's key, as the project does.")),
+  prompt: prompt.check(
+    z.describe(
+      "The whole request as one text; either this or `messages`. Beside `currentText` what the author asks for, also where it says the text once more before.",
+    ),
+  ),
+  messages: z.nullish(
     z
       .array(
-        z.strictObject({
+        z.object({
           role: z.enum(["system", "user", "assistant"]),
           content: text,
-          name: z.optional(z.string().check(z.minLength(1), z.maxLength(64))),
+          name: z.nullish(z.string().check(z.minLength(1), z.maxLength(64))),
         }),
       )
       .check(
@@ -26,28 +36,44 @@ export const generateRequest = z.strictObject({
         z.describe("The conversation, oldest message first; either this or `prompt`."),
       ),
   ),
-  options: z.optional(
-    z.strictObject({
-      model: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
-      maxTokens: z.optional(z.int().check(z.gte(1), z.describe("The most tokens that the answer may have."))),
-      temperature: z.optional(z.number().check(z.gte(0), z.lte(2))),
-      topP: z.optional(z.number().check(z.gte(0), z.lte(1))),
-      stop: z.optional(z.array(stopText).check(z.maxLength(16))),
-      seed: z.optional(z.int().check(z.describe("The same seed and request should give the same answer."))),
-      stream: z.optional(
-        z.boolean().check(z.describe("Whether the answer comes piece by piece, as server-sent events.")),
-      ),
+  currentText: currentText.check(z.describe("The text that is to go on, in the place of a conversation.")),
+  continueLength: continueLength.check(z.describe("By how many characters; 500 unless told.")),
+  type: z.nullish(z.string()).check(z.describe("`continue`: as where there is `currentText`.")),
+  options: z.nullish(
+    z.object({
+      ...optionFields,
+      stop: z.nullish(z.array(stopText).check(z.maxLength(16))),
+      seed: z.nullish(z.int()).check(z.describe("The same seed and request should give the same answer.")),
     }),
   ),
 });
+type GenerateRequest = z.infer<typeof generateRequest>;
 
-/** The parsed body as the domain has it. Throws `invalid_request` unless there is exactly one of `prompt` and `messages`. */
-export function fromGenerateRequest(body: z.infer<typeof generateRequest>): GenerationRequest {
-  const { projectId, chapterId, prompt, messages, options: { stream: _, ...options } = {} } = body;
-  if (prompt !== undefined && messages !== undefined) {
-    throw invalidValue("prompt", "Send 'prompt' or 'messages', not both.");
+/** Whether it is a text that is to go on, and not a conversation. */
+export function isContinuation({ currentText, type, messages }: GenerateRequest): boolean {
+  return !messages && ((currentText ?? undefined) !== undefined || type === "continue");
+}
+
+/**
+ * The parsed body as the domain has it. Throws `invalid_request` unless there is a text that is to go on, or a project and
+ * exactly one of `prompt` and `messages`.
+ */
+export function fromGenerateRequest(body: GenerateRequest): GenerationRequest {
+  const { stop, seed } = body.options ?? {};
+  const more = { stop: stop ?? undefined, seed: seed ?? undefined };
+  if (isContinuation(body)) return { ...continuation(body), ...more };
+  const projectId = body.projectId || undefined;
+  if (!projectId) throw missingField("projectId");
+  const conversation = conversationIn(body);
+  const options = { ...optionsIn(body.options), ...more };
+  return { projectId, chapterId: body.chapterId || undefined, messages: conversation, ...options };
+}
+
+function conversationIn({ prompt, messages }: GenerateRequest): Message[] {
+  if (!messages) {
+    if (!prompt) throw missingField("prompt");
+    return [{ role: "user", content: prompt }];
   }
-  const conversation = messages ?? (prompt === undefined ? undefined : [{ role: "user" as const, content: prompt }]);
-  if (!conversation) throw missingField("prompt");
-  return { projectId, chapterId, messages: conversation, ...options };
+  if (prompt) throw invalidValue("prompt", "Send 'prompt' or 'messages', not both.");
+  return messages.map(({ role, content, name }) => ({ role, content, name: name ?? undefined }));
 }

@@ -4,37 +4,46 @@ import type { GenerationAnswer } from "../../upstream.ts";
 import type { Asked } from "../call.ts";
 import { qingyuSuccess } from "../envelopes.ts";
 import { acceptsEvents, type Encoder, sseEvent } from "../event-stream.ts";
+import { languageOf } from "../language.ts";
 import { requireWithinLimits } from "../limits.ts";
 import type { Codec } from "../serve.ts";
 import { requireText } from "../text-only.ts";
 import type { GenerateAnswer, GenerateDoneEvent, GenerateMessageEvent } from "./answers.ts";
 import { errorEvent } from "./error-event.ts";
-import { fromGenerateRequest, generateRequest } from "./generate-request.ts";
-import { usageIn } from "./text-answers.ts";
+import { fromGenerateRequest, generateRequest, isContinuation } from "./generate-request.ts";
+import { optionNames } from "./options.ts";
+import { type TextCall, textAnswer, textEncoder, usageIn } from "./text-answers.ts";
 
 /** What the platform calls OpenAI's parameters. */
-const optionNames = {
-  model: "options.model",
-  max_tokens: "options.maxTokens",
+const names = {
+  ...optionNames,
   max_completion_tokens: "options.maxTokens",
-  temperature: "options.temperature",
-  top_p: "options.topP",
   stop: "options.stop",
   seed: "options.seed",
 };
 
+interface GenerateCall extends Asked<GenerationRequest> {
+  /** How a text that goes on is answered; absent where a conversation does. */
+  readonly text?: Pick<TextCall, "form" | "textName">;
+}
+
 /** `POST /api/v1/ai/generate`. */
-export const generate: Codec<typeof generateRequest, GenerationRequest, GenerationAnswer, Asked<GenerationRequest>> = {
+export const generate: Codec<typeof generateRequest, GenerationRequest, GenerationAnswer, GenerateCall> = {
   body: generateRequest,
-  decode: (body, headers) => ({
-    request: fromGenerateRequest(body),
-    names: body.prompt === undefined ? optionNames : { ...optionNames, messages: "prompt" },
-    stream: body.options?.stream ?? acceptsEvents(headers),
-  }),
+  decode(body, headers) {
+    const asked = { request: fromGenerateRequest(body), stream: body.options?.stream ?? acceptsEvents(headers) };
+    if (isContinuation(body)) {
+      const form = { isBare: false, language: languageOf(headers) };
+      const text = { form, textName: "generated_text" };
+      return { ...asked, names: { ...names, messages: "currentText" }, text };
+    }
+    return { ...asked, names: body.messages ? names : { ...names, messages: "prompt" } };
+  },
   check: requireWithinLimits,
   isImpatient: true,
-  whole: generateAnswer,
-  encoder: generateEncoder,
+  whole: (answer, requestId, { text }, record) =>
+    text ? textAnswer(answer, text, "continued", record) : generateAnswer(answer, requestId),
+  encoder: (requestId, { text }) => (text ? textEncoder(requestId) : generateEncoder(requestId)),
 };
 
 /** A generation as data in the platform's envelope. */

@@ -15,8 +15,10 @@ import { type Form, inForm, type Said } from "./form.ts";
 /** A text that is wanted by a client of the platform's. */
 export interface TextCall extends Asked<GenerationRequest> {
   readonly form: Form;
-  /** What its sender calls the text, beside `content`. */
+  /** What its sender calls the text, beside `content` and `generated_text`. */
   readonly textName: string;
+  /** What is told beside it of a whole answer. */
+  readonly more?: object;
 }
 
 interface TextMethod<Body extends z.ZodMiniType> {
@@ -44,7 +46,7 @@ export function textCodec<Body extends z.ZodMiniType>({
 /** A text with all that any of the platform's clients reads of it, in the form that its sender reads. */
 export async function textAnswer(
   answer: GenerationAnswer,
-  { form, textName }: Pick<TextCall, "form" | "textName">,
+  { form, textName, more }: Pick<TextCall, "form" | "textName" | "more">,
   said: Said,
   { requestId, limits }: Pick<RequestRecord, "requestId" | "limits">,
 ): Promise<object> {
@@ -52,7 +54,7 @@ export async function textAnswer(
   const [{ content, finishReason, extra }] = choices;
   requireText({ hasText: content !== "", hasMore: extra !== undefined, finishReason });
   const data = {
-    ...{ content, [textName]: content, model, finishReason, provider },
+    ...{ content, generated_text: content, [textName]: content, ...more, model, finishReason, provider },
     tokensUsed: usage?.totalTokens ?? null,
     usage: usageIn(usage),
     ...(form.isBare && { quota_remaining: limits?.tokens?.remaining ?? null }),

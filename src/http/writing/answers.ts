@@ -5,7 +5,11 @@ import { count, generated, success, unreported } from "../qingyu/answers.ts";
 
 const text = z.string();
 const texts = {
-  generated_text: z.optional(text),
+  generated_text: text.check(z.describe("The same as `content`, as the names below.")),
+  rewritten_text: z.optional(text),
+  expanded_text: z.optional(text),
+  polished_text: z.optional(text),
+  changes: z.optional(z.array(z.unknown())).check(z.describe("Empty: what was changed is not told.")),
 };
 
 export const TextAnswer = z.object({ ...success, data: z.object({ ...generated, content: text, ...texts }) });
@@ -29,3 +33,10 @@ export const SummaryAnswer = z.object({
     processedAt: text.check(z.describe("RFC 3339, UTC.")),
   }),
 });
+
+export const ReadEvent = z.object({
+  content: text.check(z.describe("What has come since the last event, as under the other names.")),
+  delta: text,
+  text,
+});
+export type ReadEvent = z.infer<typeof ReadEvent>;

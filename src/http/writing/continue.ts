@@ -1,12 +1,10 @@
-import { type ContinueWish, continueTask } from "../../tasks/continue.ts";
+import type { ContinueWish } from "../../tasks/continue.ts";
 import { acceptsEvents } from "../event-stream.ts";
 import { missingField } from "../invalid.ts";
+import { continuation, continuationNames } from "../qingyu/continuation.ts";
 import { formOf } from "../qingyu/form.ts";
 import { textCodec } from "../qingyu/text-answers.ts";
-import { optionNames, optionsIn } from "./options.ts";
 import { continueRequest } from "./requests.ts";
-
-const usualLength = 500;
 
 /** `POST /api/v1/ai/writing/continue`; with `isStream` the path that always streams. */
 export function continueMethod(isStream = false) {
@@ -14,23 +12,23 @@ export function continueMethod(isStream = false) {
     body: continueRequest,
     said: "continued",
     decode(body, headers) {
-      const { prompt, context, options, model } = body;
+      const { prompt, context, options } = body;
       const form = formOf(body, headers);
       const projectId = body.projectId || body.project_id;
-      const text = body.currentText ?? body.current_text;
+      const currentText = body.currentText ?? body.current_text;
       if (!projectId) throw missingField(form.isBare ? "project_id" : "projectId");
-      if (!text?.trim()) throw missingField(form.isBare ? "current_text" : "currentText");
-      const length = body.continueLength ?? body.continue_length ?? usualLength;
-      const task = continueTask({ text, length, wish: prompt ?? undefined, context: contextIn(context) });
+      if (!currentText?.trim()) throw missingField(form.isBare ? "current_text" : "currentText");
       return {
-        request: {
-          ...task,
-          ...optionsIn(options, model),
-          projectId,
-          chapterId: body.chapterId || undefined,
-        },
+        request: continuation(
+          {
+            ...{ projectId, currentText, prompt, chapterId: body.chapterId },
+            continueLength: body.continueLength || body.continue_length,
+            options: { ...options, model: options?.model || body.model },
+          },
+          contextIn(context),
+        ),
         stream: isStream || options?.stream === true || acceptsEvents(headers),
-        names: { ...optionNames, messages: form.isBare ? "current_text" : "currentText" },
+        names: form.isBare ? { ...continuationNames, messages: "current_text" } : continuationNames,
         form,
         textName: "generated_text",
       };
@@ -38,11 +36,18 @@ export function continueMethod(isStream = false) {
   });
 }
 
-function contextIn(context: unknown): ContinueWish["context"] {
-  if (typeof context !== "object" || context === null) return undefined;
-  const said = Object.entries(context).flatMap(([name, value]) => {
-    const text = typeof value === "string" ? value : value == null ? "" : JSON.stringify(value);
-    return text.trim() === "" ? [] : [[name === "plot_summary" ? "plotSummary" : name, text] as const];
+function contextIn(context: object | null | undefined): ContinueWish["context"] {
+  const said = Object.entries(context ?? {}).map(([name, value]) => {
+    return [name === "plot_summary" ? "plotSummary" : name, wordsOf(value)] as const;
   });
   return Object.fromEntries(said);
+}
+
+/** A value as words: a list line by line, of an object its members. */
+function wordsOf(value: unknown): string {
+  if (value === null || value === undefined) return "";
+  if (Array.isArray(value)) return value.map(wordsOf).filter(Boolean).join("\n");
+  if (typeof value !== "object") return String(value);
+  const members = Object.entries(value).map(([name, member]) => [name, wordsOf(member)] as const);
+  return members.flatMap(([name, words]) => (words === "" ? [] : [`${name}：${words}`])).join("；");
 }

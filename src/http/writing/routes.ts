@@ -6,6 +6,8 @@ import { allowOnly } from "../method-not-allowed.ts";
 import { serve } from "../serve.ts";
 import { analyzeChapter } from "./analyze-chapter.ts";
 import { continueMethod } from "./continue.ts";
+import { readAssistant } from "./read-assistant.ts";
+import { rewriteMethod } from "./rewrite.ts";
 import { summarize } from "./summarize.ts";
 
 /** Writing tasks of the Qingyu platform, below `/api/v1`. */
@@ -17,6 +19,16 @@ export function writingRoutes(config: Config, gateway: Pick<Gateway, "generate" 
   };
   post("/ai/writing/continue", serve(continueMethod(), gateway.generate, config));
   post("/ai/writing/continue/stream", serve(continueMethod(true), gateway.generate, config));
+  post("/ai/writing/rewrite", serve(rewriteMethod({ textName: "rewritten_text" }), gateway.generate, config));
+  const rewritten = rewriteMethod({ textName: "rewritten_text", isStream: true });
+  post("/ai/writing/rewrite/stream", serve(rewritten, gateway.generate, config));
+  const rewrite = rewriteMethod({ textName: "rewritten_text", usualMode: "polish" });
+  post("/ai/rewrite", serve(rewrite, gateway.generate, config));
+  const expand = serve(rewriteMethod({ textName: "expanded_text", mode: "expand" }), gateway.generate, config);
+  for (const path of ["/ai/expand", "/ai/writing/expand"]) post(path, expand);
+  const polish = serve(rewriteMethod({ textName: "polished_text", mode: "polish" }), gateway.generate, config);
+  for (const path of ["/ai/polish", "/ai/writing/polish"]) post(path, polish);
+  post("/ai/read-assistant", serve(readAssistant, gateway.generate, config));
   post("/ai/writing/summarize", serve(summarize, gateway.task, config));
   post("/story/analyze-chapter", serve(analyzeChapter, gateway.task, config));
   return routes;

@@ -1,3 +1,4 @@
+import { charactersIn } from "../../tasks/length.ts";
 import { type SummaryWish, summarizeTask } from "../../tasks/summarize.ts";
 import { missingField } from "../invalid.ts";
 import { formOf } from "../qingyu/form.ts";
@@ -17,7 +18,7 @@ export const summarize = taskCodec({
     const wish: SummaryWish = {
       text,
       type: body.summaryType ?? "brief",
-      maxLength: body.maxLength ?? usualLength,
+      maxLength: body.maxLength || usualLength,
       includeQuotes: body.includeQuotes ?? false,
       context: body.contextPrompt ?? undefined,
     };
@@ -36,10 +37,3 @@ export const summarize = taskCodec({
     return { summary, keyPoints, originalLength, summaryLength, compressionRate };
   },
 });
-
-/** In code points. */
-function charactersIn(text: string): number {
-  let characters = 0;
-  for (const _ of text) characters++;
-  return characters;
-}

@@ -6,6 +6,7 @@ import {
   type TokenUsage,
 } from "../../gen/qingyu/ai/ai_service_pb.ts";
 import {
+  defaultsFor,
   type FinishReason,
   type Generation,
   type GenerationDefaults,
@@ -80,7 +81,9 @@ function unsupported(request: GenerationRequest): string | undefined {
 }
 
 function wireRequest(request: GenerationRequest, { caller }: Call, options: GenerateOptions) {
-  const { platform } = options.defaults;
+  const { defaults } = options;
+  // The service has defaults of its own, which nobody has chosen here.
+  const { maxTokens, temperature } = defaultsFor({ ...request, isAsWritten: undefined }, defaults);
   const wire: MessageInitShape<typeof GenerateContentRequestSchema> = {
     projectId: request.projectId,
     chapterId: request.chapterId,
@@ -94,8 +97,8 @@ function wireRequest(request: GenerationRequest, { caller }: Call, options: Gene
     options: {
       // Without a name the service takes its own model.
       model: request.model === undefined ? (options.model ?? "") : modelFor(request.model, options),
-      maxTokens: request.maxTokens ?? (request.structure ? structureTokens : platform.maxTokens),
-      temperature: request.temperature ?? platform.temperature,
+      maxTokens: request.maxTokens ?? (request.structure ? structureTokens : maxTokens),
+      temperature: request.temperature ?? temperature,
       stop: [...(request.stop ?? [])],
       topP: request.topP,
       seed: request.seed === undefined ? undefined : BigInt(request.seed),

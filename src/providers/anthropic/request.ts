@@ -53,7 +53,7 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
   return {
     model,
     messages: turnsOf(request.messages),
-    max_tokens: request.maxTokens ?? defaults.maxTokens ?? mostTokensOf(model),
+    max_tokens: request.maxTokens ?? tokensWithin(model, defaults.maxTokens),
     ...samplingOf(request, model, defaults.temperature),
     ...optionalMember("system", system || undefined),
     ...optionalMember("stop_sequences", request.stop),
@@ -77,9 +77,10 @@ const mostTokens: readonly (readonly [RegExp, number])[] = [
   [/^claude-/, 64_000],
 ];
 
-/** The API needs a limit where the caller gave none: the model's own; what every model takes where that is not known. */
-function mostTokensOf(model: string): number {
-  return mostTokens.find(([name]) => name.test(model))?.[1] ?? 4_096;
+/** The API needs a limit where the caller gave none: ours within the model's own, or that; what every model takes where neither is known. */
+function tokensWithin(model: string, ours?: number): number {
+  const most = mostTokens.find(([name]) => name.test(model))?.[1];
+  return Math.min(ours ?? most ?? 4_096, most ?? Number.POSITIVE_INFINITY);
 }
 
 function modelOf(request: GenerationRequest, rules: RequestRules): string {

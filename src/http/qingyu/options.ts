@@ -1,5 +1,5 @@
 import type { GenerationRequest } from "../../generation.ts";
-import type { Options } from "./requests.ts";
+import type { Options } from "./fields.ts";
 
 /** What OpenAI's parameters are called here. */
 export const optionNames = {
