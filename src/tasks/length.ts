@@ -7,7 +7,7 @@ const mostOver = 1.25;
 const fewestTokens = 256;
 
 /** No text is asked to be longer, in characters. */
-export const mostCharacters = 50_000;
+const mostCharacters = 50_000;
 
 /** So many characters, as a length that can be asked for. */
 export function lengthWithin(characters: number): number {
@@ -28,7 +28,7 @@ export function lengthInWords(characters: number): string {
 }
 
 /** What bounds a text of so many characters in tokens. */
-export function tokensFor(characters: number): number {
+function tokensFor(characters: number): number {
   return Math.max(fewestTokens, Math.ceil(characters * mostOver * tokensPerCharacter));
 }
 
