@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
@@ -24,6 +25,15 @@ function run(args: string[], program = process.execPath): Promise<{ exitCode: nu
     });
   });
 }
+
+/** The commands of docs/qingyu.md that are followed by what they print, in which an ellipsis stands for anything. */
+const examples = [
+  ...readFileSync(join(root, "docs/qingyu.md"), "utf8").matchAll(/```sh\n(curl .*?)```\s*```\w+\n(.*?)```/gs),
+].map(([, command = "", printed = ""]) => ({
+  name: /api\/v1\/\S+/.exec(command)?.[0],
+  command,
+  printed: new RegExp(`^${printed.trim().split("…").map(RegExp.escape).join(".*")}$`, "s"),
+}));
 
 /** What earlier runs left in the local KV must not answer. */
 const headers = { "cache-control": "no-store" };
@@ -261,5 +271,15 @@ describe("npm run dev", () => {
       ["outline", "characters", "plot", "review"],
     ]);
     expect(events[4]).toMatchObject({ outline: { chapters: { length: 5 } }, review_passed: true });
+  });
+
+  it("has examples in docs/qingyu.md", () => {
+    expect(examples.length).toBeGreaterThan(4);
+  });
+
+  it.each(examples)("answers as docs/qingyu.md says: $name", async ({ command, printed }) => {
+    const quiet = command.replace("curl", "curl --silent --show-error").replace("http://127.0.0.1:8787", url);
+    const { exitCode, output } = await run(["-c", quiet], "sh");
+    expect([exitCode, output]).toEqual([0, expect.stringMatching(printed)]);
   });
 });

@@ -64,19 +64,19 @@ export const healthDescription: Description = {
     }),
     "GET /api/v1/health": open({
       operationId: "health",
-      summary: "The same in the platform's shape",
+      summary: "Whether requests can be served, in the platform's shape",
       answer: json("Health"),
       unavailable: json("Health"),
     }),
     "GET /api/v1/creative/health": open({
       operationId: "creativeHealth",
-      summary: "The same as the contract's HealthCheck has it",
+      summary: "Whether requests can be served, as the contract's HealthCheck has it",
       answer: json("CreativeHealth", { status: "degraded", checks: { "ai-service": "unhealthy", openai: "healthy" } }),
       unavailable: json("CreativeHealth"),
     }),
     "GET /api/v1/ai/health": open({
       operationId: "aiHealth",
-      summary: "The same in the platform's envelope",
+      summary: "Whether requests can be served, in the platform's envelope",
       answer: json("AiHealth"),
       unavailable: json("AiHealth"),
     }),
