@@ -1,5 +1,6 @@
 import { mock } from "node:test";
 import { adminDescription } from "../src/http/admin/describe.ts";
+import { chatsDescription } from "../src/http/chats/describe.ts";
 import { connectDescription } from "../src/http/connect/describe.ts";
 import { docsDescription } from "../src/http/docs/describe.ts";
 import { type Description, response } from "../src/http/docs/description.ts";
@@ -29,6 +30,7 @@ export async function openApiDocument(comments: Comments) {
     await qingyuDescription(comments),
     await writingDescription(),
     chaptersDescription(),
+    await chatsDescription(),
     connectDescription(comments),
     adminDescription,
     healthDescription,

@@ -6,6 +6,7 @@ import { adminRoutes } from "./http/admin/routes.ts";
 import { adminSurface } from "./http/admin/surface.ts";
 import { authenticate, refuseOperators } from "./http/auth.ts";
 import type { Walk } from "./http/call.ts";
+import { chatRoutes } from "./http/chats/routes.ts";
 import { connectRoutes } from "./http/connect/routes.ts";
 import { connectSurface } from "./http/connect/surface.ts";
 import { corsOptions } from "./http/cors.ts";
@@ -73,6 +74,7 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   app.route("/v1", openAiRoutes(config, gateway));
   app.route("/api/v1", qingyuRoutes(config, gateway));
   app.route("/api/v1", writingRoutes(config, gateway));
+  app.route("/api/v1/ai/chat", chatRoutes(config, gateway));
   app.route("/qingyu.ai.AIService", connectRoutes(config, gateway, health));
   app.notFound(() => {
     throw unknownPath();

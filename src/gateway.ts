@@ -5,6 +5,9 @@ import { createRemembering } from "./cache/remembering.ts";
 import type { Coordinator } from "./cache/sharing/coordinator.ts";
 import { type Encryption, encryptedWith, unencrypted } from "./cache/storage/encryption.ts";
 import { digestWith } from "./cache/storage/key.ts";
+import { createChats } from "./chats/chats.ts";
+import type { Chats } from "./chats/chats-object.ts";
+import { knowledgeRpc } from "./chats/knowledge.ts";
 import { isStream } from "./collect.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
 import type { EmbeddingDefaults } from "./embedding.ts";
@@ -52,6 +55,7 @@ import type { Gateway, Offer, Provider, Upstream } from "./upstream.ts";
 import { UpstreamFailure } from "./upstream-failure.ts";
 
 export { Coordinator } from "./cache/sharing/coordinator.ts";
+export { Chats } from "./chats/chats-object.ts";
 export { KeyRegistry } from "./keys/registry.ts";
 export { Ledger, LedgerTenants } from "./ledger/ledger-object.ts";
 export { Account } from "./policy/account.ts";
@@ -72,6 +76,8 @@ export interface GatewayDependencies {
   readonly keyRegistries?: DurableObjectNamespace<KeyRegistry>;
   /** Absent where no work outlives its caller. */
   readonly runs?: DurableObjectNamespace<RunObject>;
+  /** Absent where no chat is kept. */
+  readonly chats?: DurableObjectNamespace<Chats>;
   /** Whoever asks has been held to his limits elsewhere. */
   readonly isAdmitted?: true;
   readonly fetch: Fetch;
@@ -106,6 +112,7 @@ export function createGateway(
     floodGate,
     ledgers,
     runs,
+    chats,
     isAdmitted,
     fetch,
   }: GatewayDependencies,
@@ -194,6 +201,16 @@ export function createGateway(
     task: neverStreamed(task.ask),
     rpc: (name) => rpcNamed(name).ask,
     aside: (name) => rpcNamed(name).aside,
+    ...createChats({
+      objects: chats,
+      generate: generate.ask,
+      knowledge: rpcNamed(knowledgeRpc).aside,
+      contextTokens: smallestContext(members.map(({ provider }) => provider)),
+      answerTokens: shared.defaults.platform.maxTokens,
+      digest: digestWith(cache.keySecret),
+      encryption: encryptionOf(config),
+      keptDays: config.chats.keptDays,
+    }),
     reports: ledger ?? noReports,
     purge: { all: purge, generate: generate.forget, embed: embed.forget },
     quotas: quotasIn(accounts, limiting.limitOf),
@@ -288,6 +305,12 @@ function generationDefaults({ ai: { model, maxTokens, temperature }, limits }: C
     temperature: temperature ?? platformDefaults.temperature,
   };
   return { model, asWritten, platform, mostTokens: limits.maxTokens };
+}
+
+/** How many tokens every model's context has, as far as the settings say so. */
+function smallestContext(providers: readonly Provider[]): number | undefined {
+  const known = providers.flatMap(({ contextTokens = [] }) => contextTokens);
+  return known.length > 0 ? Math.min(...known) : undefined;
 }
 
 interface SharedByProviders {

@@ -3,7 +3,7 @@ import { loadConfig } from "./config/load.ts";
 import { createGateway, createRunCarrier, RunObject } from "./gateway.ts";
 import { logWarning } from "./telemetry/log.ts";
 
-export { Account, Coordinator, KeyRegistry, Ledger, LedgerTenants } from "./gateway.ts";
+export { Account, Chats, Coordinator, KeyRegistry, Ledger, LedgerTenants } from "./gateway.ts";
 
 type App = ReturnType<typeof createApp>;
 
@@ -37,6 +37,7 @@ function build(env: Env): App {
       ledgers: ledgersIn(env),
       runs: env.RUNS,
       keyRegistries: env.KEYS,
+      chats: env.CHATS,
       fetch: (url, init) => fetch(url, init),
     }),
   });

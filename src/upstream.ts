@@ -1,4 +1,5 @@
 import type { Caller, Identify } from "./caller.ts";
+import type { ChatSessions, Chatting } from "./chat.ts";
 import type { EmbeddingRequest, Embeddings } from "./embedding.ts";
 import type { Generation, GenerationRequest } from "./generation.ts";
 import type { Share } from "./in-flight.ts";
@@ -150,6 +151,8 @@ export interface Gateway {
    * not waited for for long.
    */
   readonly aside: (name: string) => Upstream<RpcRequest, RpcAnswer>;
+  readonly chat: Chatting;
+  readonly chats: ChatSessions;
   readonly purge: Purge;
   readonly quotas: Quotas;
   readonly reports: Reports;

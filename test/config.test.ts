@@ -89,6 +89,7 @@ describe("the layers", () => {
       policies: [],
       limits: { onUnreachable: "refuse", bodyBytes: 4_194_304, promptChars: 400_000, maxTokens: 131_072 },
       usage: { prices: [], keptDays: 90 },
+      chats: { keptDays: 180 },
       cors: { allowedOrigins: [] },
     };
     expect(config({})).toStrictEqual(defaults);

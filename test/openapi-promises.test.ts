@@ -100,7 +100,9 @@ const scenarios: readonly Scenario[] = [
   { settings: onlyOperators, headers: bearer("root"), id: "nobody's" },
   { query: "?tenant=a" },
   { query: "?tenant=%20" },
+  { query: "?limit=0" },
   { keyRegistries: null },
+  { chats: null },
   { replace: noMoreKeys },
   { ledgers },
   {
@@ -136,7 +138,11 @@ function brokenKv(): KVNamespace {
 /** A gateway whose every operation fails as nobody has foreseen. */
 function unforeseen(gateway: Gateway): Gateway {
   const fail = () => Promise.reject(new TypeError("unforeseen"));
+<<<<<<< HEAD
   return { ...gateway, generate: fail, embed: fail, task: fail, rpc: () => fail };
+=======
+  return { ...gateway, generate: fail, embed: fail, chat: fail, rpc: () => fail };
+>>>>>>> 3f5b643 (Talk in sessions that are kept for each user, by a history of the caller's own, or by a whole prompt)
 }
 
 /** A good request: the first example of its body, or a prompt in a frame. */
@@ -179,6 +185,11 @@ async function madeKey(): Promise<string> {
   return String(at((await post("/admin/keys", { tenant: crypto.randomUUID() }, bearer("root"))).json(), "id"));
 }
 
+/** The id of a chat session that there is. */
+async function madeSession(): Promise<string> {
+  return String(at((await testApp().post("/api/v1/ai/chat/sessions", {})).json(), "data", "id"));
+}
+
 /** Whether an operation is an RPC of the contract's table, by whichever surface. */
 function isRpc(operation: unknown): boolean {
   const id = String(at(operation, "operationId"));
@@ -208,7 +219,7 @@ it.each(operations)(
         : isRpc(operation)
           ? onlyService
           : onlyOpenAi;
-    const known = isOperators ? await madeKey() : "gpt-4o";
+    const known = isOperators ? await madeKey() : path.includes("/sessions/") ? await madeSession() : "gpt-4o";
     for (const { spoil = (text: string) => text, before, id = known, query = "", ...scenario } of scenarios) {
       const { settings = usual, headers: own, ...options } = scenario;
       const headers = { ...(isOperators && bearer("root")), ...(isAdministrators && administrator), ...own };

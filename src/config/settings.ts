@@ -343,6 +343,12 @@ export const settings = {
   ),
   "usage.kept_days": setting(whole("days", 1, 3_650), "How long the ledger keeps what was used.", { default: "90" }),
 
+  "chats.kept_days": setting(
+    whole("days", 1, 3_650),
+    "How long a chat session is kept that nobody uses (a Durable Object for each user).",
+    { default: "180" },
+  ),
+
   "cors.allowed_origins": setting(listOf(origin()), "Origins that browsers may call from.", {
     names: ["CORS_ALLOWED_ORIGINS"],
     default: "",

@@ -47,6 +47,8 @@ export interface TestAppOptions {
   readonly ledgers?: GatewayDependencies["ledgers"];
   /** Null where none are bound. */
   readonly keyRegistries?: typeof env.KEYS | null;
+  /** Null where none are bound. */
+  readonly chats?: typeof env.CHATS | null;
   /** Carries on long work (`test-runs.ts`); with its own settings and network, be they the same. */
   readonly runs?: DurableObjectNamespace<RunObject>;
   /** Puts something else in the gateway's place. */
@@ -69,6 +71,7 @@ export function testApp({
   floodGate,
   ledgers,
   keyRegistries = env.KEYS,
+  chats = env.CHATS,
   runs,
   replace = (gateway) => gateway,
 }: TestAppOptions = {}): TestApp {
@@ -84,6 +87,7 @@ export function testApp({
             floodGate,
             ledgers,
             keyRegistries: keyRegistries ?? undefined,
+            chats: chats ?? undefined,
             runs,
             fetch: async (url, init) => network.fetch(new Request(url, init)),
           }),

@@ -65,6 +65,13 @@ const typicalErrors = {
   upstream_auth: new GatewayError("upstream_auth", "The AI provider refused the gateway's own credential."),
   upstream_unavailable: new GatewayError("upstream_unavailable", "No AI provider could be reached."),
   overloaded: new GatewayError("overloaded", "The gateway holds as much as it can for requests in flight."),
+  session_not_found: new GatewayError("not_found", "There is no session with this id.", {
+    code: "session_not_found",
+    param: "sessionId",
+  }),
+  chats_unavailable: new GatewayError("upstream_unavailable", "The chats do not answer now.", {
+    code: "chats_unavailable",
+  }),
   cache_unavailable: new GatewayError("upstream_unavailable", "The cache could not be purged.", {
     code: "cache_unavailable",
   }),

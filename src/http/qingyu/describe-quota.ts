@@ -79,7 +79,7 @@ export const quotaPaths = (): Description["routes"] => ({
     description: "Balances are by the limit that holds now.",
     parameters: queryParameters(jsonSchema(transactionsQuery), { limit: 20, offset: 0 }),
     answer: found(list(ref("QuotaTransaction")), [transactionAnswer(owner, quota, transaction)]),
-    errors: [...ownErrors, "ledger_unavailable"],
+    errors: [...ownErrors, "invalid_request", "ledger_unavailable"],
   },
   "GET /api/v1/admin/quota/{userId}": {
     operationId: "userQuota",

@@ -33,7 +33,7 @@ export function formOf(body: object, headers: Headers): Form {
   return { isBare, language: languageOf(headers) };
 }
 
-/** Data in the form that its reader reads. */
-export function inForm(data: object, { isBare, language }: Form, requestId: string, said: Said): object {
-  return isBare ? data : qingyuSuccess(data, requestId, words[said][language]);
+/** Data in the form that its reader reads; that there is none says only the envelope. */
+export function inForm(data: object | null, { isBare, language }: Form, requestId: string, said: Said): object {
+  return isBare && data ? data : qingyuSuccess(data, requestId, words[said][language]);
 }

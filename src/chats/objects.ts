@@ -1,0 +1,37 @@
+import type { Caller } from "../caller.ts";
+import { GatewayError } from "../errors.ts";
+import { logWarning } from "../telemetry/log.ts";
+import { answerWithin } from "../waiting.ts";
+import type { Chats } from "./chats-object.ts";
+
+type Stub = DurableObjectStub<Chats>;
+
+/** How long an object may take over what it does at once. */
+const answeredWithinMs = 5_000;
+
+/** Asks the object of a caller's chats, once more where it fails. Throws 503 `chats_unavailable` where it fails or is late. */
+export type AskChats = <T>(caller: Caller, question: (chats: Stub) => PromiseLike<T>, limitMs?: number) => Promise<T>;
+
+/** The objects of a namespace; where none is bound no chat is within reach. */
+export function askChatsIn(objects: DurableObjectNamespace<Chats> | undefined): AskChats {
+  return async (caller, question, limitMs = answeredWithinMs) => {
+    const name = ownerOf(caller);
+    // A stub of its own for each question: one whose object has failed once goes on failing.
+    const ask = async () => {
+      if (!objects) throw new Error("no chats are bound");
+      return await question(objects.get(objects.idFromName(name)));
+    };
+    // An object that is restarted fails who asks it just then.
+    return await answerWithin(ask().catch(ask), limitMs, unavailable);
+  };
+}
+
+/** A token's user has chats of his own; the callers of a key without one have those of its tenant. No tenant's name looks like a user's. */
+function ownerOf({ tenant, user }: Caller): string {
+  return user === undefined ? tenant : JSON.stringify([tenant, user]);
+}
+
+function unavailable(cause?: unknown): GatewayError {
+  logWarning("chats_failed", { reason: cause === undefined ? "late" : "failed" });
+  return new GatewayError("upstream_unavailable", "The chats do not answer now.", { code: "chats_unavailable", cause });
+}
