@@ -138,11 +138,7 @@ function brokenKv(): KVNamespace {
 /** A gateway whose every operation fails as nobody has foreseen. */
 function unforeseen(gateway: Gateway): Gateway {
   const fail = () => Promise.reject(new TypeError("unforeseen"));
-<<<<<<< HEAD
-  return { ...gateway, generate: fail, embed: fail, task: fail, rpc: () => fail };
-=======
-  return { ...gateway, generate: fail, embed: fail, chat: fail, rpc: () => fail };
->>>>>>> 3f5b643 (Talk in sessions that are kept for each user, by a history of the caller's own, or by a whole prompt)
+  return { ...gateway, generate: fail, embed: fail, task: fail, chat: fail, rpc: () => fail };
 }
 
 /** A good request: the first example of its body, or a prompt in a frame. */

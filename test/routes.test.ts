@@ -43,14 +43,11 @@ const closedPaths: Readonly<Record<string, string>> = {
   "/api/v1/ai/writing/polish": "POST",
   "/api/v1/ai/read-assistant": "POST",
   "/api/v1/ai/writing/summarize": "POST",
-<<<<<<< HEAD
   "/api/v1/story/analyze-chapter": "POST",
-=======
   "/api/v1/ai/chat": "POST",
   "/api/v1/ai/chat/stream": "POST",
   "/api/v1/ai/chat/sessions": "GET, POST",
   "/api/v1/ai/chat/sessions/:id": "GET, PUT, DELETE",
->>>>>>> 3f5b643 (Talk in sessions that are kept for each user, by a history of the caller's own, or by a whole prompt)
   "/api/v1/ai/story/generate": "POST",
   "/api/v1/ai/rag/retrieve": "POST",
   "/api/v1/ai/rag/search": "GET",

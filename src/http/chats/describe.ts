@@ -71,7 +71,9 @@ const sessionErrors = ["session_not_found", "chats_unavailable"] as const;
 const asksInSession = {
   ...asksForStream,
   errors: [...asksForStream.errors, ...sessionErrors],
-} as const;
+  // A key that stands for another request is known of before any limit is asked for.
+  comeOfLimits: asksForStream.comeOfLimits.filter((name) => name !== "conflict"),
+};
 const idParameter = { name: "id", in: "path", required: true, schema: { type: "string" } };
 const whose = "Those of the user whom a token names; a key without one has its tenant's own.";
 
