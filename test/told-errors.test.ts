@@ -128,6 +128,16 @@ describe.concurrent("a path below a wrong base", () => {
     },
   );
 
+  it("is answered where it is the platform's, and the base is OpenAI's", async () => {
+    const { network } = fakeOpenAi();
+    const { send, post } = app({ network });
+    expect((await send("/v1/api/v1/ai/health")).status).toBe(200);
+    const answer = await post("/v1/api/v1/ai/generate", { projectId: "p", prompt: "写" });
+    expect([answer.status, answer.json()]).toMatchObject([200, { code: 0 }]);
+    const refused = await post("/v1/api/v1/ai/generate", {});
+    expect([refused.status, refused.json()]).toMatchObject([400, { code: 1001 }]);
+  });
+
   it.each(["/chat/completions", "/v1/v1/chat/completions", "/", "/v1/", "/models", "/openai/v1/embeddings"])(
     "says what the base is: %s",
     async (to) => {

@@ -1,9 +1,16 @@
 import { getPath } from "hono/utils/url";
 import { GatewayError } from "../errors.ts";
 
-/** A request's path as it was meant where a base URL with a slash too many was put before it. */
+/**
+ * A request's path as it was meant where a base URL with a slash too many was put before it, or OpenAI's ('/v1') before a path
+ * of the platform's: its back end has one setting for both.
+ */
 export function tidyPath(request: Request): string {
-  const path = getPath(request);
+  const path = withoutSlashes(getPath(request));
+  return path.startsWith("/v1/api/v1/") ? path.slice("/v1".length) : path;
+}
+
+function withoutSlashes(path: string): string {
   if (!path.includes("//") && (path.length === 1 || !path.endsWith("/"))) return path;
   return path.replace(/\/{2,}/g, "/").replace(/(?<=.)\/$/, "");
 }
