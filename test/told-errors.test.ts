@@ -82,7 +82,7 @@ describe.concurrent("a parameter", () => {
   it.each<[object, object, string]>([
     [{ prompt: "写", options: { maxTokens: 11 } }, ofOurs, "options.maxTokens"],
     [{ prompt: "写", options: { maxTokens: 5 } }, { network: refusing }, "options.maxTokens"],
-    [{ prompt: "写", options: { maxTokens: 0 } }, {}, "options.maxTokens"],
+    [{ prompt: "写", options: { maxTokens: -1 } }, {}, "options.maxTokens"],
     [{ prompt: "写", options: { model: "x" } }, { settings: { QINGYU_AI_MODELS: "y" } }, "options.model"],
     [{ prompt: "写作" }, { settings: { QINGYU_LIMITS_PROMPT_CHARS: "1" } }, "prompt"],
     [{ messages: [{ role: "user", content: "写作" }] }, { settings: { QINGYU_LIMITS_PROMPT_CHARS: "1" } }, "messages"],
