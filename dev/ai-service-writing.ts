@@ -80,7 +80,7 @@ function taskOf(request: GenerateContentRequest): WritingTask {
   return { prompt: conversationOf(request), ...writingOptionsOf(request.options), asked: askedIn(request.messages) };
 }
 
-/** The end of an answer; the stand-in knows nothing of any project. */
+/** The end of an answer; the stand-in writes without what it knows. */
 function endOf(writing: Writing) {
   return { finishReason: writing.finishReason, usage: usageOf(writing), knowledge: "none" };
 }

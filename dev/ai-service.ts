@@ -6,6 +6,7 @@ import { AIService } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { creativeMethods } from "./ai-service-creative.ts";
 import { checkFilters, checkTexts, checkTopK, invalid, required } from "./ai-service-requests.ts";
 import { writingMethods } from "./ai-service-writing.ts";
+import { contextOf, knownOf } from "./demo-project.ts";
 import { embed } from "./embedded-writer.ts";
 
 export interface AiServiceOptions {
@@ -26,7 +27,8 @@ const maxMessageBytes = 8 * 1024 * 1024;
 
 /**
  * A stand-in for the Python AI service on 127.0.0.1: the whole contract over Connect and gRPC-Web, text and vectors by the
- * embedded writer, structures by the embedded author, and nothing known of any project. Rejects where the port is taken.
+ * embedded writer, structures by the embedded author, and nothing known of any project but the demo. Rejects where the port
+ * is taken.
  */
 export async function startAiService({ port, token }: AiServiceOptions): Promise<RunningAiService> {
   const server = createServer(
@@ -71,12 +73,12 @@ function routes(router: ConnectRouter, token: string | undefined): void {
       checkTopK(topK);
       required("query", query);
       checkFilters(filters);
-      return {};
+      return knownOf({ projectId, query, topK, filters });
     },
-    getContext({ projectId, taskType }, context) {
+    getContext({ projectId, chapterId, taskType }, context) {
       admit(context);
       required("project_id", projectId);
-      return { taskType, context: {} };
+      return contextOf(projectId, chapterId, taskType);
     },
     healthCheck: () => ({ status: "healthy", checks: { embedded_writer: "ok" } }),
   });

@@ -10,41 +10,42 @@ export interface Said {
 export interface Asked {
   /** What the work is about, instructions and everything around it left out. */
   readonly text: string;
-  /** As it was asked for, in characters; absent where nothing was said. */
+  /** How long the answer is to be, in characters, where it is no structure. */
   readonly length?: number;
   /** What the answer is to be, where that was said. */
   readonly schema?: JsonObject;
-  /** The most characters of a field, by its name. */
-  readonly mostCharacters: ReadonlyMap<string, number>;
+  /** What was said before the schema. */
+  readonly instructions: string;
 }
 
 const schemaLine = /JSON Schema[^\n]*\n(\{[^\n]*\})/;
-const fieldLength = /([A-Za-z]+) 不超过([1-9][0-9]{0,8})字/g;
-const wholeLength = /篇幅约([1-9][0-9]{0,8})字/;
+const ownLength = "篇幅与原文相近";
+const givenLength = /篇幅约([1-9][0-9]{0,8})字/;
 /** A text between tags, as the tasks give it (`src/tasks/material.ts`): nothing in it can look like its end. */
 const opening = /(?:^|\n)<([^<>/ \n]+)>\n/;
 /** What the text itself is called; what else is there is about it. */
 const ownTag = /^(?:原文|正文)[0-9]*$/;
 const longest = 50_000;
 
-/**
- * Reads a conversation of which the last part is material between tags, or whose system message shows a JSON Schema.
- * Undefined for every other one: it is a prompt.
- */
+/** Reads a conversation whose system message shows a JSON Schema or whose end says a length. Undefined for every other one: it is a prompt. */
 export function askedIn(messages: readonly Said[]): Asked | undefined {
-  const instructions = contentsOf(messages, "system").join("\n");
-  const schema = schemaIn(instructions);
-  const [first = ""] = contentsOf(messages, "user");
-  const { parts, rest } = partsIn(first);
-  if (!schema && parts.length === 0) return undefined;
+  const system = contentsOf(messages, "system").join("\n");
+  const schema = schemaIn(system);
+  const said = contentsOf(messages, "user");
+  // What follows the first message says why an answer was no good.
+  const wish = (schema ? said[0] : said.at(-1)) ?? "";
+  const { parts, rest } = partsIn(wish);
   const own = parts.findLast(({ name }) => ownTag.test(name)) ?? parts.at(-1);
-  const length = wholeLength.exec(rest)?.[1];
-  return {
-    text: own?.text ?? taskIn(first),
-    length: length === undefined ? undefined : Math.min(Number(length), longest),
-    schema,
-    mostCharacters: new Map([...instructions.matchAll(fieldLength)].map(([, name = "", most]) => [name, Number(most)])),
-  };
+  const text = own?.text ?? taskIn(wish);
+  const length = system === "" ? undefined : lengthIn(rest, text);
+  if (!schema && length === undefined) return undefined;
+  return { text, length, schema, instructions: system.split("JSON Schema")[0] ?? "" };
+}
+
+function lengthIn(rest: string, text: string): number | undefined {
+  const given = givenLength.exec(rest)?.[1];
+  if (given !== undefined) return Math.min(Number(given), longest);
+  return rest.includes(ownLength) ? Math.min([...text].length, longest) : undefined;
 }
 
 function contentsOf(messages: readonly Said[], role: string): string[] {

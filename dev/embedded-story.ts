@@ -28,7 +28,7 @@ export function assembleStory({ mode, instruction, selectedText, assembledPrompt
 }
 
 /** At most, with the tokenizers in use: one token for a wide character, else one for four. */
-function estimateTokens(text: string): number {
+export function estimateTokens(text: string): number {
   const characters = [...text];
   const wide = characters.filter((character) => character >= "\u2e80").length;
   return wide + Math.ceil((characters.length - wide) / charactersPerToken);

@@ -9,11 +9,12 @@ const maxDepth = 12;
 const maxValues = 2000;
 const usualCharacters = 80;
 const clauseCharacters = 20;
-/** As many as most Chinese names have. */
-const nameCharacters = 3;
+/** As many as most Chinese names have, and most words. */
+const [nameCharacters, wordCharacters] = [3, 2];
 
 const sentence = /(?:[^。！？!?….\n]|\.(?![ \n]|$))+(?:[。！？!?….]*[”’」』"'）)]*)/g;
 const clause = /[^，。、；：！？…,.;:!?“”‘’「」『』"（）()\n\t\u3000]+/;
+const fieldLength = /([A-Za-z]+) 不超过([1-9][0-9]{0,8})字/g;
 const outerSpace = /^[ \t\r\n\u3000]+|[ \t\r\n\u3000]+$/g;
 
 /** What a value is written for. */
@@ -26,44 +27,45 @@ interface Place {
   readonly say: (chinese: string, english: string) => string;
 }
 
-/** What the fields of known names say; of every other one it is a sentence of the text. */
+/** What fields of known names say; all others have a sentence of the text. */
 const texts: Readonly<Record<string, (place: Place) => string>> = {
   originalText: ({ quoted }) => clauseOf(quoted),
-  word: ({ quoted }) => wordIn(quoted, 2),
+  title: ({ quoted }) => clauseOf(quoted),
+  chapterTitle: ({ quoted }) => clauseOf(quoted),
+  word: ({ quoted }) => wordIn(quoted, wordCharacters),
   name: ({ quoted }) => wordIn(quoted, nameCharacters),
   entityName: ({ quoted }) => wordIn(quoted, nameCharacters),
   fromEntity: ({ quoted }) => wordIn(quoted, nameCharacters),
-  involvedEntities: ({ quoted }) => wordIn(quoted, nameCharacters),
   toEntity: ({ other }) => wordIn(other, nameCharacters),
-  evidence: ({ quoted }) => quoted,
-  firstMention: ({ quoted }) => quoted,
-  context: ({ quoted }) => quoted,
-  title: ({ quoted }) => clauseOf(quoted),
-  chapterTitle: ({ quoted }) => clauseOf(quoted),
-  severity: () => "suggestion",
-  level: () => "low",
-  category: () => "other",
-  type: () => "style",
-  entityType: () => "character",
-  changeType: () => "changed",
+  involvedEntities: ({ quoted }) => wordIn(quoted, nameCharacters),
   relationType: ({ say }) => say("相识", "acquainted"),
   role: ({ say }) => say("人物", "character"),
   fieldKey: ({ say }) => say("状态", "state"),
   oldValue: ({ say }) => say("未知", "unknown"),
-  chapterPosition: ({ say }) => say("开头", "beginning"),
   message: ({ say }) => say("这里可以再斟酌。", "This could be put better."),
   explanation: ({ say }) => say("这一处读起来略显平淡。", "This reads a little flat."),
-  reason: ({ say }) => say("请按发布的要求确认。", "To be looked at before publishing."),
-  rule: ({ say }) => say("文风", "style"),
+  reason: ({ say }) => say("换个说法更贴切。", "Other words fit better."),
+  rule: ({ say }) => say("用词", "wording"),
+  text: ({ say }) => say("换一种说法", "another wording"),
   suggestion: ({ say }) => say("换一种说法", "another wording"),
   suggestions: ({ say }) => say("换一种说法", "another wording"),
+};
+
+/** Words of which a field has one: the first that the instructions name. */
+const words: Readonly<Record<string, readonly string[]>> = {
+  type: ["style", "grammar", "punctuation", "spelling", "main"],
+  severity: ["suggestion"],
+  category: ["other", "violence", "adult", "political"],
+  level: ["low"],
+  entityType: ["character"],
+  changeType: ["changed"],
 };
 
 /**
  * An instance of a schema that is about a text: small, and the same for the same two. Quotes are verbatim. Undefined where the
  * schema is none that a structured task has, or asks for more than is worth writing without a model.
  */
-export function writeStructure({ schema = {}, text, mostCharacters }: Asked): string | undefined {
+export function writeStructure({ schema = {}, text, instructions }: Asked): string | undefined {
   const sentences = sentencesIn(text);
   const say = (chinese: string, english: string) => (/\p{Script=Han}/u.test(text) ? chinese : english);
   const placeAt = (index: number): Place => ({
@@ -72,6 +74,12 @@ export function writeStructure({ schema = {}, text, mostCharacters }: Asked): st
     number: index + 1,
     say,
   });
+  const mostCharacters = new Map(
+    [...instructions.matchAll(fieldLength)].map(([, name = "", most]) => [name, Number(most)]),
+  );
+  const named = new Set(instructions.match(/[A-Za-z]+/g));
+  const wordFor = (key: string) =>
+    Object.hasOwn(words, key) ? words[key]?.find((word) => named.has(word)) : undefined;
   let values = 0;
 
   function instanceOf(type: JsonValue | undefined, key: string, place: Place, depth: number): JsonValue {
@@ -89,10 +97,11 @@ export function writeStructure({ schema = {}, text, mostCharacters }: Asked): st
         return places.map((each) => instanceOf(type.items, key, each, depth + 1));
       }
       case "string":
-        return beginningOf(textOf(key, place), mostCharacters.get(key) ?? Number.POSITIVE_INFINITY);
+        return beginningOf(wordFor(key) ?? textOf(key, place), mostCharacters.get(key) ?? Number.POSITIVE_INFINITY);
       case "integer":
-      case "number":
         return place.number;
+      case "number":
+        return 0.5;
       case "boolean":
         return true;
       default:

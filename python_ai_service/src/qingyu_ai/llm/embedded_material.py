@@ -5,15 +5,15 @@ It reads the same as the Node stand-in of `npm run dev` (dev/embedded-material.t
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from qingyu_ai.generation import Message
 
 _SCHEMA_LINE = re.compile(r"JSON Schema[^\n]*\n(\{[^\n]*\})")
-_FIELD_LENGTH = re.compile(r"([A-Za-z]+) 不超过([1-9][0-9]{0,8})字")
-_WHOLE_LENGTH = re.compile(r"篇幅约([1-9][0-9]{0,8})字")
+_OWN_LENGTH = "篇幅与原文相近"
+_GIVEN_LENGTH = re.compile(r"篇幅约([1-9][0-9]{0,8})字")
 # A text between tags, as the gateway's tasks give it: nothing in it can look like its end.
 _OPENING = re.compile(r"(?:^|\n)<([^<>/ \n]+)>\n")
 # What the text itself is called; what else is there is about it.
@@ -27,37 +27,41 @@ class Asked:
 
     Attributes:
         text: What it is about, instructions and everything around it left out.
-        length: As it was asked for, in characters; None where nothing was said.
+        length: How long the answer is to be, in characters, where it is no structure.
         schema: What the answer is to be, where that was said.
-        most_chars: The most characters of a field, by its name.
+        instructions: What was said before the schema.
     """
 
     text: str
     length: int | None
     schema: Mapping[str, Any] | None
-    most_chars: Mapping[str, int]
+    instructions: str
 
 
-def asked_in(messages: Iterable[Message]) -> Asked | None:
-    """Reads a conversation in which material stands between tags, or whose system message shows a JSON Schema.
+def asked_in(messages: Sequence[Message]) -> Asked | None:
+    """Reads a conversation whose system message shows a JSON Schema or whose end says a length.
 
     None for every other one: it is a prompt.
     """
-    told = tuple(messages)
-    instructions = "\n".join(message.content for message in told if message.role == "system")
-    schema = _schema_in(instructions)
-    first = next((message.content for message in told if message.role == "user"), "")
-    parts, rest = _parts_in(first)
-    if schema is None and not parts:
-        return None
+    system = "\n".join(message.content for message in messages if message.role == "system")
+    schema = _schema_in(system)
+    said = [message.content for message in messages if message.role == "user"] or [""]
+    # What follows the first message says why an answer was no good.
+    wish = said[-1] if schema is None else said[0]
+    parts, rest = _parts_in(wish)
     own = next((text for name, text in reversed(parts) if _OWN_TAG.fullmatch(name)), parts[-1][1] if parts else None)
-    length = _WHOLE_LENGTH.search(rest)
-    return Asked(
-        text=_task_in(first) if own is None else own,
-        length=min(int(length[1]), _LONGEST) if length else None,
-        schema=schema,
-        most_chars={name: int(most) for name, most in _FIELD_LENGTH.findall(instructions)},
-    )
+    text = _task_in(wish) if own is None else own
+    length = _length_in(rest, text) if system else None
+    if schema is None and length is None:
+        return None
+    return Asked(text, length, schema, system.split("JSON Schema")[0])
+
+
+def _length_in(rest: str, text: str) -> int | None:
+    given = _GIVEN_LENGTH.search(rest)
+    if given:
+        return min(int(given[1]), _LONGEST)
+    return min(len(text), _LONGEST) if _OWN_LENGTH in rest else None
 
 
 def _schema_in(instructions: str) -> dict[str, Any] | None:

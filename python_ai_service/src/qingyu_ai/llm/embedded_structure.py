@@ -26,6 +26,7 @@ _SENTENCE = re.compile(r"(?:[^。！？!?….\n]|\.(?![ \n]|\Z))+[。！？!?…
 _CLAUSE = re.compile(r"[^，。、；：！？…,.;:!?“”‘’「」『』\"（）()\n\t\u3000]+")
 _HAN = re.compile(f"[{HAN}]")
 _REFERENCE = re.compile(r"#/\$defs/([A-Za-z0-9_]+)")
+_FIELD_LENGTH = re.compile(r"([A-Za-z]+) 不超过([1-9][0-9]{0,8})字")
 _ID = re.compile(r"[a-z]Id\Z")
 _OUTER_SPACE = " \t\r\n\u3000"
 
@@ -48,45 +49,42 @@ def _word(chars: int) -> Callable[[_Place], str]:
     return lambda place: _word_in(place.quoted, chars)
 
 
-def _quoted(place: _Place) -> str:
-    return place.quoted
-
-
 def _clause(place: _Place) -> str:
     return _clause_of(place.quoted)
 
 
-# What the fields of known names say; of every other one it is a sentence of the text.
+# What fields of known names say; all others have a sentence of the text.
 _TEXTS: Mapping[str, Callable[[_Place], str]] = {
     "originalText": _clause,
+    "title": _clause,
+    "chapterTitle": _clause,
     "word": _word(_WORD_CHARS),
     "name": _word(_NAME_CHARS),
     "entityName": _word(_NAME_CHARS),
     "fromEntity": _word(_NAME_CHARS),
-    "involvedEntities": _word(_NAME_CHARS),
     "toEntity": lambda place: _word_in(place.other, _NAME_CHARS),
-    "evidence": _quoted,
-    "firstMention": _quoted,
-    "context": _quoted,
-    "title": _clause,
-    "chapterTitle": _clause,
-    "severity": _said("suggestion", "suggestion"),
-    "level": _said("low", "low"),
-    "category": _said("other", "other"),
-    "type": _said("style", "style"),
-    "entityType": _said("character", "character"),
-    "changeType": _said("changed", "changed"),
+    "involvedEntities": _word(_NAME_CHARS),
     "relationType": _said("相识", "acquainted"),
     "role": _said("人物", "character"),
     "fieldKey": _said("状态", "state"),
     "oldValue": _said("未知", "unknown"),
-    "chapterPosition": _said("开头", "beginning"),
     "message": _said("这里可以再斟酌。", "This could be put better."),
     "explanation": _said("这一处读起来略显平淡。", "This reads a little flat."),
-    "reason": _said("请按发布的要求确认。", "To be looked at before publishing."),
-    "rule": _said("文风", "style"),
+    "reason": _said("换个说法更贴切。", "Other words fit better."),
+    "rule": _said("用词", "wording"),
+    "text": _said("换一种说法", "another wording"),
     "suggestion": _said("换一种说法", "another wording"),
     "suggestions": _said("换一种说法", "another wording"),
+}
+
+# Words of which a field has one: the first that the instructions name.
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "type": ("style", "grammar", "punctuation", "spelling", "main"),
+    "severity": ("suggestion",),
+    "category": ("other", "violence", "adult", "political"),
+    "level": ("low",),
+    "entityType": ("character",),
+    "changeType": ("changed",),
 }
 
 
@@ -111,6 +109,8 @@ class _Instance:
         self._asked = asked
         self._sentences = _sentences_in(asked.text)
         self._is_chinese = _HAN.search(asked.text) is not None
+        self._most_chars = {name: int(most) for name, most in _FIELD_LENGTH.findall(asked.instructions)}
+        self._named = frozenset(re.findall(r"[A-Za-z]+", asked.instructions))
         self._values = 0
 
     def of(self, schema: object, key: str, place: _Place | None = None, depth: int = 0) -> object:
@@ -128,9 +128,11 @@ class _Instance:
             case "array":
                 return [self.of(schema.get("items"), key, each, depth + 1) for each in self._places(place, depth)]
             case "string":
-                return _beginning_of(_text_of(key, place), self._asked.most_chars.get(key))
-            case "integer" | "number":
+                return _beginning_of(self._word_for(key) or _text_of(key, place), self._most_chars.get(key))
+            case "integer":
                 return place.number
+            case "number":
+                return 0.5
             case "boolean":
                 return True
         raise _NotWorthWritingError
@@ -143,6 +145,9 @@ class _Instance:
     def _place(self, index: int) -> _Place:
         quoted, other = (self._sentences[at % len(self._sentences)] for at in (index, index + 1))
         return _Place(quoted, other, index + 1, self._is_chinese)
+
+    def _word_for(self, key: str) -> str | None:
+        return next((word for word in _WORDS.get(key, ()) if word in self._named), None)
 
     def _referred(self, reference: object) -> object:
         name = _REFERENCE.fullmatch(str(reference))
