@@ -12,6 +12,7 @@ import { isTaken } from "../../dev/ports.ts";
 import { AIService } from "../../src/gen/qingyu/ai/ai_service_pb.ts";
 import { parsedEventsIn } from "../support/event-stream.ts";
 import { at } from "../support/json.ts";
+import { callPlatform, platformCalls } from "../support/platform-calls.ts";
 import { freePort } from "../support/ports.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -235,6 +236,12 @@ describe("npm run dev", () => {
         const { characters } = await client().generateCharacters({ task: prompt, projectId: "p", outline });
         expect(characters).toEqual(writeCharacters(prompt, outline));
       });
+    });
+  });
+
+  describe("serves the platform's clients", () => {
+    it.concurrent.each(platformCalls)("by %s", async (path, body, expected) => {
+      expect(await callPlatform(url, path, body)).toMatchObject(expected);
     });
   });
 

@@ -4,8 +4,10 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { expect, it, onTestFinished } from "vitest";
-import { findPython, PythonError } from "../../dev/python-environment.ts";
+import { findPython, PythonError, python } from "../../dev/python-environment.ts";
+import { callPlatform, platformCalls } from "../support/platform-calls.ts";
 import { freePort } from "../support/ports.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -35,17 +37,16 @@ it.each(["SERVICE_PORT", "GRPC_PORT"])("does not take whoever answers on %s for 
   ]);
 });
 
-it.each([
-  ["127.0.0.2", "127.0.0.2"],
-  ["0.0.0.0", "127.0.0.1"],
-])("finds its service where it listens, on %s", async (SERVICE_HOST, asked) => {
+/** `npm run dev:python` with a knowledge base of its own, until it has printed a text; ends with the test. */
+async function devPython(more: Record<string, string>, text: string) {
   const [http, rpc, port] = [await freePort(), await freePort(), await freePort()];
   const folder = mkdtempSync(join(tmpdir(), "qingyu-python-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  const settings = { SERVICE_HOST, SERVICE_PORT: String(http), GRPC_PORT: String(rpc), MILVUS_URI: folder };
+  const settings = { SERVICE_PORT: String(http), GRPC_PORT: String(rpc), MILVUS_URI: folder, ...more };
+  const env = { ...process.env, CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: "false", ...settings };
   const dev = spawn(process.execPath, [join(root, "dev/start.ts"), "--python", "--port", String(port)], {
     cwd: root,
-    env: { ...process.env, ...settings },
+    env,
   });
   const exited = once(dev, "exit");
   onTestFinished(async () => {
@@ -53,12 +54,27 @@ it.each([
     await exited;
   });
   let output = "";
-  for await (const text of dev.stdout.setEncoding("utf8")) {
-    output += text;
-    if (output.includes("(the Python service)")) break;
+  for await (const said of dev.stdout.setEncoding("utf8").iterator({ destroyOnReturn: false })) {
+    output += said;
+    if (output.includes(text)) break;
   }
-  expect(output).toContain(`AI service  http://${asked}:${rpc} (the Python service)`);
+  dev.stdout.resume();
+  return { output, rpc, env, url: `http://127.0.0.1:${port}` };
+}
+
+it("finds its service where it listens", async () => {
+  const { output, rpc } = await devPython({ SERVICE_HOST: "127.0.0.2" }, "(the Python service)");
+  expect(output).toContain(`AI service  http://127.0.0.2:${rpc} (the Python service)`);
 });
+
+it("serves the platform's clients, and finds its service where it listens everywhere", async () => {
+  const { output, rpc, env, url } = await devPython({ SERVICE_HOST: "0.0.0.0" }, "Ready.");
+  expect(output).toContain(`AI service  http://127.0.0.1:${rpc} (the Python service)`);
+  const index = ["-m", "qingyu_ai", "index", "--project", "demo-project", "dev/demo-project.json"];
+  await promisify(execFile)(python, index, { cwd: root, env });
+  const answers = await Promise.all(platformCalls.map(([path, body]) => callPlatform(url, path, body)));
+  expect(answers).toMatchObject(platformCalls.map(([, , expected]) => expected));
+}, 60_000);
 
 it("says why its service did not start", async () => {
   const { exitCode, output } = await startPython({ SERVICE_PORT: "none", GRPC_PORT: String(await freePort()) });

@@ -5,6 +5,7 @@ import { write } from "../../../dev/embedded-writer.ts";
 import { OutlineDataSchema } from "../../../src/gen/qingyu/ai/ai_service_pb.ts";
 import type { Generation, GenerationRequest, JsonObject } from "../../../src/generation.ts";
 import { structuredRequest } from "../../../src/structured/ask.ts";
+import { analyzeChapterTask } from "../../../src/tasks/analyze-chapter.ts";
 import { continueTask } from "../../../src/tasks/continue.ts";
 import { type StructuredTask, taskRequest, taskResult } from "../../../src/tasks/structured-task.ts";
 import { summarizeTask } from "../../../src/tasks/summarize.ts";
@@ -57,6 +58,19 @@ export function testTasks(client: ClientOf): void {
     expect(summary).not.toBe("");
     expect(keyPoints.length).toBeGreaterThan(0);
     for (const point of keyPoints) expect(text.includes(point) || point === "…").toBe(true);
+  });
+
+  it.each(texts)("analyzes a chapter: %j", async (text) => {
+    const entities = [{ id: "e-1", type: "character", name: "顾长风", aliases: ["顾兄"] }];
+    const { stateChanges, relationChanges, newEntities, events } = await resultOf(analyzeChapterTask, {
+      text,
+      entities,
+    });
+    for (const { evidence } of [...stateChanges, ...relationChanges, ...events])
+      expect(text).toContain(evidence || "?");
+    for (const { firstMention } of newEntities) expect(text).toContain(firstMention);
+    expect(stateChanges.length * newEntities.length * events.length).toBeGreaterThan(0);
+    if (text === chapter) expect(relationChanges.length).toBeGreaterThan(0);
   });
 
   it("plans what an outline's schema asks for", async () => {

@@ -1,0 +1,38 @@
+import { expect } from "vitest";
+import documents from "../../dev/demo-project.json" with { type: "json" };
+
+const [chapter] = documents;
+const text = chapter?.text ?? "";
+
+/** One call of each of the platform's functions, and what must come of it, whoever writes. */
+export const platformCalls = [
+  [
+    "/api/v1/ai/writing/continue",
+    { projectId: "demo-project", currentText: text, continueLength: 200 },
+    { code: 0, data: { generated_text: expect.stringMatching(/^[^a-z]{160,240}$/) } },
+  ],
+  [
+    "/api/v1/ai/writing/summarize",
+    { content: text, maxLength: 100 },
+    { code: 0, data: { summary: expect.stringMatching(/^[^a-z]{1,100}$/), keyPoints: expect.any(Array) } },
+  ],
+  [
+    "/api/v1/story/analyze-chapter",
+    { project_id: "demo-project", chapter_id: "chapter-1", text },
+    {
+      state_changes: [{ entity_name: "林青羽" }, {}],
+      new_entities: [{ name: "林青羽", entity_type: "character" }, {}],
+      events: [{ involved_entities: ["林青羽"] }, {}],
+    },
+  ],
+] as const;
+
+/** Answers as a client of the platform gets them, with nothing of earlier runs. */
+export async function callPlatform(url: string, path: string, body: object): Promise<unknown> {
+  const answer = await fetch(`${url}${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "cache-control": "no-store" },
+    body: JSON.stringify(body),
+  });
+  return await answer.json();
+}
