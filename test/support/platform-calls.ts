@@ -25,6 +25,16 @@ export const platformCalls = [
       events: [{ involved_entities: ["林青羽"] }, {}],
     },
   ],
+  [
+    "/api/v1/ai/polish",
+    { projectId: "demo-project", originalText: text, rewriteMode: "polish" },
+    { code: 0, data: { polished_text: expect.stringMatching(/\p{Script=Han}/u) } },
+  ],
+  [
+    "/api/v1/ai/chat",
+    { message: "主角叫什么？", history: [] },
+    { code: 0, data: { reply: expect.stringMatching(/\p{Script=Han}/u), usage: { total_tokens: expect.any(Number) } } },
+  ],
 ] as const;
 
 /** Answers as a client of the platform gets them, with nothing of earlier runs. */

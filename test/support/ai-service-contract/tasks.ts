@@ -7,6 +7,9 @@ import type { Generation, GenerationRequest, JsonObject } from "../../../src/gen
 import { structuredRequest } from "../../../src/structured/ask.ts";
 import { analyzeChapterTask } from "../../../src/tasks/analyze-chapter.ts";
 import { continueTask } from "../../../src/tasks/continue.ts";
+import { expandTask } from "../../../src/tasks/expand.ts";
+import { polishTask } from "../../../src/tasks/polish.ts";
+import { rewriteTask } from "../../../src/tasks/rewrite.ts";
 import { type StructuredTask, taskRequest, taskResult } from "../../../src/tasks/structured-task.ts";
 import { summarizeTask } from "../../../src/tasks/summarize.ts";
 import { type ClientOf, headers } from "./asking.ts";
@@ -21,9 +24,9 @@ export function testTasks(client: ClientOf): void {
   /** Asks as the gateway does, and keeps what was answered. */
   function asking() {
     const answers: string[] = [];
-    const ask = async ({ messages, temperature, maxTokens }: GenerationRequest): Promise<Generation> => {
+    const ask = async ({ messages, suggested }: GenerationRequest): Promise<Generation> => {
       const said = saidIn(messages);
-      const options = { temperature, maxTokens: maxTokens ?? 8192, responseFormat: "json_object" };
+      const options = { ...suggested, maxTokens: 8192, responseFormat: "json_object" };
       const { content, finishReason, model } = await client().generateContent(
         { projectId: "p", messages: said, options },
         { headers },
@@ -102,29 +105,49 @@ export function testTasks(client: ClientOf): void {
     expect(Object.keys(JSON.parse(content))).toEqual(["text"]);
   });
 
+  const long = "夜雨落在青石巷，林青羽没有回头。".repeat(20);
   it.each([
-    [1, chapter],
-    [9, "……"],
-    [60, english],
-    [500, chapter],
-    [2500, "雨"],
-  ])("continues by %i characters, and the instructions change nothing: %j", async (length, text) => {
-    const { messages, maxTokens } = continueTask({ text, length, context: { genre: "武侠", style: text } });
+    ["begins a text", 90, continueTask({ text: "", length: 90 })],
+    ["continues by one character", 1, continueTask({ text: chapter, length: 1 })],
+    ["continues by a few", 9, continueTask({ text: "……", length: 9, wish: "激烈些" })],
+    ["continues in English", 60, continueTask({ text: english, length: 60 })],
+    [
+      "continues what has instructions in it",
+      500,
+      continueTask({ text: chapter, length: 500, context: { style: chapter } }),
+    ],
+    ["continues by much", 2500, continueTask({ text: "雨", length: 2500 })],
+    ["polishes", long.length, polishTask({ text: long, style: "文学", focusAreas: ["节奏"] })],
+    ["expands", long.length * 2, expandTask({ text: long, ratio: 2 })],
+    ["shortens", long.length / 2, rewriteTask({ text: long, mode: "shorten", wish: "留下对话" })],
+  ])("%s", async (_, length, { messages, suggested }) => {
     const said = saidIn(messages);
-    const options = { maxTokens };
+    const options = { maxTokens: suggested?.maxTokens };
     const expected = write({ prompt: "", maxTokens: 0, stop: [], asked: askedIn(said) }).pieces.join("");
     expect(Math.abs(expected.length - length)).toBeLessThanOrEqual(length * 0.2);
-    expect(/^[ -~\n]+$/.test(expected)).toBe(!/\p{Script=Han}/u.test(text));
-    const others = saidIn(continueTask({ text, length, wish: "写得激烈些" }).messages);
     const streamed = async () => {
       const deltas = [];
       for await (const { delta } of client().streamGenerateContent({ messages: said, options }, { headers }))
         deltas.push(delta);
       return deltas.join("");
     };
-    const written = async (messages: typeof said) =>
-      (await client().generateContent({ messages, options }, { headers })).content;
-    expect(await Promise.all([written(said), written(others), streamed()])).toEqual([expected, expected, expected]);
+    const written = async () => (await client().generateContent({ messages: said, options }, { headers })).content;
+    expect(await Promise.all([written(), streamed()])).toEqual([expected, expected]);
+  });
+
+  it("writes of the text, in its language, whatever the instructions are", async () => {
+    const written = async (text: string, wish: string) => {
+      const messages = saidIn(continueTask({ text, length: 60, wish }).messages);
+      return (await client().generateContent({ messages }, { headers })).content;
+    };
+    const [one, other, another] = [
+      written(english, "写得激烈些"),
+      written(english, "Shorter!"),
+      written("雨", "Go on."),
+    ];
+    expect(await one).toMatch(/^[ -~]+$/);
+    expect(await other).toBe(await one);
+    expect(await another).toMatch(/^\P{Script=Latin}+$/u);
   });
 }
 
