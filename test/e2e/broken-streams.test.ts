@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
 import OpenAI from "openai";
@@ -6,6 +7,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { buildBundle } from "../../bench/bundle.ts";
 import { startWorker, type Worker } from "../../bench/workerd.ts";
 import { keepLog } from "../load/log.ts";
+import { at } from "../support/json.ts";
 
 /*
  * Streams that fail in the middle, seen by clients on real connections to the built worker: each gets the event that tells
@@ -37,18 +39,42 @@ afterAll(async () => {
   upstream.close();
 });
 
-/** Each asks for a model of its own, so that no breaker opens. */
-const surfaces = {
-  openai: {
-    path: "/v1/chat/completions",
-    body: (model: string) => ({ model, messages: [{ role: "user", content: "写" }], stream: true }),
-  },
-  qingyu: {
-    path: "/api/v1/ai/generate",
-    body: (model: string) => ({ projectId: "p", prompt: "写", options: { model, stream: true } }),
-  },
+interface Surface {
+  readonly name: string;
+  readonly path: string;
+  /** Each asks for a model of its own, so that no breaker opens. */
+  readonly body: (model: string) => object;
+  /** How it says why. */
+  readonly reason: string;
+  readonly times: number;
+}
+
+const openai: Surface = {
+  name: "OpenAI's",
+  path: "/v1/chat/completions",
+  body: (model) => ({ model, messages: [{ role: "user", content: "写" }], stream: true }),
+  reason: '"message":"The AI provider\'s answer ended too early."',
+  times: 50,
 };
-const times = 50;
+const surfaces = [openai, ...platformStreams()];
+
+/** The platform's paths from which a text comes piece by piece, with all that is asked there, as the API's description has it. */
+function platformStreams(): Surface[] {
+  const document: unknown = JSON.parse(readFileSync("public/openapi.json", "utf8"));
+  const paths = Object.entries(at(document, "paths") ?? {}).filter(([path]) => path.startsWith("/api/v1/"));
+  return paths.flatMap(([path, { post }]) => {
+    const events = at(post, "responses", "200", "content", "text/event-stream", "example");
+    if (!String(events).includes('"delta"')) return [];
+    const examples = at(post, "requestBody", "content", "application/json", "examples") ?? {};
+    return Object.entries(examples).map(([name, example]) => ({
+      name: `${path} (${name})`,
+      path,
+      body: (model: string) => ({ ...Object(at(example, "value")), model, options: { model, stream: true } }),
+      reason: '"code":5004',
+      times: 10,
+    }));
+  });
+}
 
 interface Heard {
   readonly text: string;
@@ -97,16 +123,19 @@ const clients: Readonly<Record<string, Client>> = {
   },
 };
 
-const cases = Object.entries(surfaces).flatMap(([surface, asked]) =>
-  Object.keys(clients).map((client) => ({ surface, client, ...asked })),
-);
+const cases = surfaces.flatMap((asked) => Object.keys(clients).map((client) => ({ client, ...asked })));
 
-it.each(cases)("is told in an event and by its end: $surface, $client", async ({ client, path, body }) => {
+it("knows the platform's streams", () => {
+  const paths = platformStreams().map(({ path }) => path);
+  expect(paths).toEqual(expect.arrayContaining(["/api/v1/ai/generate", "/api/v1/ai/writing/continue/stream"]));
+});
+
+it.each(cases)("is told in an event and by its end: $name, $client", async ({ client, path, body, reason, times }) => {
   const ask = async () => await clients[client]?.(path, JSON.stringify(body(crypto.randomUUID())));
   const heard = await Promise.all(Array.from({ length: times }, ask));
   for (const each of heard) {
     expect(each?.text).toContain("从前");
-    expect(each?.text).toMatch(/"message":"The AI provider's answer ended too early\."/);
+    expect(each?.text).toContain(reason);
     expect(each?.text).not.toContain("[DONE]");
     expect(each?.isBroken).toBe(true);
   }
@@ -129,7 +158,7 @@ it("is told by OpenAI's client in our words", async () => {
 
 it("has its log line, with the error", async () => {
   // And the one that found the worker ready.
-  const requests = cases.length * times + 2;
+  const requests = cases.reduce((sum, { times }) => sum + times, 0) + 2;
   const lines = (await log.of(requests)).split("\n").filter((line) => line.includes('"operation":"generate"'));
   const failed = lines.filter((line) => line.includes('"error":"upstream_bad_response"'));
   expect([requests - 1, failed.length]).toEqual([lines.length, lines.length]);
