@@ -1,9 +1,10 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Hono } from "hono";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { AIService } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { testApp } from "./support/app-on-fake-network.ts";
 import { at } from "./support/json.ts";
+import { operations } from "./support/openapi.ts";
 import { testRuns } from "./support/test-runs.ts";
 import { type Kind, provider, type Upstream, upstream } from "./support/upstream.ts";
 import { type Ask, gateway } from "./support/worker-on-sockets.ts";
@@ -15,46 +16,50 @@ import { goodText } from "./upstreams/texts.ts";
  * `deadlines.plain_ms` would be read by nobody.
  */
 
-/** Enough to come to the provider, also for the first test on a machine that does much else. */
+/** Enough to come to the provider on a machine that does much else. */
 const plainMs = 500;
 const hurried = { QINGYU_DEADLINES_PLAIN_MS: String(plainMs) };
 const project = { projectId: "p" };
 
-/** What a client of the platform may ask for, and who is asked for it. */
-const plain: Readonly<Record<string, { readonly kind: Kind; readonly ask: Ask }>> = {
-  generate: { kind: "openai", ask: { path: "/api/v1/ai/generate", body: { ...project, prompt: "写" } } },
-  "generate, of the AI service": { kind: "connect", ask: { path: "/api/v1/ai/generate" } },
-  continue: {
-    kind: "openai",
-    ask: { path: "/api/v1/ai/writing/continue", body: { ...project, currentText: "夜雨。" } },
-  },
-  "continue, bare": {
-    kind: "grpc-web",
-    ask: { path: "/api/v1/ai/writing/continue", body: { project_id: "p", current_text: "夜雨。" } },
-  },
-  summarize: { kind: "openai", ask: { path: "/api/v1/ai/writing/summarize", body: { content: "夜雨。" } } },
-  "summarize, of the AI service": {
-    kind: "connect",
-    ask: { path: "/api/v1/ai/writing/summarize", body: { content: "夜雨。" } },
-  },
-  story: {
-    kind: "connect",
-    ask: { path: "/api/v1/ai/story/generate", body: { ...project, documentId: "d", mode: "continue" } },
-  },
-  outline: { kind: "connect", ask: { path: "/api/v1/creative/outline", body: { task: "写", project_id: "p" } } },
-  "outline, of a language model": {
-    kind: "openai",
-    ask: { path: "/api/v1/ai/creative/outline", body: { task: "写", project_id: "p" } },
-  },
-  workflow: { kind: "connect", ask: { path: "/api/v1/creative/workflow", body: { task: "写", project_id: "p" } } },
-  retrieve: { kind: "connect", ask: { path: "/api/v1/ai/rag/retrieve", body: { ...project, query: "羽" } } },
-  search: { kind: "connect", ask: { path: "/api/v1/ai/rag/search?projectId=p&query=%E7%BE%BD", method: "GET" } },
-};
+interface Plain {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly ask: Ask;
+}
+
+/** What other providers than an AI service over Connect are asked for. */
+const ofOthers: readonly Plain[] = (
+  [
+    ["openai", "/api/v1/ai/generate", { ...project, prompt: "写" }],
+    ["grpc-web", "/api/v1/ai/generate", { ...project, prompt: "写" }],
+    ["openai", "/api/v1/ai/writing/summarize", { content: "夜雨。" }],
+    ["grpc-web", "/api/v1/ai/writing/summarize", { content: "夜雨。" }],
+    ["openai", "/api/v1/creative/outline", { task: "写", project_id: "p" }],
+  ] as const
+).map(([kind, path, body]) => ({ name: `${path} of ${kind}`, kind, ask: { path, body } }));
+
+/** All that a client of the platform may ask for whose answer comes whole, as the API's description has it. */
+const plain: readonly Plain[] = operations.flatMap(({ path, method, operation }): Plain[] => {
+  const mayBeLate = path.startsWith("/api/v1/") && at(operation, "responses", "504") !== undefined;
+  if (!mayBeLate || at(operation, "responses", "200", "content", "application/json") === undefined) return [];
+  const kind = "connect";
+  if (method === "get") return [{ name: path, kind, ask: { path: `${path}?projectId=p&query=x`, method: "GET" } }];
+  const examples = Object.entries(Object(at(operation, "requestBody", "content", "application/json", "examples")));
+  return examples.flatMap(([name, example]) => {
+    const body = Object(at(example, "value"));
+    return at(body, "options", "stream") ? [] : [{ name: `${path} (${name})`, kind, ask: { path, body } }];
+  });
+});
 
 function only(kind: Kind, scenario: string, settings: Readonly<Record<string, string>> = hurried) {
   const first = upstream(scenario);
   return { ...gateway([provider("first", kind, first)], settings), first };
 }
+
+// What the first request of all takes is in nobody's time.
+beforeAll(async () => {
+  for (const kind of ["openai", "connect", "grpc-web"] as const) await only(kind, "ok", {}).ask({ surface: "qingyu" });
+});
 
 /** Waits until those who came to an upstream are in these states, in their order. */
 async function expectStates({ seen }: Upstream, states: readonly string[]): Promise<void> {
@@ -63,7 +68,7 @@ async function expectStates({ seen }: Upstream, states: readonly string[]): Prom
 }
 
 describe.concurrent("a plain answer to a client of the platform's", () => {
-  it.each(Object.entries(plain))("is waited for so long and no longer: %s", async (_, { kind, ask: asked }) => {
+  it.each([...ofOthers, ...plain])("is waited for so long and no longer: $name", async ({ kind, ask: asked }) => {
     const { ask, first } = only(kind, "silent");
     const { status, events, attempts } = await ask({ surface: "qingyu", ...asked });
     expect([status, events, attempts]).toMatchObject([
