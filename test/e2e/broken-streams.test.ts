@@ -33,7 +33,7 @@ beforeAll(async () => {
   const bindings = { AI_PROVIDERS: JSON.stringify([provider]), QINGYU_CACHE_ENABLED: "false" };
   const script = buildBundle({ minify: true }).path;
   worker = await startWorker({ script, bindings, readyPath: "/health/live", onLog: log.add });
-});
+}, 60_000);
 afterAll(async () => {
   await worker.stop();
   upstream.close();
