@@ -43,6 +43,8 @@ import { toGatewayError } from "./resilience/failures.ts";
 import { type ChainOptions, firstAvailable } from "./resilience/first-available.ts";
 import { knownModels } from "./resilience/known-models.ts";
 import { readiness } from "./resilience/readiness.ts";
+import type { ResultKeeper } from "./results/result-object.ts";
+import { createResults } from "./results/results.ts";
 import type { RpcAnswer, RpcRequest } from "./rpc.ts";
 import type { Rpc } from "./rpcs/rpc.ts";
 import { rpcs } from "./rpcs/rpcs.ts";
@@ -59,6 +61,7 @@ export { Chats } from "./chats/chats-object.ts";
 export { KeyRegistry } from "./keys/registry.ts";
 export { Ledger, LedgerTenants } from "./ledger/ledger-object.ts";
 export { Account } from "./policy/account.ts";
+export { ResultKeeper } from "./results/result-object.ts";
 export { RunObject } from "./runs/run-object.ts";
 
 export interface GatewayDependencies {
@@ -74,6 +77,8 @@ export interface GatewayDependencies {
   readonly ledgers?: Ledgers;
   /** Who knows managed keys. Absent where none are bound: then nothing can be said of such a key. */
   readonly keyRegistries?: DurableObjectNamespace<KeyRegistry>;
+  /** Absent where no result is kept. */
+  readonly results?: DurableObjectNamespace<ResultKeeper>;
   /** Absent where no work outlives its caller. */
   readonly runs?: DurableObjectNamespace<RunObject>;
   /** Absent where no chat is kept. */
@@ -111,6 +116,7 @@ export function createGateway(
     accounts: accountObjects,
     floodGate,
     ledgers,
+    results,
     runs,
     chats,
     isAdmitted,
@@ -212,6 +218,11 @@ export function createGateway(
       keptDays: config.chats.keptDays,
     }),
     reports: ledger ?? noReports,
+    results: createResults({
+      objects: results,
+      digest: digestWith(cache.keySecret),
+      encryption: encryptionOf(config),
+    }),
     purge: { all: purge, generate: generate.forget, embed: embed.forget },
     quotas: quotasIn(accounts, limiting.limitOf),
     mayUse: (caller, model) => mayUse(limiting.limitOf(caller)?.policy ?? {}, model),

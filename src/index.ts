@@ -3,7 +3,20 @@ import { loadConfig } from "./config/load.ts";
 import { createGateway, createRunCarrier, RunObject } from "./gateway.ts";
 import { logWarning } from "./telemetry/log.ts";
 
-export { Account, Chats, Coordinator, KeyRegistry, Ledger, LedgerTenants } from "./gateway.ts";
+export {
+  Account,
+  Account,
+  Chats,
+  Coordinator,
+  Coordinator,
+  KeyRegistry,
+  KeyRegistry,
+  Ledger,
+  Ledger,
+  LedgerTenants,
+  LedgerTenants,
+  ResultKeeper,
+} from "./gateway.ts";
 
 type App = ReturnType<typeof createApp>;
 
@@ -36,6 +49,7 @@ function build(env: Env): App {
       floodGate: env.FLOOD_GATE,
       ledgers: ledgersIn(env),
       runs: env.RUNS,
+      results: env.RESULTS,
       keyRegistries: env.KEYS,
       chats: env.CHATS,
       fetch: (url, init) => fetch(url, init),

@@ -3,6 +3,7 @@ import type { ChatSessions, Chatting } from "./chat.ts";
 import type { EmbeddingRequest, Embeddings } from "./embedding.ts";
 import type { Generation, GenerationRequest } from "./generation.ts";
 import type { Share } from "./in-flight.ts";
+import type { Results } from "./kept-results.ts";
 import type { KeyAdministration } from "./managed-key.ts";
 import type { Spent } from "./metered.ts";
 import type { Answer } from "./operation.ts";
@@ -156,6 +157,8 @@ export interface Gateway {
   readonly purge: Purge;
   readonly quotas: Quotas;
   readonly reports: Reports;
+  /** What was kept of results, by their ids. */
+  readonly results: Results;
   /** Whether a caller's policy lets him ask for a model. */
   readonly mayUse: (caller: Caller, model: string) => boolean;
   /** How the providers are now, or were a few seconds ago. */

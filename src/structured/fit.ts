@@ -4,6 +4,7 @@ import {
   fromJson,
   type JsonValue as Json,
   type MessageShape,
+  ScalarType,
 } from "@bufbuild/protobuf";
 import type { JsonObject, JsonValue } from "../generation.ts";
 import { isJsonList, isJsonObject } from "../json.ts";
@@ -18,9 +19,9 @@ const maxProblems = 100;
 /**
  * Makes an object that a language model wrote a message, where nothing is lost by it. Taken are keys in snake_case or another
  * case, one text for a list of texts and a list of texts for a text (a line each), numerals and whole floats for integers,
- * numbers for texts, the words true and false, null for what is absent, a list of `key` and `value` for a map, and an object
- * under its own name (`{"outline": {...}}`). What is not known is left out; an object of which nothing is known is another
- * one, and not one that says nothing.
+ * numbers for texts, the words true and false, null for what is absent, a list of `key` and `value` for a map, a text for an
+ * object that has a field `text`, and an object under its own name (`{"outline": {...}}`). What is not known is left out; an
+ * object of which nothing is known is another one, and not one that says nothing.
  */
 export function fitTo<Desc extends DescMessage>(type: Desc, value: JsonObject): Fitted<MessageShape<Desc>> {
   const problems: string[] = [];
@@ -123,6 +124,7 @@ function valueIn(kind: Kind, value: JsonValue, at: string, tell: Tell): Json | u
   }
   const inner = isJsonList(value) && value.length === 1 ? value[0] : value;
   if (isJsonObject(inner)) return fieldsIn(kind, inner, `${at}.`, tell);
+  if (typeof inner === "string" && fieldsOf(kind).get("text")?.scalar === ScalarType.STRING) return { text: inner };
   tell(`${at}: must be an object`);
   return undefined;
 }

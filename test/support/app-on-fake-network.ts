@@ -49,6 +49,8 @@ export interface TestAppOptions {
   readonly keyRegistries?: typeof env.KEYS | null;
   /** Null where none are bound. */
   readonly chats?: typeof env.CHATS | null;
+  /** Null where nothing is kept. */
+  readonly results?: typeof env.RESULTS | null;
   /** Carries on long work (`test-runs.ts`); with its own settings and network, be they the same. */
   readonly runs?: DurableObjectNamespace<RunObject>;
   /** Puts something else in the gateway's place. */
@@ -72,6 +74,7 @@ export function testApp({
   ledgers,
   keyRegistries = env.KEYS,
   chats = env.CHATS,
+  results = env.RESULTS,
   runs,
   replace = (gateway) => gateway,
 }: TestAppOptions = {}): TestApp {
@@ -89,6 +92,7 @@ export function testApp({
             keyRegistries: keyRegistries ?? undefined,
             chats: chats ?? undefined,
             runs,
+            results: results ?? undefined,
             fetch: async (url, init) => network.fetch(new Request(url, init)),
           }),
         ),

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file qingyu/writing/structures.proto.
  */
 export const file_qingyu_writing_structures: GenFile = /*@__PURE__*/
-  fileDesc("Ch9xaW5neXUvd3JpdGluZy9zdHJ1Y3R1cmVzLnByb3RvEg5xaW5neXUud3JpdGluZyIuCgdTdW1tYXJ5Eg8KB3N1bW1hcnkYASABKAkSEgoKa2V5X3BvaW50cxgCIAMoCSKsAQoNQ2hhcHRlckRpZ2VzdBIVCg1jaGFwdGVyX3RpdGxlGAEgASgJEg8KB3N1bW1hcnkYAiABKAkSEgoKa2V5X3BvaW50cxgDIAMoCRIvCgxwbG90X291dGxpbmUYBCADKAsyGS5xaW5neXUud3JpdGluZy5QbG90UG9pbnQSLgoKY2hhcmFjdGVycxgFIAMoCzIaLnFpbmd5dS53cml0aW5nLkFwcGVhcmFuY2UiXQoJUGxvdFBvaW50Eg0KBXRpdGxlGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEiwKCGNoaWxkcmVuGAMgAygLMhoucWluZ3l1LndyaXRpbmcuUGxvdERldGFpbCJcCgpQbG90RGV0YWlsEg0KBXRpdGxlGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEioKCGNoaWxkcmVuGAMgAygLMhgucWluZ3l1LndyaXRpbmcuUGxvdEJlYXQiLgoIUGxvdEJlYXQSDQoFdGl0bGUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkiPAoKQXBwZWFyYW5jZRIMCgRuYW1lGAEgASgJEgwKBHJvbGUYAiABKAkSEgoKYXBwZWFyYW5jZRgDIAEoCSI5CgxQcm9vZnJlYWRpbmcSKQoGaXNzdWVzGAEgAygLMhkucWluZ3l1LndyaXRpbmcuVGV4dElzc3VlIq4BCglUZXh0SXNzdWUSDAoEdHlwZRgBIAEoCRIQCghzZXZlcml0eRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhUKDW9yaWdpbmFsX3RleHQYBCABKAkSDwoHY29udGV4dBgFIAEoCRITCgtzdWdnZXN0aW9ucxgGIAMoCRIQCghjYXRlZ29yeRgHIAEoCRIMCgRydWxlGAggASgJEhMKC2V4cGxhbmF0aW9uGAkgASgJIkgKDlNlbnNpdGl2ZVdvcmRzEjYKD3NlbnNpdGl2ZV93b3JkcxgBIAMoCzIdLnFpbmd5dS53cml0aW5nLlNlbnNpdGl2ZVdvcmQiYgoNU2Vuc2l0aXZlV29yZBIMCgR3b3JkGAEgASgJEhAKCGNhdGVnb3J5GAIgASgJEg0KBWxldmVsGAMgASgJEhIKCnN1Z2dlc3Rpb24YBCABKAkSDgoGcmVhc29uGAUgASgJItsBCg5DaGFwdGVyQ2hhbmdlcxIyCg1zdGF0ZV9jaGFuZ2VzGAEgAygLMhsucWluZ3l1LndyaXRpbmcuU3RhdGVDaGFuZ2USOAoQcmVsYXRpb25fY2hhbmdlcxgCIAMoCzIeLnFpbmd5dS53cml0aW5nLlJlbGF0aW9uQ2hhbmdlEi8KDG5ld19lbnRpdGllcxgDIAMoCzIZLnFpbmd5dS53cml0aW5nLk5ld0VudGl0eRIqCgZldmVudHMYBCADKAsyGi5xaW5neXUud3JpdGluZy5TdG9yeUV2ZW50Im0KC1N0YXRlQ2hhbmdlEhMKC2VudGl0eV9uYW1lGAEgASgJEhEKCWZpZWxkX2tleRgCIAEoCRIRCglvbGRfdmFsdWUYAyABKAkSEQoJbmV3X3ZhbHVlGAQgASgJEhAKCGV2aWRlbmNlGAUgASgJInYKDlJlbGF0aW9uQ2hhbmdlEhMKC2Zyb21fZW50aXR5GAEgASgJEhEKCXRvX2VudGl0eRgCIAEoCRIVCg1yZWxhdGlvbl90eXBlGAMgASgJEhMKC2NoYW5nZV90eXBlGAQgASgJEhAKCGV2aWRlbmNlGAUgASgJIkMKCU5ld0VudGl0eRIMCgRuYW1lGAEgASgJEhMKC2VudGl0eV90eXBlGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJIk4KClN0b3J5RXZlbnQSEwoLZGVzY3JpcHRpb24YASABKAkSGQoRaW52b2x2ZWRfZW50aXRpZXMYAiADKAkSEAoIZXZpZGVuY2UYAyABKAliBnByb3RvMw");
+  fileDesc("Ch9xaW5neXUvd3JpdGluZy9zdHJ1Y3R1cmVzLnByb3RvEg5xaW5neXUud3JpdGluZyIuCgdTdW1tYXJ5Eg8KB3N1bW1hcnkYASABKAkSEgoKa2V5X3BvaW50cxgCIAMoCSKsAQoNQ2hhcHRlckRpZ2VzdBIVCg1jaGFwdGVyX3RpdGxlGAEgASgJEg8KB3N1bW1hcnkYAiABKAkSEgoKa2V5X3BvaW50cxgDIAMoCRIvCgxwbG90X291dGxpbmUYBCADKAsyGS5xaW5neXUud3JpdGluZy5QbG90UG9pbnQSLgoKY2hhcmFjdGVycxgFIAMoCzIaLnFpbmd5dS53cml0aW5nLkFwcGVhcmFuY2UiXQoJUGxvdFBvaW50Eg0KBXRpdGxlGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEiwKCGNoaWxkcmVuGAMgAygLMhoucWluZ3l1LndyaXRpbmcuUGxvdERldGFpbCJcCgpQbG90RGV0YWlsEg0KBXRpdGxlGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEioKCGNoaWxkcmVuGAMgAygLMhgucWluZ3l1LndyaXRpbmcuUGxvdEJlYXQiLgoIUGxvdEJlYXQSDQoFdGl0bGUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkiPAoKQXBwZWFyYW5jZRIMCgRuYW1lGAEgASgJEgwKBHJvbGUYAiABKAkSEgoKYXBwZWFyYW5jZRgDIAEoCSI5CgxQcm9vZnJlYWRpbmcSKQoGaXNzdWVzGAEgAygLMhkucWluZ3l1LndyaXRpbmcuVGV4dElzc3VlIs4BCglUZXh0SXNzdWUSDAoEdHlwZRgBIAEoCRIQCghzZXZlcml0eRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhUKDW9yaWdpbmFsX3RleHQYBCABKAkSDwoHY29udGV4dBgFIAEoCRIzCgtzdWdnZXN0aW9ucxgGIAMoCzIeLnFpbmd5dS53cml0aW5nLlRleHRTdWdnZXN0aW9uEhAKCGNhdGVnb3J5GAcgASgJEgwKBHJ1bGUYCCABKAkSEwoLZXhwbGFuYXRpb24YCSABKAkiVgoOVGV4dFN1Z2dlc3Rpb24SDAoEdGV4dBgBIAEoCRIOCgZyZWFzb24YAiABKAkSFwoKY29uZmlkZW5jZRgDIAEoAkgAiAEBQg0KC19jb25maWRlbmNlIkgKDlNlbnNpdGl2ZVdvcmRzEjYKD3NlbnNpdGl2ZV93b3JkcxgBIAMoCzIdLnFpbmd5dS53cml0aW5nLlNlbnNpdGl2ZVdvcmQiYgoNU2Vuc2l0aXZlV29yZBIMCgR3b3JkGAEgASgJEhAKCGNhdGVnb3J5GAIgASgJEg0KBWxldmVsGAMgASgJEhIKCnN1Z2dlc3Rpb24YBCABKAkSDgoGcmVhc29uGAUgASgJItsBCg5DaGFwdGVyQ2hhbmdlcxIyCg1zdGF0ZV9jaGFuZ2VzGAEgAygLMhsucWluZ3l1LndyaXRpbmcuU3RhdGVDaGFuZ2USOAoQcmVsYXRpb25fY2hhbmdlcxgCIAMoCzIeLnFpbmd5dS53cml0aW5nLlJlbGF0aW9uQ2hhbmdlEi8KDG5ld19lbnRpdGllcxgDIAMoCzIZLnFpbmd5dS53cml0aW5nLk5ld0VudGl0eRIqCgZldmVudHMYBCADKAsyGi5xaW5neXUud3JpdGluZy5TdG9yeUV2ZW50Im0KC1N0YXRlQ2hhbmdlEhMKC2VudGl0eV9uYW1lGAEgASgJEhEKCWZpZWxkX2tleRgCIAEoCRIRCglvbGRfdmFsdWUYAyABKAkSEQoJbmV3X3ZhbHVlGAQgASgJEhAKCGV2aWRlbmNlGAUgASgJInYKDlJlbGF0aW9uQ2hhbmdlEhMKC2Zyb21fZW50aXR5GAEgASgJEhEKCXRvX2VudGl0eRgCIAEoCRIVCg1yZWxhdGlvbl90eXBlGAMgASgJEhMKC2NoYW5nZV90eXBlGAQgASgJEhAKCGV2aWRlbmNlGAUgASgJIkMKCU5ld0VudGl0eRIMCgRuYW1lGAEgASgJEhMKC2VudGl0eV90eXBlGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJIk4KClN0b3J5RXZlbnQSEwoLZGVzY3JpcHRpb24YASABKAkSGQoRaW52b2x2ZWRfZW50aXRpZXMYAiADKAkSEAoIZXZpZGVuY2UYAyABKAliBnByb3RvMw");
 
 /**
  * A text in short.
@@ -231,9 +231,9 @@ export type TextIssue = Message<"qingyu.writing.TextIssue"> & {
   context: string;
 
   /**
-   * @generated from field: repeated string suggestions = 6;
+   * @generated from field: repeated qingyu.writing.TextSuggestion suggestions = 6;
    */
-  suggestions: string[];
+  suggestions: TextSuggestion[];
 
   /**
    * @generated from field: string category = 7;
@@ -259,6 +259,37 @@ export const TextIssueSchema: GenMessage<TextIssue> = /*@__PURE__*/
   messageDesc(file_qingyu_writing_structures, 7);
 
 /**
+ * What to write instead.
+ *
+ * @generated from message qingyu.writing.TextSuggestion
+ */
+export type TextSuggestion = Message<"qingyu.writing.TextSuggestion"> & {
+  /**
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * From 0 to 1.
+   *
+   * @generated from field: optional float confidence = 3;
+   */
+  confidence?: number | undefined;
+};
+
+/**
+ * Describes the message qingyu.writing.TextSuggestion.
+ * Use `create(TextSuggestionSchema)` to create a new message.
+ */
+export const TextSuggestionSchema: GenMessage<TextSuggestion> = /*@__PURE__*/
+  messageDesc(file_qingyu_writing_structures, 8);
+
+/**
  * Words of a text that may not be published.
  *
  * @generated from message qingyu.writing.SensitiveWords
@@ -275,7 +306,7 @@ export type SensitiveWords = Message<"qingyu.writing.SensitiveWords"> & {
  * Use `create(SensitiveWordsSchema)` to create a new message.
  */
 export const SensitiveWordsSchema: GenMessage<SensitiveWords> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 8);
+  messageDesc(file_qingyu_writing_structures, 9);
 
 /**
  * @generated from message qingyu.writing.SensitiveWord
@@ -314,7 +345,7 @@ export type SensitiveWord = Message<"qingyu.writing.SensitiveWord"> & {
  * Use `create(SensitiveWordSchema)` to create a new message.
  */
 export const SensitiveWordSchema: GenMessage<SensitiveWord> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 9);
+  messageDesc(file_qingyu_writing_structures, 10);
 
 /**
  * What a chapter changes in the world of its story.
@@ -348,7 +379,7 @@ export type ChapterChanges = Message<"qingyu.writing.ChapterChanges"> & {
  * Use `create(ChapterChangesSchema)` to create a new message.
  */
 export const ChapterChangesSchema: GenMessage<ChapterChanges> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 10);
+  messageDesc(file_qingyu_writing_structures, 11);
 
 /**
  * @generated from message qingyu.writing.StateChange
@@ -387,7 +418,7 @@ export type StateChange = Message<"qingyu.writing.StateChange"> & {
  * Use `create(StateChangeSchema)` to create a new message.
  */
 export const StateChangeSchema: GenMessage<StateChange> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 11);
+  messageDesc(file_qingyu_writing_structures, 12);
 
 /**
  * @generated from message qingyu.writing.RelationChange
@@ -426,7 +457,7 @@ export type RelationChange = Message<"qingyu.writing.RelationChange"> & {
  * Use `create(RelationChangeSchema)` to create a new message.
  */
 export const RelationChangeSchema: GenMessage<RelationChange> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 12);
+  messageDesc(file_qingyu_writing_structures, 13);
 
 /**
  * @generated from message qingyu.writing.NewEntity
@@ -455,7 +486,7 @@ export type NewEntity = Message<"qingyu.writing.NewEntity"> & {
  * Use `create(NewEntitySchema)` to create a new message.
  */
 export const NewEntitySchema: GenMessage<NewEntity> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 13);
+  messageDesc(file_qingyu_writing_structures, 14);
 
 /**
  * @generated from message qingyu.writing.StoryEvent
@@ -484,5 +515,5 @@ export type StoryEvent = Message<"qingyu.writing.StoryEvent"> & {
  * Use `create(StoryEventSchema)` to create a new message.
  */
 export const StoryEventSchema: GenMessage<StoryEvent> = /*@__PURE__*/
-  messageDesc(file_qingyu_writing_structures, 14);
+  messageDesc(file_qingyu_writing_structures, 15);
 

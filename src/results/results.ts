@@ -1,0 +1,92 @@
+import type { Encryption } from "../cache/storage/encryption.ts";
+import type { Digest } from "../cache/storage/key.ts";
+import { GatewayError } from "../errors.ts";
+import { isJsonObject, parseJson } from "../json.ts";
+import type { ResultOwner, Results } from "../kept-results.ts";
+import { logWarning } from "../telemetry/log.ts";
+import { answerWithin, settlesWithin } from "../waiting.ts";
+import type { ResultKeeper } from "./result-object.ts";
+
+export interface ResultsOptions {
+  /** Absent where nothing is kept. */
+  readonly objects?: DurableObjectNamespace<ResultKeeper>;
+  readonly digest: Digest;
+  readonly encryption: Encryption;
+}
+
+/** How long a result may take to be kept; its caller waits for it. */
+const keptWithinMs = 2_000;
+const foundWithinMs = 5_000;
+/** A longer one is not kept. */
+const maxResultBytes = 8 * 1024 * 1024;
+
+/** Results in the objects of a namespace, sealed on their way there. */
+export function createResults({ objects, digest, encryption }: ResultsOptions): Results {
+  /** A stub of its own for each question: one whose object has failed goes on failing. */
+  async function ask<T>(owner: ResultOwner, question: (keeper: Stub) => PromiseLike<T>): Promise<T> {
+    if (!objects) throw new Error("nothing that keeps results is bound");
+    return await question(objects.get(objects.idFromName(nameOf(owner))));
+  }
+
+  return {
+    async ids(owner, count, under) {
+      const numbers = Array.from({ length: count }, (_, index) => index);
+      if (under === undefined) return numbers.map(() => crypto.randomUUID());
+      const { tenant, user = null } = owner;
+      return await Promise.all(numbers.map(async (index) => uuidOf(await digest([tenant, user, ...under, index]))));
+    },
+    async keep(owner, { id, partIds, value }) {
+      if (!objects) return undefined;
+      const keeping = (async () => {
+        const bytes = new TextEncoder().encode(JSON.stringify(value));
+        if (bytes.byteLength > maxResultBytes) throw new Error("the result is too long");
+        const sealed = await encryption.seal(bytes, owner.tenant, sealedFor(id));
+        return await ask(owner, (keeper) => keeper.keep({ id, partIds, sealed }));
+      })();
+      const failed = keeping.then(
+        () => false,
+        () => true,
+      );
+      const isKept = (await settlesWithin(failed, keptWithinMs)) && !(await failed);
+      if (isKept) return await keeping;
+      logWarning("result_write_failed", { result: id });
+      return undefined;
+    },
+    async find(owner, id) {
+      const found = await answerWithin(
+        ask(owner, async (keeper) => await keeper.find(id)),
+        foundWithinMs,
+        unavailable,
+      );
+      // What was sealed under another secret is none.
+      const bytes = found && (await encryption.open(found.sealed, owner.tenant, sealedFor(found.id)));
+      const value = bytes && parseJson(new TextDecoder().decode(bytes));
+      return isJsonObject(value) ? value : undefined;
+    },
+  };
+}
+
+type Stub = DurableObjectStub<ResultKeeper>;
+
+/** No user of any tenant has the name of another one, or of a tenant. */
+function nameOf({ tenant, user }: ResultOwner): string {
+  return JSON.stringify(user === undefined ? [tenant] : [tenant, user]);
+}
+
+const sealedFor = (id: string) => `result:${id}`;
+
+/** The first bytes of a digest in base64url in the form of a random UUID (RFC 9562). */
+function uuidOf(digest: string): string {
+  const bytes = Uint8Array.fromBase64(digest, { alphabet: "base64url" }).subarray(0, 16);
+  const hex = bytes.toHex();
+  const variant = "89ab"[(bytes[8] ?? 0) & 3];
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
+}
+
+function unavailable(cause?: unknown): GatewayError {
+  logWarning("results_unavailable", { reason: cause === undefined ? "late" : "failed" });
+  return new GatewayError("upstream_unavailable", "What was kept cannot be asked for now.", {
+    code: "results_unavailable",
+    cause,
+  });
+}
