@@ -12,12 +12,19 @@ export interface KeptResult {
   readonly value: JsonObject;
 }
 
+/** A result that was kept; times in Unix milliseconds. */
+export interface FoundResult {
+  readonly value: JsonObject;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+}
+
 /** Results of work, for 30 days and for their owner only. */
 export interface Results {
   /** So many ids that nobody can guess: random UUIDs, or for the same `under` of the same owner the same ones. */
   ids(owner: ResultOwner, count: number, under: readonly (string | number)[] | undefined): Promise<readonly string[]>;
   /** Until when a result is kept, in Unix milliseconds; undefined where it could not be. Never throws, and takes 2 s at most. */
   keep(owner: ResultOwner, result: KeptResult): Promise<number | undefined>;
-  /** The value of the result that has an id, or a part that has it. Throws 503 `results_unavailable` where nobody can say whether there is one. */
-  find(owner: ResultOwner, id: string): Promise<JsonObject | undefined>;
+  /** The result that has an id, or a part that has it. Throws 503 `results_unavailable` where nobody can say whether there is one. */
+  find(owner: ResultOwner, id: string): Promise<FoundResult | undefined>;
 }

@@ -7,7 +7,11 @@ export interface SealedResult {
   readonly sealed: Uint8Array;
 }
 
-export type FoundResult = Pick<SealedResult, "id" | "sealed">;
+export interface FoundResult extends Pick<SealedResult, "id" | "sealed"> {
+  /** In Unix milliseconds, as all times here. */
+  readonly createdMs: number;
+  readonly expiresMs: number;
+}
 
 const keptForMs = 30 * 86_400_000;
 /** What one user may have; the oldest make room. */
@@ -25,7 +29,7 @@ export class ResultKeeper extends DurableObject {
     this.createTables();
   }
 
-  /** Until when it is kept, in Unix milliseconds. What is kept under its id already stays as it is. */
+  /** Until when it is kept. What is kept under its id already stays as it is. */
   async keep({ id, partIds, sealed }: SealedResult): Promise<number> {
     const nowMs = Date.now();
     const expiresMs = nowMs + keptForMs;
@@ -54,8 +58,8 @@ export class ResultKeeper extends DurableObject {
 
   /** The result that has an id, or a part that has it. */
   find(id: string): FoundResult | undefined {
-    const [found] = this.sql.exec<{ id: string; bytes: number }>(
-      `select id, bytes from results
+    const [found] = this.sql.exec<{ id: string; bytes: number; expires_ms: number }>(
+      `select id, bytes, expires_ms from results
        where id = ifnull((select result_id from parts where parts.id = ?), ?) and expires_ms > ?`,
       id,
       id,
@@ -68,7 +72,8 @@ export class ResultKeeper extends DurableObject {
       found.id,
     );
     for (const { at, bytes } of pieces) sealed.set(new Uint8Array(bytes), at);
-    return { id: found.id, sealed };
+    const { id: resultId, expires_ms: expiresMs } = found;
+    return { id: resultId, sealed, createdMs: expiresMs - keptForMs, expiresMs };
   }
 
   override async alarm(): Promise<void> {

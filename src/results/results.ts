@@ -61,7 +61,8 @@ export function createResults({ objects, digest, encryption }: ResultsOptions): 
       // What was sealed under another secret is none.
       const bytes = found && (await encryption.open(found.sealed, owner.tenant, sealedFor(found.id)));
       const value = bytes && parseJson(new TextDecoder().decode(bytes));
-      return isJsonObject(value) ? value : undefined;
+      if (!found || !isJsonObject(value)) return undefined;
+      return { value, createdAtMs: found.createdMs, expiresAtMs: found.expiresMs };
     },
   };
 }

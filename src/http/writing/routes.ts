@@ -6,12 +6,15 @@ import { allowOnly } from "../method-not-allowed.ts";
 import { serve } from "../serve.ts";
 import { analyzeChapter } from "./analyze-chapter.ts";
 import { continueMethod } from "./continue.ts";
+import { proofread } from "./proofread.ts";
 import { readAssistant } from "./read-assistant.ts";
+import { resultRoutes } from "./results.ts";
 import { rewriteMethod } from "./rewrite.ts";
+import { sensitiveWords } from "./sensitive-words.ts";
 import { summarize } from "./summarize.ts";
 
 /** Writing tasks of the Qingyu platform, below `/api/v1`. */
-export function writingRoutes(config: Config, gateway: Pick<Gateway, "generate" | "task">): Hono<Walk> {
+export function writingRoutes(config: Config, gateway: Pick<Gateway, "generate" | "task" | "results">): Hono<Walk> {
   const routes = new Hono<Walk>();
   const post = (path: string, handler: Handler<Walk>) => {
     routes.post(path, handler);
@@ -31,5 +34,8 @@ export function writingRoutes(config: Config, gateway: Pick<Gateway, "generate" 
   post("/ai/read-assistant", serve(readAssistant, gateway.generate, config));
   post("/ai/writing/summarize", serve(summarize, gateway.task, config));
   post("/story/analyze-chapter", serve(analyzeChapter, gateway.task, config));
+  post("/ai/writing/proofread", serve(proofread(gateway.results), gateway.task, config));
+  post("/ai/audit/sensitive-words", serve(sensitiveWords(gateway.results), gateway.task, config));
+  routes.route("/", resultRoutes(gateway.results));
   return routes;
 }

@@ -1,6 +1,8 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type * as z from "zod/mini";
+import type { Caller } from "../../caller.ts";
 import type { JsonObject } from "../../generation.ts";
+import type { RequestRecord } from "../../record.ts";
 import type { TaskAnswer, TaskRequest } from "../../task.ts";
 import { type StructuredTask, taskRequest, taskResult } from "../../tasks/structured-task.ts";
 import { textsIn } from "../../token-count.ts";
@@ -13,6 +15,14 @@ import type { Codec } from "../serve.ts";
 export interface TaskCall<Wish> extends Asked<TaskRequest> {
   readonly wish: Wish;
   readonly form: Form;
+  readonly idempotencyKey?: string;
+}
+
+/** For whom a result is put into words, and which answer it is of. */
+export interface Telling {
+  readonly caller: Caller;
+  readonly idempotencyKey?: string;
+  readonly createdAtMs: number;
 }
 
 interface TaskMethod<Body extends z.ZodMiniType, Wish extends JsonObject, Desc extends DescMessage, Result> {
@@ -22,9 +32,11 @@ interface TaskMethod<Body extends z.ZodMiniType, Wish extends JsonObject, Desc e
   readonly decode: (
     body: z.infer<Body>,
     headers: Headers,
-  ) => Omit<TaskCall<Wish>, "request" | "stream"> & { readonly asked: Parameters<typeof taskRequest>[2] };
+  ) => Omit<TaskCall<Wish>, "request" | "stream" | "idempotencyKey"> & {
+    readonly asked: Parameters<typeof taskRequest>[2];
+  };
   /** What is told of the result, but for what is told of every answer. */
-  readonly data: (result: Result, wish: Wish) => object;
+  readonly data: (result: Result, wish: Wish, telling: Telling) => object | Promise<object>;
 }
 
 /** A method whose answer is a structure. */
@@ -39,20 +51,28 @@ export function taskCodec<Body extends z.ZodMiniType, Wish extends JsonObject, D
     body,
     decode(read, headers) {
       const { asked, ...call } = decode(read, headers);
-      return { ...call, request: taskRequest(task, call.wish, asked), stream: false };
+      const idempotencyKey = headers.get("idempotency-key") ?? undefined;
+      return { ...call, idempotencyKey, request: taskRequest(task, call.wish, asked), stream: false };
     },
     check({ wish, model }, { limits, ai }) {
       requireShort(() => textsIn(wish), limits.promptChars, "messages");
       requireModel(model, ai.models);
     },
     isImpatient: true,
-    whole(answer: TaskAnswer, requestId: string, { wish, form }: Pick<TaskCall<Wish>, "wish" | "form">): object {
+    async whole(
+      answer: TaskAnswer,
+      requestId: string,
+      { wish, form, idempotencyKey }: Pick<TaskCall<Wish>, "wish" | "form" | "idempotencyKey">,
+      { caller }: Pick<RequestRecord, "caller">,
+    ): Promise<object> {
+      if (!caller) throw new Error("an answer is for somebody");
       const { usage, model, provider, createdAtMs } = answer;
       const told = {
         ...{ tokensUsed: usage?.totalTokens ?? null, model, provider, usage: usageIn(usage) },
         processedAt: new Date(createdAtMs).toISOString(),
       };
-      return inForm({ ...data(taskResult(task, answer, wish), wish), ...told }, form, requestId, said);
+      const found = await data(taskResult(task, answer, wish), wish, { caller, idempotencyKey, createdAtMs });
+      return inForm({ ...found, ...told }, form, requestId, said);
     },
   } as const satisfies Codec<Body, TaskRequest, TaskAnswer, TaskCall<Wish>>;
 }
