@@ -103,6 +103,7 @@ const scenarios: readonly Scenario[] = [
   { query: "?limit=0" },
   { keyRegistries: null },
   { chats: null },
+  { results: null },
   { replace: noMoreKeys },
   { ledgers },
   {

@@ -6,7 +6,7 @@ import { wordsIn } from "./word-count.ts";
 
 export const issueTypes = ["spelling", "grammar", "punctuation", "style"] as const;
 export type IssueType = (typeof issueTypes)[number];
-export type Severity = "error" | "warning" | "suggestion";
+type Severity = "error" | "warning" | "suggestion";
 
 export type ProofreadWish = {
   readonly text: string;
@@ -26,7 +26,7 @@ interface Suggestion {
   readonly reason: string;
 }
 
-export interface Issue {
+interface Issue {
   readonly type: IssueType;
   readonly severity: Severity;
   readonly message: string;

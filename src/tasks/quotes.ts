@@ -5,7 +5,7 @@ export interface Span {
 }
 
 /** What a model has quoted, and the words around it, which say which of several places it means. */
-export interface Quote {
+interface Quote {
   readonly text: string;
   readonly context: string;
   /** What is said of it: of one place the same is said once. */

@@ -17,7 +17,7 @@ export type SensitiveWordsWish = {
   readonly customWords: readonly string[];
 };
 
-export interface Match {
+interface Match {
   /** What stands there. */
   readonly word: string;
   readonly category: Category;
@@ -39,7 +39,7 @@ export interface SensitiveWordsResult {
   readonly summary: MatchSummary;
 }
 
-export interface MatchSummary {
+interface MatchSummary {
   readonly byCategory: Readonly<Partial<Record<Category, number>>>;
   readonly byLevel: Readonly<Record<Level, number>>;
   readonly highRiskCount: number;

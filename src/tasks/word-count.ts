@@ -1,8 +1,9 @@
-/** A character of the scripts that are written without spaces, or a run of letters, digits and what joins them. */
-const word =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|[[\p{L}\p{N}\p{M}]--[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]]+(?:['’-][[\p{L}\p{N}\p{M}]--[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]]+)*/gv;
+/** What is written without spaces between its words. */
+const spaceless = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/gu;
+const word = /[\p{L}\p{N}\p{M}]+(?:['’-][\p{L}\p{N}\p{M}]+)*/gu;
 
 /** How many words a text has, as editors count: each Chinese or Japanese character is one, and so is each word of other scripts and each number; marks are none. */
 export function wordsIn(text: string): number {
-  return text.match(word)?.length ?? 0;
+  const others = text.replace(spaceless, " ");
+  return (text.match(spaceless)?.length ?? 0) + (others.match(word)?.length ?? 0);
 }

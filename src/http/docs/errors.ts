@@ -78,6 +78,14 @@ const typicalErrors = {
   ledger_unavailable: new GatewayError("upstream_unavailable", "The ledger does not answer now.", {
     code: "ledger_unavailable",
   }),
+  result_not_found: new GatewayError(
+    "not_found",
+    "There is no result with this id, or none of yours, or it has expired.",
+    { code: "result_not_found", param: "id" },
+  ),
+  results_unavailable: new GatewayError("upstream_unavailable", "What was kept cannot be asked for now.", {
+    code: "results_unavailable",
+  }),
   config_error: new GatewayError(
     "config_error",
     "The setting auth.api_keys (QINGYU_AUTH_API_KEYS, GATEWAY_API_KEYS) is required outside development; /health/ready says all that is wrong.",

@@ -2,9 +2,11 @@ import { asksProvider, type Description, requestBody } from "../docs/description
 import { createdAtMs, model, prompt, requestId } from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import { qingyuSurface } from "../qingyu/surface.ts";
-import { SummaryAnswer } from "./answers.ts";
+import { type TextCall, textAnswer, textEncoder } from "../qingyu/text-answers.ts";
+import { BareText, SummaryAnswer, SummaryAnswer, TextAnswer } from "./answers.ts";
+import { checkPaths, checkSchemas } from "./describe-checks.ts";
 import { textPaths, textSchemas } from "./describe-texts.ts";
-import { summarizeRequest } from "./requests.ts";
+import { continueRequest, summarizeRequest, summarizeRequest } from "./requests.ts";
 import { summarize } from "./summarize.ts";
 
 const tolerant = "Members that are not known are left alone, and null is the same as absent.";
@@ -16,6 +18,18 @@ export async function writingDescription(): Promise<Description> {
     tag: "Qingyu",
     errors: { surface: qingyuSurface, schemaName: "QingyuError" },
     schemas: { ...textSchemas, ...jsonSchemas({ SummarizeRequest: summarizeRequest, SummaryAnswer }) },
+    schemas: {
+      ...jsonSchemas({
+        ContinueRequest: continueRequest,
+        SummarizeRequest: summarizeRequest,
+        TextAnswer,
+        BareText,
+        TextMessageEvent,
+        TextDoneEvent,
+        SummaryAnswer,
+      }),
+      ...checkSchemas,
+    },
     routes: {
       ...(await textPaths()),
       "POST /api/v1/ai/writing/summarize": {
@@ -27,7 +41,7 @@ export async function writingDescription(): Promise<Description> {
         answer: {
           "application/json": {
             schema: ref("SummaryAnswer"),
-            example: summarize.whole(
+            example: await summarize.whole(
               {
                 ...{ provider: "openai", model, createdAtMs },
                 parts: [{ start: 0, end: prompt.length, written: { summary: "少年夜雨归来。", keyPoints: ["归来"] } }],
@@ -35,10 +49,12 @@ export async function writingDescription(): Promise<Description> {
               },
               requestId,
               summary,
+              { caller: { tenant: "qingyu", roles: [] } },
             ),
           },
         },
       },
+      ...(await checkPaths()),
     },
   };
 }
