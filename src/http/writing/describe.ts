@@ -2,11 +2,10 @@ import { asksProvider, type Description, requestBody } from "../docs/description
 import { createdAtMs, model, prompt, requestId } from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import { qingyuSurface } from "../qingyu/surface.ts";
-import { type TextCall, textAnswer, textEncoder } from "../qingyu/text-answers.ts";
-import { BareText, SummaryAnswer, SummaryAnswer, TextAnswer } from "./answers.ts";
+import { SummaryAnswer } from "./answers.ts";
 import { checkPaths, checkSchemas } from "./describe-checks.ts";
 import { textPaths, textSchemas } from "./describe-texts.ts";
-import { continueRequest, summarizeRequest, summarizeRequest } from "./requests.ts";
+import { summarizeRequest } from "./requests.ts";
 import { summarize } from "./summarize.ts";
 
 const tolerant = "Members that are not known are left alone, and null is the same as absent.";
@@ -17,19 +16,7 @@ export async function writingDescription(): Promise<Description> {
   return {
     tag: "Qingyu",
     errors: { surface: qingyuSurface, schemaName: "QingyuError" },
-    schemas: { ...textSchemas, ...jsonSchemas({ SummarizeRequest: summarizeRequest, SummaryAnswer }) },
-    schemas: {
-      ...jsonSchemas({
-        ContinueRequest: continueRequest,
-        SummarizeRequest: summarizeRequest,
-        TextAnswer,
-        BareText,
-        TextMessageEvent,
-        TextDoneEvent,
-        SummaryAnswer,
-      }),
-      ...checkSchemas,
-    },
+    schemas: { ...textSchemas, ...jsonSchemas({ SummarizeRequest: summarizeRequest, SummaryAnswer }), ...checkSchemas },
     routes: {
       ...(await textPaths()),
       "POST /api/v1/ai/writing/summarize": {
