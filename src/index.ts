@@ -3,20 +3,7 @@ import { loadConfig } from "./config/load.ts";
 import { createGateway, createRunCarrier, RunObject } from "./gateway.ts";
 import { logWarning } from "./telemetry/log.ts";
 
-export {
-  Account,
-  Account,
-  Chats,
-  Coordinator,
-  Coordinator,
-  KeyRegistry,
-  KeyRegistry,
-  Ledger,
-  Ledger,
-  LedgerTenants,
-  LedgerTenants,
-  ResultKeeper,
-} from "./gateway.ts";
+export { Account, Chats, Coordinator, KeyRegistry, Ledger, LedgerTenants, ResultKeeper } from "./gateway.ts";
 
 type App = ReturnType<typeof createApp>;
 
