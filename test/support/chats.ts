@@ -17,16 +17,18 @@ export async function person({ settings, user = crypto.randomUUID(), ...options 
   const { network, seen } = fakeOpenAi();
   const app = testApp({ network, ...options, settings: { ...chatSettings, ...settings } });
   const own = await signIn(user);
-  const send = (method: string) => async (path: string, body?: unknown, headers?: Record<string, string>) =>
+  const ask = async (method: string, path: string, body?: object, headers?: Record<string, string>) =>
     await app.send(path, {
       method,
       headers: { "content-type": "application/json", ...own, ...headers },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body && JSON.stringify(body),
     });
-  const get = send("GET");
+  const get = async (path: string) => await ask("GET", path);
   return {
-    ...{ user, seen, get, post: send("POST"), put: send("PUT"), remove: send("DELETE") },
-    say: async (body: object, headers?: Record<string, string>) => await send("POST")(chatPath, body, headers),
+    ...{ user, seen, ask, get },
+    post: async (path: string, body: object, headers?: Record<string, string>) =>
+      await ask("POST", path, body, headers),
+    say: async (body: object, headers?: Record<string, string>) => await ask("POST", chatPath, body, headers),
     sessions: async () => at((await get(sessionsPath)).json(), "data"),
     /** What was said in a session, without ids and times. */
     said: async (id: unknown) => {
