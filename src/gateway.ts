@@ -5,6 +5,7 @@ import { createRemembering } from "./cache/remembering.ts";
 import type { Coordinator } from "./cache/sharing/coordinator.ts";
 import { type Encryption, encryptedWith, unencrypted } from "./cache/storage/encryption.ts";
 import { digestWith } from "./cache/storage/key.ts";
+import { createChapterTexts } from "./chapters/chapter-texts.ts";
 import { createChats } from "./chats/chats.ts";
 import type { Chats } from "./chats/chats-object.ts";
 import { knowledgeRpc } from "./chats/knowledge.ts";
@@ -24,6 +25,7 @@ import { embedOperation } from "./operations/embed.ts";
 import { generateOperation } from "./operations/generate.ts";
 import { rpcOperation } from "./operations/rpc.ts";
 import { taskOperation } from "./operations/task.ts";
+import { createPlatform } from "./platform/platform.ts";
 import type { Account } from "./policy/account.ts";
 import { type Accounts, accountsIn } from "./policy/accounts.ts";
 import { createHolders, mayUse } from "./policy/holders.ts";
@@ -199,6 +201,8 @@ export function createGateway(
     if (!upstreams) throw new Error(`there is no RPC ${name}`);
     return upstreams;
   };
+  const { url: platformUrl, ...platformRest } = config.platform;
+  const platform = platformUrl === undefined ? undefined : createPlatform({ url: platformUrl, ...platformRest, fetch });
   return {
     identify: createIdentify(auth, keys, fetch),
     keys,
@@ -217,6 +221,8 @@ export function createGateway(
       encryption: encryptionOf(config),
       keptDays: config.chats.keptDays,
     }),
+    chapterText: createChapterTexts({ platform, knowledge: rpcNamed("query_knowledge").aside }),
+    platformText: async (ref, call) => await platform?.documentOf(ref, call),
     reports: ledger ?? noReports,
     results: createResults({
       objects: results,

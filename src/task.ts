@@ -31,6 +31,8 @@ export interface WrittenPart {
   /** Which part, in UTF-16 units of the text. */
   readonly start: number;
   readonly end: number;
+  /** It was written of what had been written of the text's parts, and stands in no place of the text. */
+  readonly isOfDigest?: true;
   /** JSON of the task's structure. */
   readonly written: JsonObject;
 }

@@ -1,5 +1,6 @@
 import type { Caller, Identify } from "./caller.ts";
 import type { ChatSessions, Chatting } from "./chat.ts";
+import type { DocumentRef, DocumentText } from "./document.ts";
 import type { EmbeddingRequest, Embeddings } from "./embedding.ts";
 import type { Generation, GenerationRequest } from "./generation.ts";
 import type { Share } from "./in-flight.ts";
@@ -154,6 +155,10 @@ export interface Gateway {
   readonly aside: (name: string) => Upstream<RpcRequest, RpcAnswer>;
   readonly chat: Chatting;
   readonly chats: ChatSessions;
+  /** A chapter's text, from wherever it is kept. */
+  readonly chapterText: Upstream<DocumentRef, DocumentText>;
+  /** The same from the platform alone; undefined where it gives none. */
+  readonly platformText: Upstream<DocumentRef, DocumentText | undefined>;
   readonly purge: Purge;
   readonly quotas: Quotas;
   readonly reports: Reports;

@@ -58,6 +58,7 @@ describe("the layers", () => {
           },
         ],
       },
+      platform: { url: undefined, serviceKey: undefined, tenants: undefined },
       deadlines: { requestMs: 120_000, plainMs: 60_000, firstTokenMs: 10_000, idleMs: 15_000 },
       runs: { maxMs: 300_000 },
       hedge: { afterMs: 0, maxPercent: 10 },
@@ -274,6 +275,28 @@ describe("outside development", () => {
     ]);
     const allowed = { ...production, PYTHON_AI_SERVICE_URL: "", ...http, QINGYU_AI_ALLOW_INSECURE_UPSTREAM: "true" };
     expect(config(allowed).ai.providers).toHaveLength(1);
+  });
+
+  it("refuses the platform over http", () => {
+    const http = { ...production, QINGYU_PLATFORM_URL: "http://platform:9090/" };
+    expect(problemsOf(http)).toMatchObject([
+      { reason: "is not true, and the address of the platform is not https: platform.url (QINGYU_PLATFORM_URL)" },
+    ]);
+    expect(config({ ...http, QINGYU_AI_ALLOW_INSECURE_UPSTREAM: "true" }).platform.url).toBe("http://platform:9090");
+    expect(problemsOf({ QINGYU_PLATFORM_URL: "http://platform:9090?key=1" })).toMatchObject([
+      { setting: "platform.url (QINGYU_PLATFORM_URL)" },
+    ]);
+  });
+
+  it("warns of a platform whose texts are for every tenant", () => {
+    const keys = `a:${"0".repeat(64)},b:${"1".repeat(64)}`;
+    const several = { ...production, GATEWAY_API_KEYS: keys, QINGYU_PLATFORM_URL: "https://platform" };
+    const warningsOf = (settings: Record<string, string>) => loadConfig(settings).warnings;
+    expect(warningsOf(several)).toEqual([
+      expect.stringContaining("platform.tenants (QINGYU_PLATFORM_TENANTS) is unset"),
+    ]);
+    expect(warningsOf({ ...several, QINGYU_PLATFORM_TENANTS: "a" })).toEqual([]);
+    expect(warningsOf({ ...several, GATEWAY_API_KEYS: `a:${"0".repeat(64)}` })).toEqual([]);
   });
 
   it("refuses keys of tokens over http, and secrets that can be guessed", () => {

@@ -43,8 +43,9 @@ describe("POST /api/v1/ai/rag/retrieve", () => {
   it("answers with the passages, and outlines only to who wants them", async () => {
     const app = aiServiceApp(() => found);
     const answer = await app.post(path, { query: "青羽" }, { "x-request-id": "r" });
-    const sources = [source(0, 0.8), source(2, null), source(3, 0)];
-    const data = { answer: "林青羽，少年剑客。\n\n寡言。\n\n", sources, references: ["林青羽", "x:0"] };
+    const results = [source(0, 0.8), source(2, null), source(3, 0)];
+    const sources = ["林青羽，少年剑客。", "寡言。", ""];
+    const data = { answer: "林青羽，少年剑客。\n\n寡言。\n\n", sources, results, references: ["林青羽", "x:0"] };
     const rest = ',"tokensUsed":0,"executionTime":0},"timestamp":0,"request_id":"r"}';
     expect(withoutTimes(answer.text)).toBe(
       `{"code":0,"message":"success","data":${JSON.stringify(data).slice(0, -1)}${rest}`,
@@ -52,14 +53,15 @@ describe("POST /api/v1/ai/rag/retrieve", () => {
     const { data: all } = Object((await app.post(path, { query: "青羽", includeOutline: true })).json());
     expect(all).toMatchObject({
       answer: "林青羽，少年剑客。\n\n第一章：夜雨\n\n寡言。\n\n",
-      sources: [source(0, 0.8), source(1, 0.7), source(2, null), source(3, 0)],
+      sources: ["林青羽，少年剑客。", "第一章：夜雨", "寡言。", ""],
+      results: [source(0, 0.8), source(1, 0.7), source(2, null), source(3, 0)],
       references: ["林青羽", "大纲", "x:0"],
     });
   });
 
   it("answers with nothing where nothing was found", async () => {
     const { text } = await aiServiceApp(() => nothing).post(path, { query: "青羽" });
-    const data = '{"answer":"","sources":[],"references":[],"tokensUsed":0,"executionTime":0}';
+    const data = '{"answer":"","sources":[],"results":[],"references":[],"tokensUsed":0,"executionTime":0}';
     expect(withoutTimes(text)).toContain(`"data":${data},`);
   });
 
@@ -85,7 +87,7 @@ describe("GET /api/v1/ai/rag/search", () => {
 
   it.each([
     ["query=%E9%9D%92%E7%BE%BD&topK=7&projectId=p", { query: "青羽", topK: 7, projectId: "p" }],
-    ["query=青+羽&more=1", { query: "青 羽", topK: 5 }],
+    ["query=青+羽&more=1&_t=1700000000000", { query: "青 羽", topK: 5 }],
     ["query=a&topK=100&projectId=", { query: "a", topK: 100 }],
     ["query=a&topK=1", { query: "a", topK: 1 }],
   ])("asks the service by ?%s", async (query, fields) => {

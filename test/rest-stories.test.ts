@@ -76,6 +76,8 @@ describe("POST /api/v1/ai/story/generate", () => {
     ["projectId", { projectId: "长".repeat(513) }, "invalid_value"],
     ["documentId", { documentId: "长".repeat(513) }, "invalid_value"],
     ["projectId", { projectId: "" }, "invalid_value"],
+    ["projectId", { projectId: " \n" }, "invalid_value"],
+    ["documentId", { documentId: " " }, "invalid_value"],
     ["instruction", { instruction: 1 }, "invalid_value"],
     ["selectedText", { selectedText: ["文"] }, "invalid_value"],
     ["selectedText", { instruction: " ", selectedText: null }, "missing_field"],

@@ -43,6 +43,7 @@ const closedPaths: Readonly<Record<string, string>> = {
   "/api/v1/ai/writing/polish": "POST",
   "/api/v1/ai/read-assistant": "POST",
   "/api/v1/ai/writing/summarize": "POST",
+  "/api/v1/ai/writing/summarize-chapter": "POST",
   "/api/v1/story/analyze-chapter": "POST",
   "/api/v1/ai/chat": "POST",
   "/api/v1/ai/chat/stream": "POST",

@@ -66,10 +66,10 @@ function checkTogether(bindings: Bindings, { values, problems }: Reading, provid
   }
   if (isShort(values["auth.jwt.secret"])) problems.push(problemWith("auth.jwt.secret", tooShort));
   if (values["ai.allow_insecure_upstream"]) return;
-  const plainKeys = values["auth.jwt.jwks_url"]?.startsWith("http:")
-    ? [{ name: "the tokens' keys", address: settingName("auth.jwt.jwks_url") }]
-    : [];
-  for (const { name, address } of [...insecure(providers, bindings), ...plainKeys]) {
+  const others = otherAddresses
+    .filter(({ path }) => values[path]?.startsWith("http:"))
+    .map(({ name, path }) => ({ name, address: settingName(path) }));
+  for (const { name, address } of [...insecure(providers, bindings), ...others]) {
     problems.push(
       problemWith(
         "ai.allow_insecure_upstream",
@@ -79,6 +79,12 @@ function checkTogether(bindings: Bindings, { values, problems }: Reading, provid
     );
   }
 }
+
+/** Who else is asked than providers, by the settings that say where they are. */
+const otherAddresses = [
+  { name: "the tokens' keys", path: "auth.jwt.jwks_url" },
+  { name: "the platform", path: "platform.url" },
+] as const;
 
 /** Whether callers may come with tokens, or with keys that an operator makes. */
 function letsOthersIn(values: Reading["values"]): boolean {
@@ -94,7 +100,15 @@ function isShort(secret: string | undefined): boolean {
   return secret !== undefined && new TextEncoder().encode(secret).length < minSecretBytes;
 }
 
-/** What will do in development only. */
+/** What will do in development only, and what whoever runs it should know. */
 function weaknesses({ values }: Reading): string[] {
-  return isShort(values["auth.jwt.secret"]) ? [`${settingName("auth.jwt.secret")} ${tooShort}.`] : [];
+  const warnings: string[] = [];
+  if (isShort(values["auth.jwt.secret"])) warnings.push(`${settingName("auth.jwt.secret")} ${tooShort}.`);
+  const tenants = new Set(values["auth.api_keys"]?.map(({ tenant }) => tenant));
+  if (values["platform.url"] !== undefined && values["platform.tenants"] === undefined && tenants.size > 1) {
+    warnings.push(
+      `${settingName("platform.tenants")} is unset: callers of every tenant may have the platform's texts read.`,
+    );
+  }
+  return warnings;
 }

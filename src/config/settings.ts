@@ -130,6 +130,20 @@ export const settings = {
     default: "false",
   }),
 
+  "platform.url": setting(
+    baseUrl(),
+    "Address of the platform's back end, without `/api/v1`: chapters are read there by its internal API, before the knowledge base is asked.",
+    { unset: "chapters are read from the knowledge base only" },
+  ),
+  "platform.service_key": setting(key, "What the platform's internal API takes as `X-AI-Service-Key`.", {
+    isSecret: true,
+  }),
+  "platform.tenants": setting(
+    listOf(tenantName),
+    "Whose callers may have the platform's texts read: its internal API gives every document to who knows its id.",
+    { unset: "every tenant" },
+  ),
+
   "ai.api_key": setting(key, "OpenAI's API key; without it OpenAI is not asked.", {
     names: ["OPENAI_API_KEY"],
     isSecret: true,

@@ -67,5 +67,10 @@ const storedSchema = z.object({
   model: z.string(),
   createdAtMs: count,
   usage: z.optional(storedUsage),
-  parts: z.array(z.object({ start: count, end: count, written: z.record(z.string(), z.json()) })),
+  parts: z.array(
+    z.object({
+      ...{ start: count, end: count, isOfDigest: z.optional(z.literal(true)) },
+      written: z.record(z.string(), z.json()),
+    }),
+  ),
 });

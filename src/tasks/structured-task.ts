@@ -24,6 +24,8 @@ export interface StructuredTask<Wish extends JsonObject, Desc extends DescMessag
   readonly settle: (written: MessageShape<Desc>, part: string) => readonly string[];
   /** What was written of a part, as a text. Where that can be said, the texts of several parts are worked on in their place, until there is one part. */
   readonly digest?: (written: MessageShape<Desc>) => string;
+  /** Whether its result is put together of what was written of the parts of the text too where those are digested. */
+  readonly keepsParts?: true;
   /** Puts together what was written, and computes what can be computed. */
   readonly result: (parts: readonly ReadPart<Desc>[], wish: Wish) => Result;
 }
@@ -68,9 +70,8 @@ export function taskResult<Wish extends JsonObject, Desc extends DescMessage, Re
   { parts }: TaskAnswer,
   wish: Wish,
 ): Result {
-  const read = parts.map(({ start, end, written }) => ({
-    start,
-    end,
+  const read = parts.map(({ written, ...part }) => ({
+    ...part,
     written: fromJson(task.type, written as JsonValue),
   }));
   return task.result(read, wish);
@@ -108,14 +109,16 @@ async function workedOn<Wish extends JsonObject, Desc extends DescMessage, Resul
   const [first] = answers;
   if (!first) throw new Error(`${task.name} has no text to work on`);
   const usage = answers.slice(1).reduce((sum, answer) => sumOf(sum, answer.usage), first.usage);
+  const parts = answers.map(({ part: { start, end }, written }) => ({ start, end, written: jsonOf(type, written) }));
   if (digest && answers.length > 1 && round < maxRounds) {
     const shorter = answers.map(({ written }) => digest(written)).join("\n\n");
     const whole = await workedOn(task, shorter, work, round + 1);
-    return { ...whole, usage: sumOf(usage, whole.usage) };
+    const digests = whole.parts.map((part) => ({ ...part, isOfDigest: true as const }));
+    const isKept = task.keepsParts === true && round === 1;
+    return { ...whole, usage: sumOf(usage, whole.usage), parts: isKept ? [...parts, ...digests] : digests };
   }
   const { provider, model } = first.generation;
   const hasGap = answers.some(({ generation }) => generation.hasGap) || undefined;
-  const parts = answers.map(({ part: { start, end }, written }) => ({ start, end, written: jsonOf(type, written) }));
   return { provider, model, usage, hasGap, parts };
 }
 

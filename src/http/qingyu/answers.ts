@@ -86,7 +86,8 @@ export type StoryAnswer = z.infer<typeof StoryAnswer>;
 
 export const Retrieved = z.object({
   answer: z.string().check(z.describe("The passages, put together.")),
-  sources: z.array(
+  sources: z.array(z.string()).check(z.describe("The passages, the nearest first.")),
+  results: z.array(
     z.object({
       id: z.string(),
       content: z.string(),

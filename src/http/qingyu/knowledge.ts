@@ -60,7 +60,8 @@ export function retrieved(
   const wanted = includeOutline ? found : found.filter(({ docType }) => docType !== "outline");
   return {
     answer: wanted.map(({ content }) => content).join("\n\n"),
-    sources: wanted.map(({ id, content, score, docType, metadata }) => ({
+    sources: wanted.map(({ content }) => content),
+    results: wanted.map(({ id, content, score, docType, metadata }) => ({
       id,
       content,
       score: Number.isFinite(score) ? decimalOf(score) : null,

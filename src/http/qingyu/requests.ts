@@ -3,6 +3,8 @@ import * as z from "zod/mini";
 /** What this surface is asked, where that is not the contract's own. Keys that are not known are left alone. */
 
 const text = z.string().check(z.minLength(1));
+/** Without the white space around it. */
+const name = z.string().check(z.trim(), z.minLength(1));
 /** Null is the same as absent. */
 const optionalText = z.nullish(z.string());
 
@@ -11,8 +13,8 @@ export type StoryMode = (typeof storyModes)[number];
 
 /** The body of `POST /api/v1/ai/story/generate`. */
 export const storyRequest = z.object({
-  projectId: text,
-  documentId: text,
+  projectId: name,
+  documentId: name,
   mode: z.enum(storyModes),
   instruction: optionalText.check(
     z.describe("What the author wants; where this and `selectedText` are absent, what the mode says."),

@@ -12,11 +12,15 @@ import { retrieve, search } from "./knowledge.ts";
 import { quotaAdministration, quotaRoutes } from "./quota.ts";
 import { rpcCodec } from "./rpc.ts";
 import { story } from "./story.ts";
+import { fromItsDocument } from "./story-text.ts";
 
 /** The Qingyu platform's API, below `/api/v1`. */
 export function qingyuRoutes(
   config: Config,
-  gateway: Pick<Gateway, "generate" | "rpc" | "purge" | "models" | "readiness" | "mayUse" | "quotas" | "reports">,
+  gateway: Pick<
+    Gateway,
+    "generate" | "rpc" | "platformText" | "purge" | "models" | "readiness" | "mayUse" | "quotas" | "reports"
+  >,
 ): Hono<Walk> {
   const routes = new Hono<Walk>();
   const post = (path: string, handler: Handler<Walk>) => {
@@ -24,7 +28,7 @@ export function qingyuRoutes(
     routes.all(path, allowOnly("POST"));
   };
   post("/ai/generate", serve(generate, gateway.generate, config));
-  post("/ai/story/generate", serve(story, gateway.rpc("story_write"), config));
+  post("/ai/story/generate", serve(story, fromItsDocument(gateway.rpc("story_write"), gateway), config));
   post("/ai/rag/retrieve", serve(retrieve, gateway.rpc("query_knowledge"), config));
   routes.get("/ai/rag/search", serve(search, gateway.rpc("query_knowledge"), config));
   routes.all("/ai/rag/search", allowOnly("GET"));

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { count } from "../qingyu/answers.ts";
+import { count, generated, success, unreported } from "../qingyu/answers.ts";
 
 /** What is answered about chapters. */
 
@@ -45,3 +45,16 @@ export const ChapterAnalysisAnswer = z.object({
     .check(z.describe("Whole numbers only; empty where the provider did not report them.")),
 });
 export type ChapterAnalysisAnswer = z.infer<typeof ChapterAnalysisAnswer>;
+
+const plot = { level: z.int().check(z.gte(1), z.lte(3)), title: text, description: text };
+const leaf = z.object({ ...plot, children: z.array(z.never()) });
+const branch = z.object({ ...plot, children: z.array(leaf) });
+const plotItem = z.object({ ...plot, children: z.array(branch) });
+
+const chapterSummary = z.object({
+  ...{ chapterId: text, chapterTitle: text, summary: text, keyPoints: z.array(text), plotOutline: z.array(plotItem) },
+  characters: z.array(z.object({ name: text, role: text, appearance: text })),
+  ...{ tokensUsed: z.nullable(count).check(unreported), model: text, provider: text, usage: generated.usage },
+  processedAt: text.check(z.describe("RFC 3339, UTC.")),
+});
+export const ChapterSummaryAnswer = z.object({ ...success, data: chapterSummary });

@@ -22,3 +22,10 @@ export const analyzeChapterRequest = z.object({
   ),
 });
 export type AnalyzeChapterRequest = z.infer<typeof analyzeChapterRequest>;
+
+/** The body of `POST /api/v1/ai/writing/summarize-chapter`. */
+export const summarizeChapterRequest = z.object({
+  ...{ projectId: id.check(z.describe("Required.")), chapterId: id.check(z.describe("Required.")), model },
+  outlineLevel: z.nullish(z.int()).check(z.describe("How deep the outline may be: 1 to 3, 3 unless told otherwise.")),
+  options: z.nullish(z.object({ model })),
+});

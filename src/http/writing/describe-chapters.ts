@@ -3,8 +3,9 @@ import { createdAtMs, model, requestId } from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import { qingyuSurface } from "../qingyu/surface.ts";
 import { analyzeChapter } from "./analyze-chapter.ts";
-import { ChapterAnalysisAnswer } from "./chapter-answers.ts";
-import { analyzeChapterRequest } from "./chapter-requests.ts";
+import { ChapterAnalysisAnswer, ChapterSummaryAnswer } from "./chapter-answers.ts";
+import { analyzeChapterRequest, summarizeChapterRequest } from "./chapter-requests.ts";
+import { summarizeChapter } from "./summarize-chapter.ts";
 
 const answered = {
   ...{ provider: "openai", model, createdAtMs },
@@ -32,14 +33,53 @@ const changes = {
   events: [{ description: "林青羽与沈砚结盟。", involvedEntities: ["林青羽", "沈砚"], evidence: "两人击掌结盟" }],
 };
 
+const digest = {
+  ...{ chapterTitle: "", summary: "林青羽夜雨归来，与沈砚结盟。", keyPoints: ["归来", "结盟"] },
+  plotOutline: [
+    {
+      ...{ title: "归来", description: "她带伤回到青羽镇。" },
+      children: [{ title: "重逢", description: "沈砚在客栈等她。", children: [] }],
+    },
+  ],
+  characters: [{ name: "林青羽", role: "主角", appearance: "左臂带伤" }],
+};
+
 /** What the platform's clients ask about chapters. */
 export function chaptersDescription(): Description {
   const analysis = analyzeChapter.decode(chapter, new Headers());
+  const asked = summarizeChapter.decode({ projectId: "qingyu", chapterId: "12", outlineLevel: 2 }, new Headers());
   return {
     tag: "Qingyu",
     errors: { surface: qingyuSurface, schemaName: "QingyuError" },
-    schemas: jsonSchemas({ AnalyzeChapterRequest: analyzeChapterRequest, ChapterAnalysisAnswer }),
+    schemas: jsonSchemas({
+      AnalyzeChapterRequest: analyzeChapterRequest,
+      ChapterAnalysisAnswer,
+      SummarizeChapterRequest: summarizeChapterRequest,
+      ChapterSummaryAnswer,
+    }),
     routes: {
+      "POST /api/v1/ai/writing/summarize-chapter": {
+        ...asksProvider,
+        operationId: "summarizeChapter",
+        summary: "Say a chapter in short",
+        description:
+          "Its text is the platform's (`platform.url`), else what is indexed of it in the project's knowledge base; where neither has it, 404 `document_not_found` says what to index. Members that are not known are left alone, and null is the same as absent.",
+        requestBody: requestBody(ref("SummarizeChapterRequest"), {
+          chapter: { projectId: "qingyu", chapterId: "12", outlineLevel: 2 },
+        }),
+        answer: json(
+          "ChapterSummaryAnswer",
+          summarizeChapter.whole(
+            {
+              answer: { ...answered, parts: [{ start: 0, end: chapter.text.length, written: digest }] },
+              wish: { text: chapter.text, outlineLevel: 2 },
+              title: "第十二章 夜雨",
+            },
+            requestId,
+            asked,
+          ),
+        ),
+      },
       "POST /api/v1/story/analyze-chapter": {
         ...asksProvider,
         operationId: "analyzeChapter",

@@ -12,9 +12,13 @@ import { resultRoutes } from "./results.ts";
 import { rewriteMethod } from "./rewrite.ts";
 import { sensitiveWords } from "./sensitive-words.ts";
 import { summarize } from "./summarize.ts";
+import { chapterSummaries, summarizeChapter } from "./summarize-chapter.ts";
 
 /** Writing tasks of the Qingyu platform, below `/api/v1`. */
-export function writingRoutes(config: Config, gateway: Pick<Gateway, "generate" | "task" | "results">): Hono<Walk> {
+export function writingRoutes(
+  config: Config,
+  gateway: Pick<Gateway, "generate" | "task" | "chapterText" | "results">,
+): Hono<Walk> {
   const routes = new Hono<Walk>();
   const post = (path: string, handler: Handler<Walk>) => {
     routes.post(path, handler);
@@ -33,6 +37,7 @@ export function writingRoutes(config: Config, gateway: Pick<Gateway, "generate" 
   for (const path of ["/ai/polish", "/ai/writing/polish"]) post(path, polish);
   post("/ai/read-assistant", serve(readAssistant, gateway.generate, config));
   post("/ai/writing/summarize", serve(summarize, gateway.task, config));
+  post("/ai/writing/summarize-chapter", serve(summarizeChapter, chapterSummaries(gateway, config), config));
   post("/story/analyze-chapter", serve(analyzeChapter, gateway.task, config));
   post("/ai/writing/proofread", serve(proofread(gateway.results), gateway.task, config));
   post("/ai/audit/sensitive-words", serve(sensitiveWords(gateway.results), gateway.task, config));

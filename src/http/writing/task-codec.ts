@@ -66,13 +66,17 @@ export function taskCodec<Body extends z.ZodMiniType, Wish extends JsonObject, D
       { caller }: Pick<RequestRecord, "caller">,
     ): Promise<object> {
       if (!caller) throw new Error("an answer is for somebody");
-      const { usage, model, provider, createdAtMs } = answer;
-      const told = {
-        ...{ tokensUsed: usage?.totalTokens ?? null, model, provider, usage: usageIn(usage) },
-        processedAt: new Date(createdAtMs).toISOString(),
-      };
+      const { createdAtMs } = answer;
       const found = await data(taskResult(task, answer, wish), wish, { caller, idempotencyKey, createdAtMs });
-      return inForm({ ...found, ...told }, form, requestId, said);
+      return inForm({ ...found, ...toldOf(answer) }, form, requestId, said);
     },
   } as const satisfies Codec<Body, TaskRequest, TaskAnswer, TaskCall<Wish>>;
+}
+
+/** What is told of every answer to a task. */
+export function toldOf({ usage, model, provider, createdAtMs }: TaskAnswer) {
+  return {
+    ...{ tokensUsed: usage?.totalTokens ?? null, model, provider, usage: usageIn(usage) },
+    processedAt: new Date(createdAtMs).toISOString(),
+  };
 }
