@@ -220,9 +220,11 @@ it.each(operations)(
     for (const { spoil = (text: string) => text, before, id = known, query = "", ...scenario } of scenarios) {
       const { settings = usual, headers: own, ...options } = scenario;
       const headers = { ...(isOperators && bearer("root")), ...(isAdministrators && administrator), ...own };
+      const { replace = (gateway) => gateway } = options;
       const { send } = testApp({
         network,
         ...options,
+        replace: (gateway) => replace({ ...gateway, chapterText: async () => ({ text: "夜雨。" }) }),
         settings: { ...generous, ...(typeof settings === "function" ? settings(usual) : settings) },
       });
       const target = path.replace("{id}", id) + (query || queryOf(operation));

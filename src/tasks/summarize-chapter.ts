@@ -13,7 +13,7 @@ export type ChapterWish = {
 };
 
 /** What happens in a chapter, and on which level of the outline, from 1. */
-export interface PlotItem {
+interface PlotItem {
   readonly level: number;
   readonly title: string;
   readonly description: string;

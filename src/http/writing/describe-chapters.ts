@@ -65,7 +65,7 @@ export function chaptersDescription(): Description {
         description:
           "Its text is the platform's (`platform.url`), else what is indexed of it in the project's knowledge base; where neither has it, 404 `document_not_found` says what to index. Members that are not known are left alone, and null is the same as absent.",
         requestBody: requestBody(ref("SummarizeChapterRequest"), {
-          chapter: { projectId: "qingyu", chapterId: "12", outlineLevel: 2 },
+          chapter: { projectId: "qingyu", chapterId: "12", outlineLevel: 2, options: { model } },
         }),
         answer: json(
           "ChapterSummaryAnswer",
