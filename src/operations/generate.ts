@@ -81,7 +81,8 @@ export function generateOperation({
       const { maxTokens = defaultsFor(request, defaults).maxTokens } = request;
       const answers = typeof request.extra?.n === "number" ? request.extra.n : 1;
       const completionTokens = answers * (maxTokens ?? defaults.platform.maxTokens);
-      return { promptTokens: promptEstimate(request), completionTokens, isGuess: maxTokens === undefined };
+      // A bound that the caller has not named is ours, and no demand of his.
+      return { promptTokens: promptEstimate(request), completionTokens, isGuess: request.maxTokens === undefined };
     },
     tokensIn: ({ choices }) =>
       Math.ceil(tokensAbout(...textsIn(choices.map(({ content, extra }) => [content, extra])))),
