@@ -46,7 +46,7 @@ export interface Operation<Request, Whole extends WholeAnswer> {
   /** Whether an answer that ended so may be empty because of what its caller asked for: it counts against nobody. */
   mayEndEmpty?(request: Request, finishReason: string): boolean;
   /** Whether an answer that ended so is one although it is empty: another try would end so too. */
-  isAnswerThoughEmpty?(finishReason: string): boolean;
+  isAnswerThoughEmpty?(request: Request, finishReason: string): boolean;
   /** Absent where no answer comes as a stream. */
   collector?(head: StreamHead): Collector<Whole>;
   readonly storage: Storage<Whole>;

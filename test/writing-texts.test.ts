@@ -53,6 +53,7 @@ describe("a text that is rewritten", () => {
     ["/writing/polish", { originalText: "雨己。" }, platform("polished_text")],
     ["/writing/polish", { originalText: "雨庚。", text: "雨庚。" }, platform("polished_text")],
     ["/writing/polish", { text: "雨辛。" }, bare],
+    ["/writing/polish", { text: "雨子。", originalText: null }, bare],
     ["/writing/polish", { project_id: "p", text: "雨壬。", style: null, focus_areas: null, model: "" }, bare],
     ["/writing/expand", { text: "雨癸。" }, { content: "青羽", expanded_text: "青羽", generated_text: "青羽", usage }],
   ])("is answered in the form of who asks: %s %j", async (path, body, expected) => {
@@ -131,6 +132,31 @@ describe("a text that is rewritten", () => {
     const body = { originalText: "大", targetLength: 8_000, options: { model: "gpt-small" } };
     const answer = await testApp({ network }).post(`${ai}/expand`, body);
     expect([answer.status, seen.map(({ max_tokens }) => max_tokens)]).toEqual([200, [20_000, undefined]]);
+  });
+
+  it.each([
+    ["gpt-5-mini", "max_completion_tokens", 28_000],
+    ["o3", "max_completion_tokens", 28_000],
+    ["deepseek-reasoner", "max_tokens", 28_000],
+    ["deepseek-chat", "max_tokens", 20_000],
+  ])("leaves room for the thoughts of %s", async (model, name, tokens) => {
+    const settings = { ...onlyOpenAi, OPENAI_MODEL: model };
+    const { asked } = await ask("/expand", { originalText: `思${model}`, targetLength: 8_000 }, settings);
+    expect(asked).toMatchObject({ model, [name]: tokens });
+  });
+
+  it("is asked of another provider where all the room went into thoughts, unless its author has bounded it", async () => {
+    const { network } = writers([{ says: "", finishReason: "length" }, { says: "好" }]);
+    const app = testApp({ network, settings: writerSettings("openai,anthropic") });
+    const ours = await app.post(`${ai}/polish`, { originalText: "想" });
+    expect([ours.json(), ours.headers.get("x-qingyu-attempts")]).toMatchObject([
+      { data: { content: "好" } },
+      "openai:empty, anthropic:ok",
+    ]);
+    const own = writers([{ says: "", finishReason: "length" }]);
+    const bounded = testApp({ network: own.network, settings: writerSettings("openai,anthropic") });
+    const his = await bounded.post(`${ai}/polish`, { originalText: "想二", options: { maxTokens: 9 } });
+    expect(his.json()).toMatchObject({ data: { content: "", finishReason: "length" } });
   });
 
   it.each([
@@ -377,7 +403,7 @@ describe("a reader's question", () => {
   });
 
   it("about a chapter that is too long is asked with its beginning and its end, and the model is told", async () => {
-    const long = `开头${"雨\n".repeat(20_000)}${"𠀀".repeat(7_501)}结尾`;
+    const long = `开头${"雨\n".repeat(20_000)}${"𠀀".repeat(7_501)}结尾。`;
     const { user } = await ask(path, { question: "结局？", chapterContent: long });
     expect(user.isWellFormed()).toBe(true);
     expect(user.length).toBeLessThan(31_000);
@@ -385,7 +411,7 @@ describe("a reader's question", () => {
     const shown = user.slice(user.indexOf("<章节>\n") + 5, user.indexOf("\n</章节>"));
     const count = (text: string) => [...text].length;
     expect(count(shown) - count(`\n〔此处略去${left}字〕\n`) + Number(left)).toBe(count(long));
-    expect([shown.startsWith("开头"), shown.endsWith("结尾"), user.includes(`略去了${left}字`)]).toEqual([
+    expect([shown.startsWith("开头"), shown.endsWith("结尾。"), user.includes(`略去了${left}字`)]).toEqual([
       true,
       true,
       true,

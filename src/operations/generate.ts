@@ -61,8 +61,9 @@ export function generateOperation({
     // His own limit, or his own words at which it stops.
     mayEndEmpty: ({ stop = [] }, finishReason) =>
       finishReason === "length" || (finishReason === "stop" && stop.length > 0),
-    // A model that thinks may use up all that it is given.
-    isAnswerThoughEmpty: (finishReason) => finishReason === "length",
+    // A model that thinks may use up all that it is given. What was only suggested another one may do with.
+    isAnswerThoughEmpty: ({ maxTokens, suggested }, finishReason) =>
+      finishReason === "length" && (maxTokens !== undefined || suggested?.maxTokens === undefined),
     collector: startCollecting,
     storage: {
       isStorable: (generation) =>

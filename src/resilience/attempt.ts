@@ -78,7 +78,7 @@ export async function attempt<Request, Whole extends WholeAnswer>(
   const limit = startLimit(call.signal, firstEndsMs, () => UpstreamFailure.wire("timeout"));
   const mayEndEmpty = (finishReason: string) => operation.mayEndEmpty?.(request, finishReason) ?? false;
   const isAnswerThoughEmpty = (finishReason?: string) =>
-    finishReason !== undefined && (operation.isAnswerThoughEmpty?.(finishReason) ?? false);
+    finishReason !== undefined && (operation.isAnswerThoughEmpty?.(request, finishReason) ?? false);
   const settled = { provider, mayEndEmpty, permit, call, limit, limits, record };
   const turn: Turn = { ...settled, startedMs, hasBegun: false, endsMs: shareEndsMs };
   const isLive = call.stream && call.delivery === "live";

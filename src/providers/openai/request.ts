@@ -11,6 +11,11 @@ export interface RequestRules extends ModelRules {
 /** Models that think first: they take `max_completion_tokens` only, and no temperature but their own. */
 const reasoningModel = /^(o\d|gpt-5)/;
 
+/** Models whose thoughts count as part of the answer, as far as names tell. */
+const thinkingModel = /^(o\d|gpt-5)|reason|think|qwq|(^|[-/])r1\b/i;
+/** What they may think where only the answer's length is known. */
+const thoughtTokens = 8_000;
+
 /**
  * A chat completion request's body (https://platform.openai.com/docs/api-reference/chat/create), in which an answer's length
  * is called as the caller calls it.
@@ -19,7 +24,7 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
   const { defaults } = rules;
   const model = modelFor(request.model ?? defaults.model, rules);
   const reasons = reasoningModel.test(model);
-  const { maxTokens, temperature } = defaultsFor(request, defaults);
+  const { temperature } = defaultsFor(request, defaults);
   const format = responseFormatOf(request);
   const maxTokensName = reasons ? "max_completion_tokens" : (request.maxTokensName ?? "max_tokens");
   const added = new Set<string>();
@@ -36,7 +41,7 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
       ...(name !== undefined && { name }),
       ...extra,
     })),
-    ...optionalMember(maxTokensName, request.maxTokens ?? maxTokens),
+    ...optionalMember(maxTokensName, request.maxTokens ?? boundFor(request, model, defaults)),
     ...optionalMember("temperature", request.temperature ?? (reasons ? undefined : temperature)),
     ...optionalMember("top_p", request.topP),
     ...optionalMember("stop", request.stop),
@@ -48,6 +53,14 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
     ...(stream && { stream: true, stream_options: { ...streamOptionsOf(request), include_usage: true } }),
   };
   return { body, added, instead: request.structure && { response_format: [{ type: "json_object" }] } };
+}
+
+/** How long an answer may be whose caller does not say it, with room for thoughts where the suggestion knows of none. */
+function boundFor(request: GenerationRequest, model: string, defaults: GenerationDefaults): number | undefined {
+  const { maxTokens } = defaultsFor(request, defaults);
+  const isSuggested = request.suggested?.maxTokens !== undefined;
+  if (maxTokens === undefined || !isSuggested || !thinkingModel.test(model)) return maxTokens;
+  return Math.min(maxTokens + thoughtTokens, defaults.mostTokens);
 }
 
 function responseFormatOf({ responseFormat, structure }: GenerationRequest): JsonObject | undefined {
