@@ -21,6 +21,9 @@ const plainMs = 500;
 const hurried = { QINGYU_DEADLINES_PLAIN_MS: String(plainMs) };
 const project = { projectId: "p" };
 
+/** What asks the provider for something else first, of which its own record tells nothing. */
+const beside: ReadonlySet<string | undefined> = new Set(["/api/v1/ai/writing/summarize-chapter"]);
+
 interface Plain {
   readonly name: string;
   readonly kind: Kind;
@@ -74,7 +77,7 @@ describe.concurrent("a plain answer to a client of the platform's", () => {
     expect([status, events, attempts]).toMatchObject([
       504,
       [{ code: 5002, message: expect.any(String), request_id: expect.any(String) }],
-      "first:timeout",
+      beside.has(asked.path) ? null : "first:timeout",
     ]);
     await expectStates(first, ["left"]);
   });
