@@ -82,6 +82,16 @@ describe.concurrent("a plain answer to a client of the platform's", () => {
     await expectStates(first, ["left"]);
   });
 
+  it.each([...ofOthers, ...plain])("is worked on no longer when its client leaves: $name", async (asked) => {
+    const { open, first } = only(asked.kind, "silent", {});
+    const client = new AbortController();
+    const answer = open({ surface: "qingyu", ...asked.ask, signal: client.signal });
+    await first.seen("open");
+    client.abort();
+    await expectStates(first, ["left"]);
+    await (await answer).body?.cancel();
+  });
+
   it.each([
     ["shortens", "100", "30000"],
     ["does not lengthen", "100000", "100"],
