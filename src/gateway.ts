@@ -217,7 +217,8 @@ export function createGateway(
       knowledge: rpcNamed(knowledgeRpc).aside,
       contextTokens: smallestContext(members.map(({ provider }) => provider)),
       answerTokens: shared.defaults.platform.maxTokens,
-      digest: digestWith(cache.keySecret),
+      // Where texts are sealed, nobody is to try whether one that he guesses is among them.
+      digest: digestWith(cache.keySecret ?? cache.encryptionKey),
       encryption: encryptionOf(config),
       keptDays: config.chats.keptDays,
     }),

@@ -264,6 +264,7 @@ describe("what is left of it", () => {
       return await person({ user, settings });
     };
     const { say } = await on(0);
+    expect((await say({ message: "无", sessionId: "session_of_nobody" })).status).toBe(404);
     const [old, used] = [sessionIn(await say({ message: "旧" })), sessionIn(await say({ message: "新" }))];
     const alarmAt = async () => await runInDurableObject(chatsOf(user), (_, { storage }) => storage.getAlarm());
     expect(await alarmAt()).toBe(startMs + 2 * day);
@@ -278,6 +279,16 @@ describe("what is left of it", () => {
     vi.setSystemTime(startMs + 3 * day);
     await runDurableObjectAlarm(chatsOf(user));
     expect([await rowsOf(user, "sessions"), await rowsOf(user, "turns"), await alarmAt()]).toEqual([[], [], null]);
+  });
+
+  it("is not what a new session begins with, long after nobody has answered it", async () => {
+    const { network } = failing("status", "status");
+    const user = crypto.randomUUID();
+    await (await person({ network, user })).say({ message: "你好" });
+    vi.setSystemTime(Date.now() + 3_600_000);
+    const { say, sessions } = await person({ user });
+    const sessionId = sessionIn(await say({ message: "你好" }));
+    expect(await sessions()).toMatchObject([{ id: sessionId, messageCount: 2 }, { messageCount: 1 }]);
   });
 
   it.each([

@@ -9,6 +9,8 @@ import type { BegunTurn, EndedTurn, NewTurn, StoredMessage, StoredSession } from
 /** So many may wait for turns of a user at once. */
 const maxWaiting = 32;
 const keysKeptForMs = keptForSeconds * 1_000;
+/** Who sends a first message again later than that begins another session. */
+const againWithinMs = 3_600_000;
 /** What is to be forgotten at about the same time is forgotten together. */
 const betweenAlarmsMs = 3_600_000;
 
@@ -61,7 +63,7 @@ export class Chats extends DurableObject {
   /** Begins to answer a message, unless it is answered already or another one has its turn. */
   async begin(asked: NewTurn): Promise<BegunTurn> {
     const begun = this.ctx.storage.transactionSync(() => this.beginAt(asked, Date.now()));
-    await this.keepFor(asked.keptDays);
+    if (begun.state === "begun") await this.keepFor(asked.keptDays);
     return begun;
   }
 
@@ -104,7 +106,7 @@ export class Chats extends DurableObject {
     if (asked.sessionId !== undefined && !given) return { state: "unknown" };
 
     const waitedFor = asked.after === undefined || claim ? undefined : tables.turn(asked.after);
-    const known = claimed ?? (waitedFor?.digest === digest ? waitedFor : this.unanswered(asked));
+    const known = claimed ?? (waitedFor?.digest === digest ? waitedFor : this.unanswered(asked, nowMs));
     if (known?.state === "answered" && known.answer && known.about) {
       const { answer, about, answeredMs = nowMs } = known;
       return { state: "answered", ...idsOf(known), answer, about, saidMs: answeredMs };
@@ -126,12 +128,12 @@ export class Chats extends DurableObject {
   }
 
   /** The turn in which the same message was left without an answer, if that is what is sent again. */
-  private unanswered({ sessionId, digest, projectId, mayGoOn, claim }: NewTurn) {
+  private unanswered({ sessionId, digest, projectId, mayGoOn, claim }: NewTurn, nowMs: number) {
     const found =
       sessionId !== undefined
         ? this.tables.unanswered(sessionId, digest)
         : mayGoOn
-          ? this.tables.begunWith(digest, projectId)
+          ? this.tables.begunWith(digest, projectId, nowMs - againWithinMs)
           : undefined;
     // What was asked under another key is another message.
     return found?.hasKey && claim ? undefined : found;
@@ -147,12 +149,12 @@ export class Chats extends DurableObject {
   }
 
   private async keepFor(keptDays: number): Promise<void> {
-    if (keptDays === this.keptDays && this.hasAlarm) return;
     const isNew = keptDays !== this.keptDays;
+    if (!isNew && this.hasAlarm) return;
     if (isNew) this.ctx.storage.kv.put("keptDays", keptDays);
     this.keptDays = keptDays;
-    if (isNew || (await this.ctx.storage.getAlarm()) === null) await this.setAlarm(keptDays);
-    this.hasAlarm = true;
+    this.hasAlarm = !isNew && (await this.ctx.storage.getAlarm()) !== null;
+    if (!this.hasAlarm) await this.setAlarm(keptDays);
   }
 
   /** For when there is something to be forgotten. */

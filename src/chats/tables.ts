@@ -150,14 +150,15 @@ export function createTables({ sql }: DurableObjectStorage) {
         sessionId,
         digest,
       ),
-    /** The same message without an answer of its own, where it is all that there is of its session. */
-    begunWith: (digest: string, projectId: string | undefined) =>
+    /** The same message without an answer of its own, where it is new and all that there is of its session. */
+    begunWith: (digest: string, projectId: string | undefined, sinceMs: number) =>
       turn(
-        `where digest = ? and state <> 'answered' and project_id is ? and not exists (
+        `where digest = ? and state <> 'answered' and project_id is ? and asked_ms > ? and not exists (
            select 1 from turns as others where others.session_id = turns.session_id and others.id <> turns.id
          ) order by turns.id desc limit 1`,
         digest,
         projectId ?? null,
+        sinceMs,
       ),
     turn: (id: number) => turn("where turns.id = ?", id),
     turnFor: (attempt: string) => turn("where attempt = ?", attempt),
