@@ -132,8 +132,9 @@ describe("a message that comes again", () => {
         where === "in its session" ? at((await post(sessionsPath, {})).json(), "data", "id") : undefined;
       const body = { message: "问", sessionId };
       const statuses = [(await say(body)).status, (await say(body)).status, (await say(body)).status];
-      expect(statuses).toEqual([500, 200, 200].map((status) => (status === 500 ? statuses[0] : status)));
-      expect(seen.length).toBeGreaterThan(2);
+      expect(statuses.slice(1)).toEqual([200, 200]);
+      expect(statuses[0]).toBeGreaterThanOrEqual(500);
+      expect(promptsIn(seen).slice(0, 3)).toEqual([["问"], ["问"], ["问"]]);
       expect(await sessions()).toHaveLength(where === "in its session" ? 1 : 2);
       const first = sessionId ?? at(await sessions(), 1, "id");
       expect((await said(first)).slice(0, 2)).toEqual([{ user: "问" }, { assistant: "全文" }]);
