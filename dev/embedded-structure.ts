@@ -31,7 +31,8 @@ interface Place {
 const texts: Readonly<Record<string, (place: Place) => string>> = {
   originalText: ({ quoted }) => clauseOf(quoted),
   title: ({ quoted }) => clauseOf(quoted),
-  chapterTitle: ({ quoted }) => clauseOf(quoted),
+  // Not every chapter has one.
+  chapterTitle: () => "",
   word: ({ quoted }) => wordIn(quoted, wordCharacters),
   name: ({ quoted }) => wordIn(quoted, nameCharacters),
   entityName: ({ quoted }) => wordIn(quoted, nameCharacters),

@@ -57,7 +57,8 @@ def _clause(place: _Place) -> str:
 _TEXTS: Mapping[str, Callable[[_Place], str]] = {
     "originalText": _clause,
     "title": _clause,
-    "chapterTitle": _clause,
+    # Not every chapter has one.
+    "chapterTitle": _said("", ""),
     "word": _word(_WORD_CHARS),
     "name": _word(_NAME_CHARS),
     "entityName": _word(_NAME_CHARS),
