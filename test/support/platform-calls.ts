@@ -17,6 +17,16 @@ export const platformCalls = [
     { code: 0, data: { summary: expect.stringMatching(/^[^a-z]{1,100}$/), keyPoints: expect.any(Array) } },
   ],
   [
+    "/api/v1/ai/writing/proofread",
+    { content: text, checkTypes: ["spelling"] },
+    { code: 0, data: { score: 99, issues: [{ type: "spelling", severity: "suggestion" }, {}] } },
+  ],
+  [
+    "/api/v1/ai/audit/sensitive-words",
+    { content: text, category: "all" },
+    { code: 0, data: { isSafe: true, sensitiveWords: [{ word: "林青", position: { start: 0, end: 2 } }, {}] } },
+  ],
+  [
     "/api/v1/story/analyze-chapter",
     { project_id: "demo-project", chapter_id: "chapter-1", text },
     {

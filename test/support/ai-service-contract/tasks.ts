@@ -9,7 +9,9 @@ import { analyzeChapterTask } from "../../../src/tasks/analyze-chapter.ts";
 import { continueTask } from "../../../src/tasks/continue.ts";
 import { expandTask } from "../../../src/tasks/expand.ts";
 import { polishTask } from "../../../src/tasks/polish.ts";
+import { issueTypes, proofreadTask } from "../../../src/tasks/proofread.ts";
 import { rewriteTask } from "../../../src/tasks/rewrite.ts";
+import { sensitiveWordsTask } from "../../../src/tasks/sensitive-words.ts";
 import { type StructuredTask, taskRequest, taskResult } from "../../../src/tasks/structured-task.ts";
 import { summarizeTask } from "../../../src/tasks/summarize.ts";
 import { type ClientOf, headers } from "./asking.ts";
@@ -75,6 +77,37 @@ export function testTasks(client: ClientOf): void {
     expect(stateChanges.length * newEntities.length * events.length).toBeGreaterThan(0);
     if (text === chapter) expect(relationChanges.length).toBeGreaterThan(0);
   });
+
+  it.each(texts.flatMap((text) => issueTypes.map((type) => [type, text] as const)))(
+    "proofreads, for %s: %j",
+    async (type, text) => {
+      const wish = { text, types: [type], language: "zh-CN", suggestions: true, known: {} };
+      const { issues, droppedIssues, statistics } = await resultOf(proofreadTask, wish);
+      expect([droppedIssues, statistics.totalIssues]).toEqual([0, issues.length]);
+      expect(issues.length).toBeGreaterThan(0);
+      for (const { originalText, position, suggestions, severity, ...issue } of issues) {
+        expect([issue.type, severity, suggestions.length]).toEqual([type, "suggestion", 1]);
+        expect([...text].slice(position.start, position.end).join("")).toBe(originalText);
+      }
+    },
+  );
+
+  it.each(texts.flatMap((text) => (["all", "adult"] as const).map((category) => [category, text] as const)))(
+    "finds sensitive words, of %s: %j",
+    async (category, text) => {
+      const { matches, droppedWords, summary } = await resultOf(sensitiveWordsTask, {
+        text,
+        category,
+        customWords: [],
+      });
+      expect([droppedWords, summary.highRiskCount, summary.lowRiskCount]).toEqual([0, 0, matches.length]);
+      expect(matches.length).toBeGreaterThan(0);
+      for (const { word, position, ...match } of matches) {
+        expect([...text].slice(position.start, position.end).join("")).toBe(word);
+        expect(match.category).toBe(category === "all" ? "other" : category);
+      }
+    },
+  );
 
   it("plans what an outline's schema asks for", async () => {
     const { messages } = structuredRequest(OutlineDataSchema, "", JSON.stringify({ task: "写一个剑客的故事" }));
