@@ -17,6 +17,19 @@ export const platformCalls = [
     { code: 0, data: { summary: expect.stringMatching(/^[^a-z]{1,100}$/), keyPoints: expect.any(Array) } },
   ],
   [
+    "/api/v1/ai/writing/summarize-chapter",
+    { projectId: "demo-project", chapterId: "chapter-1", outlineLevel: 3 },
+    {
+      code: 0,
+      data: {
+        chapterTitle: "第一章 夜雨",
+        summary: "林青羽推开客栈的门时，雨正落得最密。",
+        plotOutline: [{ level: 1, children: [{ level: 2, children: [{ level: 3 }] }] }, {}],
+        characters: [{ name: "林青羽" }, {}],
+      },
+    },
+  ],
+  [
     "/api/v1/ai/writing/proofread",
     { content: text, checkTypes: ["spelling"] },
     { code: 0, data: { score: 99, issues: [{ type: "spelling", severity: "suggestion" }, {}] } },
@@ -26,7 +39,7 @@ export const platformCalls = [
     { content: text, category: "all" },
     {
       code: 0,
-      data: { isSafe: true, sensitiveWords: expect.arrayContaining([expect.objectContaining({ word: "林青" })]) },
+      data: { isSafe: false, sensitiveWords: expect.arrayContaining([expect.objectContaining({ word: "林青" })]) },
     },
   ],
   [

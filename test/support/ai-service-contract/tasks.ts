@@ -14,6 +14,7 @@ import { rewriteTask } from "../../../src/tasks/rewrite.ts";
 import { sensitiveWordsTask } from "../../../src/tasks/sensitive-words.ts";
 import { type StructuredTask, taskRequest, taskResult } from "../../../src/tasks/structured-task.ts";
 import { summarizeTask } from "../../../src/tasks/summarize.ts";
+import { summarizeChapterTask } from "../../../src/tasks/summarize-chapter.ts";
 import { type ClientOf, headers } from "./asking.ts";
 
 const chapter = `林青羽推开窗，夜雨落在青石巷。“你终于来了。”顾长风低声说道，刀还在鞘里！
@@ -108,6 +109,16 @@ export function testTasks(client: ClientOf): void {
       }
     },
   );
+
+  it.each(texts)("summarizes a chapter: %j", async (text) => {
+    const { title, summary, plotOutline, characters } = await resultOf(summarizeChapterTask, { text, outlineLevel: 2 });
+    expect([title, text.includes(summary)]).toEqual(["", true]);
+    expect(plotOutline.map(({ children }) => children.map((child) => child.children))).toEqual(
+      plotOutline.map(() => [[]]),
+    );
+    expect(characters.every(({ name }) => text.includes(name))).toBe(true);
+    expect(plotOutline.length * characters.length).toBeGreaterThan(0);
+  });
 
   it("plans what an outline's schema asks for", async () => {
     const { messages } = structuredRequest(OutlineDataSchema, "", JSON.stringify({ task: "写一个剑客的故事" }));
