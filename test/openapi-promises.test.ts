@@ -14,6 +14,7 @@ import { at } from "./support/json.ts";
 import { ledgers } from "./support/ledger.ts";
 import { expectDescribed, membersOf, operations } from "./support/openapi.ts";
 import { bearer, secret, signed } from "./support/tokens.ts";
+import { writers } from "./support/writers.ts";
 
 interface Scenario extends Omit<TestAppOptions, "settings"> {
   /** In the place of the usual ones, or beside them. */
@@ -187,6 +188,23 @@ async function madeSession(): Promise<string> {
   return String(at((await testApp().post("/api/v1/ai/chat/sessions", {})).json(), "data", "id"));
 }
 
+/** The id of what was found in a text, or of a check of it. */
+async function madeResult(path: string): Promise<string> {
+  const says = { issues: [{ originalText: "夜" }], sensitiveWords: [] };
+  const { post } = testApp({ network: writers([{ says }]).network });
+  const [made, ...id] = path.includes("/suggestions/")
+    ? ["/api/v1/ai/writing/proofread", "issues", 0, "id"]
+    : ["/api/v1/ai/audit/sensitive-words", "checkId"];
+  return String(at((await post(String(made), { content: "夜" })).json(), "data", ...id));
+}
+
+/** The id of something that a path names. */
+async function madeFor(path: string): Promise<string> {
+  if (path.startsWith("/admin/")) return await madeKey();
+  if (path.includes("/sessions/")) return await madeSession();
+  return /\/(suggestions|sensitive-words)\/\{id\}$/.test(path) ? await madeResult(path) : "gpt-4o";
+}
+
 /** Whether an operation is an RPC of the contract's table, by whichever surface. */
 function isRpc(operation: unknown): boolean {
   const id = String(at(operation, "operationId"));
@@ -216,7 +234,7 @@ it.each(operations)(
         : isRpc(operation)
           ? onlyService
           : onlyOpenAi;
-    const known = isOperators ? await madeKey() : path.includes("/sessions/") ? await madeSession() : "gpt-4o";
+    const known = await madeFor(path);
     for (const { spoil = (text: string) => text, before, id = known, query = "", ...scenario } of scenarios) {
       const { settings = usual, headers: own, ...options } = scenario;
       const headers = { ...(isOperators && bearer("root")), ...(isAdministrators && administrator), ...own };

@@ -102,10 +102,10 @@ describe("an issue stands where its text is quoted from", () => {
     [
       "by its context",
       "他在家。他在外。他在山。",
-      [{ originalText: "在", context: "他在外" }, { originalText: "在" }],
+      [{ originalText: "在", context: "他在山" }, { originalText: "在" }],
       [
         [1, "在"],
-        [5, "在"],
+        [9, "在"],
       ],
       0,
     ],
@@ -118,14 +118,14 @@ describe("an issue stands where its text is quoted from", () => {
     ],
     [
       "by a context that holds it twice",
-      "甲：好好。乙：好。",
+      "乙：好。甲：好好。",
       [
         { originalText: "好", context: "好好" },
         { originalText: "好", context: "好好" },
       ],
       [
-        [2, "好"],
-        [3, "好"],
+        [6, "好"],
+        [7, "好"],
       ],
       0,
     ],
