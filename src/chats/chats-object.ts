@@ -81,10 +81,7 @@ export class Chats extends DurableObject {
 
   /** Writes down how a turn has ended: once, by who was the last to begin it. */
   end(ended: EndedTurn): void {
-    this.ctx.storage.transactionSync(() => {
-      const sessionId = this.tables.end(ended);
-      if (sessionId !== undefined) this.tables.trim(sessionId);
-    });
+    this.ctx.storage.transactionSync(() => this.tables.end(ended));
     this.wake();
   }
 

@@ -203,8 +203,8 @@ export function createTables({ sql }: DurableObjectStorage) {
       if (!claim) return;
       sql.exec("update turns set key = ?, fingerprint = ? where id = ?", claim.name, claim.fingerprint, id);
     },
-    /** Says of which session. Of a turn that somebody else answers by now nothing is changed. */
-    end({ attempt, isComplete, answer, endedMs }: EndedTurn): string | undefined {
+    /** Of a turn that somebody else answers by now nothing is changed. */
+    end({ attempt, isComplete, answer, endedMs }: EndedTurn): void {
       const { rowsWritten } = sql.exec(
         `update turns set state = ?, answer = ifnull(?, answer), about = ifnull(?, about),
            answered_ms = iif(?, ?, answered_ms)
@@ -217,11 +217,10 @@ export function createTables({ sql }: DurableObjectStorage) {
         attempt,
       );
       const sessionId = rowsWritten > 0 ? tables.turnFor(attempt)?.sessionId : undefined;
-      if (sessionId === undefined) return undefined;
+      if (sessionId === undefined) return;
       count(sessionId);
       if (answer)
         sql.exec("update sessions set updated_ms = ?, last_message_ms = ? where id = ?", endedMs, endedMs, sessionId);
-      return sessionId;
     },
     /** What was said before a turn and answered, the newest first. */
     history(sessionId: string, before: number): PastTurn[] {
