@@ -78,12 +78,13 @@ describe("an answer that breaks off", () => {
 
   it("gives way to that of the same message sent again", async () => {
     const { network, seen } = failing("mid", "mid");
-    const { say, said } = await person({ network });
+    const { say, said, sessions } = await person({ network });
     const stream = { options: { stream: true } };
     await say({ message: "问", ...stream });
     await say({ message: "问", ...stream });
     const answer = await say({ message: "问" });
     expect(await said(sessionIn(answer))).toEqual([{ user: "问" }, { assistant: "全文" }]);
+    expect(await sessions()).toHaveLength(1);
     expect(promptsIn(seen)).toEqual([["问"], ["问"], ["问"]]);
     await say({ message: "问", sessionId: sessionIn(answer) });
     expect(promptsIn(seen).at(-1)).toEqual(["问", "全文", "问"]);
