@@ -1,13 +1,13 @@
 import type { ChatRequest, Chatting, Said } from "../chat.ts";
 import { isStream, wholeOf } from "../collect.ts";
 import type { Generation, GenerationRequest, GenerationStream } from "../generation.ts";
+import { notBlank } from "../not-blank.ts";
 import type { RpcAnswer, RpcRequest } from "../rpc.ts";
 import { chatTask } from "../tasks/chat.ts";
 import type { Call, GenerationAnswer, Upstream } from "../upstream.ts";
 import { watched } from "../watched.ts";
 import { keeping } from "./kept.ts";
 import { knowledgeFor } from "./knowledge.ts";
-import { notBlank } from "./not-blank.ts";
 import type { BeginTurn, EarlierAnswer, OpenTurn } from "./turns.ts";
 
 export interface ChattingOptions {

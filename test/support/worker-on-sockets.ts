@@ -53,6 +53,11 @@ export interface Gateway {
   readonly ask: (ask?: Ask) => Promise<Answered>;
   /** Asks and leaves the answer to the test. */
   readonly open: (ask?: Ask) => Promise<Response>;
+  /** The same for a request of the test's own. */
+  readonly send: (
+    path: string,
+    init?: Pick<RequestInit, "method" | "headers" | "body" | "signal">,
+  ) => Promise<Response>;
 }
 
 const paths: Readonly<Record<Surface, string>> = {
@@ -67,15 +72,20 @@ export function gateway(
   settings: Readonly<Record<string, string>> = {},
 ): Gateway {
   const bindings = { ...env, QINGYU_CACHE_ENABLED: "false", AI_PROVIDERS: providers, ...settings };
-  const send = async (ask: Ask) => {
+  const send = async (request: Request<unknown, IncomingRequestCfProperties>) => {
     const context = createExecutionContext();
-    return { response: await worker.fetch(requestFor(ask), bindings, context), context };
+    return { response: await worker.fetch(request, bindings, context), context };
   };
   return {
-    open: (ask = {}) => keepingLog(async () => (await send(ask)).response),
+    open: (ask = {}) => keepingLog(async () => (await send(requestFor(ask))).response),
+    send: (path, init) =>
+      keepingLog(async () => {
+        const url = new URL(path, "http://localhost");
+        return (await send(new Request<unknown, IncomingRequestCfProperties>(url, init))).response;
+      }),
     ask: (ask = {}) =>
       keepingLog(async (log) => {
-        const { response, context } = await send(ask);
+        const { response, context } = await send(requestFor(ask));
         const { bytes, isBroken } = await readBody(response);
         const text = new TextDecoder().decode(bytes);
         await waitOnExecutionContext(context);

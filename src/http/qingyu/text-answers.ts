@@ -1,13 +1,13 @@
 import type * as z from "zod/mini";
 import { streamOf, wholeOf } from "../../collect.ts";
 import type { FinishReason, GenerationRequest, Usage } from "../../generation.ts";
+import { notBlank } from "../../not-blank.ts";
 import type { RequestRecord } from "../../record.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
 import type { Asked } from "../call.ts";
 import { type Encoder, sseEvent } from "../event-stream.ts";
 import { requireWithinLimits } from "../limits.ts";
 import type { Codec } from "../serve.ts";
-import { requireText } from "../text-only.ts";
 import type { PlatformUsage, TextDoneEvent, TextMessageEvent } from "./answers.ts";
 import { errorEvent } from "./error-event.ts";
 import { type Form, inForm, type Said } from "./form.ts";
@@ -43,16 +43,19 @@ export function textCodec<Body extends z.ZodMiniType>({
   };
 }
 
-/** A text with all that any of the platform's clients reads of it, in the form that its sender reads. */
+/**
+ * A text with all that any of the platform's clients reads of it, in the form that its sender reads. Throws a `GatewayError` in
+ * the place of an empty one, which would take the place of its author's text, since nobody looks at why it ended; but not where
+ * that is the bound which he has set.
+ */
 export async function textAnswer(
   answer: GenerationAnswer,
   { form, textName, more }: Pick<TextCall, "form" | "textName" | "more">,
   said: Said,
   { requestId, limits }: Pick<RequestRecord, "requestId" | "limits">,
 ): Promise<object> {
-  const { choices, model, usage, provider } = await wholeOf(answer);
-  const [{ content, finishReason, extra }] = choices;
-  requireText({ hasText: content !== "", hasMore: extra !== undefined, finishReason });
+  const { choices, model, usage, provider } = await wholeOf(notBlank(answer, "length"));
+  const [{ content, finishReason }] = choices;
   const data = {
     ...{ content, generated_text: content, [textName]: content, ...more, model, finishReason, provider },
     tokensUsed: usage?.totalTokens ?? null,
@@ -72,24 +75,22 @@ export function usageIn(usage: Usage | undefined): PlatformUsage {
   };
 }
 
-/** Events `message` with what has come since the last one, then `done` with the whole text, or `error`. */
+/** Events `message` with what has come since the last one, then `done` with the whole text, or `error`, also where it is empty. */
 export function textEncoder(requestId: string): Encoder<GenerationAnswer> {
   let [provider, model] = ["", ""];
   // Every complete answer has one.
   let finishReason: FinishReason = "stop";
   let usage: Usage | undefined;
-  let hasMore = false;
   const pieces: string[] = [];
   return {
     begin(answer) {
       ({ provider, model } = answer);
-      return streamOf(answer);
+      return streamOf(notBlank(answer, "length"));
     },
     chunk(chunk) {
       finishReason = chunk.finishReason ?? finishReason;
       model = chunk.model ?? model;
       usage = chunk.usage ?? usage;
-      hasMore ||= chunk.extra !== undefined;
       if (chunk.delta === "") return "";
       pieces.push(chunk.delta);
       const message: TextMessageEvent = { requestId, delta: chunk.delta, tokens: null };
@@ -97,7 +98,6 @@ export function textEncoder(requestId: string): Encoder<GenerationAnswer> {
     },
     end() {
       const content = pieces.join("");
-      requireText({ hasText: content !== "", hasMore, finishReason });
       const tokensUsed = usage?.totalTokens ?? null;
       const done: TextDoneEvent = {
         ...{ requestId, content, tokensUsed, model, finishReason, usage: usageIn(usage), provider },

@@ -1,5 +1,5 @@
 import { streamOf } from "../../collect.ts";
-import type { FinishReason } from "../../generation.ts";
+import { notBlank } from "../../not-blank.ts";
 import { readAssistantTask } from "../../tasks/read-assistant.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
 import { type Encoder, sseEvent } from "../event-stream.ts";
@@ -8,7 +8,6 @@ import { errorEvent } from "../qingyu/error-event.ts";
 import { formOf } from "../qingyu/form.ts";
 import { optionNames, optionsIn } from "../qingyu/options.ts";
 import { textCodec } from "../qingyu/text-answers.ts";
-import { requireText } from "../text-only.ts";
 import type { ReadEvent } from "./answers.ts";
 import { readRequest } from "./requests.ts";
 
@@ -54,21 +53,11 @@ export const readAssistant = {
  * `[DONE]`. An event `error` has none of these names: what has them is shown as text.
  */
 export function readEncoder(requestId: string): Encoder<GenerationAnswer> {
-  // Every complete answer has one.
-  let finishReason: FinishReason = "stop";
-  let [hasText, hasMore] = [false, false];
   return {
-    begin: streamOf,
-    chunk({ delta, extra, finishReason: ending }) {
-      finishReason = ending ?? finishReason;
-      hasText ||= delta !== "";
-      hasMore ||= extra !== undefined;
-      return delta === "" ? "" : sseEvent(JSON.stringify({ content: delta, delta, text: delta } satisfies ReadEvent));
-    },
-    end() {
-      requireText({ hasText, hasMore, finishReason });
-      return sseEvent("[DONE]");
-    },
+    begin: (answer) => streamOf(notBlank(answer, "length")),
+    chunk: ({ delta }) =>
+      delta === "" ? "" : sseEvent(JSON.stringify({ content: delta, delta, text: delta } satisfies ReadEvent)),
+    end: () => sseEvent("[DONE]"),
     error: (error) => errorEvent(error, requestId),
   };
 }

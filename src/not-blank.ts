@@ -1,13 +1,17 @@
-import { isStream } from "../collect.ts";
-import { GatewayError } from "../errors.ts";
-import type { FinishReason } from "../generation.ts";
-import type { GenerationAnswer } from "../upstream.ts";
+import { isStream } from "./collect.ts";
+import { GatewayError } from "./errors.ts";
+import type { FinishReason } from "./generation.ts";
+import type { GenerationAnswer } from "./upstream.ts";
 
-/** An answer that says something: throws a `GatewayError` in the place of one that says nothing, of a stream at its end. */
-export function notBlank(answer: GenerationAnswer): GenerationAnswer {
+/**
+ * An answer that says something: throws a `GatewayError` in the place of one that says nothing, of a stream at its end. One
+ * that ended as `allowed` may say nothing.
+ */
+export function notBlank(answer: GenerationAnswer, allowed?: FinishReason): GenerationAnswer {
+  const mayBeBlank = (reason: FinishReason | undefined) => reason !== undefined && reason === allowed;
   if (!isStream(answer)) {
     const [{ content, finishReason }] = answer.choices;
-    if (content.trim() === "") throw blank(finishReason);
+    if (content.trim() === "" && !mayBeBlank(finishReason)) throw blank(finishReason);
     return answer;
   }
   let saysSomething = false;
@@ -20,7 +24,7 @@ export function notBlank(answer: GenerationAnswer): GenerationAnswer {
         saysSomething ||= chunk.delta.trim() !== "";
         finishReason = chunk.finishReason ?? finishReason;
       }
-      if (!batch && !saysSomething) throw blank(finishReason);
+      if (!batch && !saysSomething && !mayBeBlank(finishReason)) throw blank(finishReason);
       return batch;
     },
   };
