@@ -50,7 +50,7 @@ const blames: Readonly<Record<Verdict["blame"], string>> = {
 };
 
 function row(reason: string, words: string, verdict: Verdict): string[] {
-  const { code } = new GatewayError(verdict.kind, verdict.message, { code: verdict.code });
+  const { code } = new GatewayError(verdict.kind, verdict.sentence, { code: verdict.code });
   const effects = [
     verdict.leadsTo === "next" ? "next provider" : "the caller, at once",
     verdict.retry ? "once" : "no",

@@ -11,6 +11,7 @@ import type { Comments } from "../src/http/docs/message-schemas.ts";
 import { healthDescription } from "../src/http/health/describe.ts";
 import { openAiDescription } from "../src/http/openai/describe.ts";
 import { qingyuDescription } from "../src/http/qingyu/describe.ts";
+import { qingyuSurface } from "../src/http/qingyu/surface.ts";
 import { writingDescription } from "../src/http/writing/describe.ts";
 import { chaptersDescription } from "../src/http/writing/describe-chapters.ts";
 
@@ -102,7 +103,12 @@ async function pathsOf(descriptions: readonly Description[], share: Shared) {
           Object.entries(failures).map(([status, failure]) => [status, share(`${told?.schemaName}${status}`, failure)]),
         ),
       };
-      const parameters = [...(operation.parameters ?? []), ...requestHeaderRefs("x-request-id", "traceparent")];
+      const common = requestHeaderRefs(
+        "x-request-id",
+        "traceparent",
+        ...(path.startsWith(qingyuSurface.prefix) ? ["accept-language" as const] : []),
+      );
+      const parameters = [...(operation.parameters ?? []), ...common];
       paths[path] = { ...paths[path], [method.toLowerCase()]: { tags: [tag], ...operation, parameters, responses } };
     }
   }

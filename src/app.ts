@@ -23,6 +23,7 @@ import { openAiSurface } from "./http/openai/surface.ts";
 import { tidyPath, unknownPath } from "./http/path.ts";
 import { qingyuRoutes } from "./http/qingyu/routes.ts";
 import { qingyuSurface } from "./http/qingyu/surface.ts";
+import { variesByLanguage } from "./http/qingyu/varies-by-language.ts";
 import { requireLength } from "./http/request-body.ts";
 import { writingRoutes } from "./http/writing/routes.ts";
 import { createInFlight, inFlightLimits } from "./in-flight.ts";
@@ -46,13 +47,16 @@ export function createApp({ settings, gateway }: AppDependencies): Hono<Walk> {
   }
   app.onError(errorHandler([connectSurface, qingyuSurface, adminSurface, openAiSurface], openAiSurface));
   app.use(observe());
+  app.use(`${qingyuSurface.prefix}*`, variesByLanguage());
   app.use(requireHost);
   app.route("/", docsRoutes());
   if (!gateway) {
     app.route("/", unconfiguredHealthRoutes(settings));
     const [{ setting, reason }] = settings.problems;
     app.all("*", () => {
-      throw new GatewayError("config_error", `The setting ${setting} ${reason}; /health/ready says all that is wrong.`);
+      throw new GatewayError("config_error", "The setting {setting} {reason}; /health/ready says all that is wrong.", {
+        values: { setting, reason },
+      });
     });
     return app;
   }

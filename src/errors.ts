@@ -1,3 +1,6 @@
+import { type Sentence, tell, type Values } from "./error-sentences.ts";
+import type { Language } from "./language.ts";
+
 /** The closed set of what a caller can be told. Statuses and envelopes are in `http/envelopes.ts`. */
 export type ErrorKind =
   | "invalid_request"
@@ -31,6 +34,8 @@ export interface GatewayErrorOptions {
   readonly code?: string;
   /** The request field or parameter at fault. */
   readonly param?: string;
+  /** What stands in the sentence, but for the parameter. */
+  readonly values?: Values;
   readonly retryAfterMs?: number;
   /** False where the caller must not ask again although the kind would allow it. */
   readonly shouldRetry?: false;
@@ -40,31 +45,40 @@ export interface GatewayErrorOptions {
   readonly cause?: unknown;
 }
 
-/** An error for the caller. The message is ours and safe to show; the cause never leaves the gateway. */
+/** An error for the caller. The message is ours, in English, and safe to show; the cause never leaves the gateway. */
 export class GatewayError extends Error {
   override readonly name = "GatewayError";
   readonly kind: ErrorKind;
   readonly code: string;
   readonly param?: string;
+  readonly sentence: Sentence;
+  readonly values: Values;
   readonly retryAfterMs?: number;
   readonly shouldRetry?: false;
   readonly allow?: readonly string[];
 
-  constructor(kind: ErrorKind, message: string, options: GatewayErrorOptions = {}) {
-    super(message, { cause: options.cause });
+  constructor(kind: ErrorKind, sentence: Sentence, options: GatewayErrorOptions = {}) {
+    const { values = {} } = options;
+    super(tell(sentence, values, options.param, "en"), { cause: options.cause });
     this.kind = kind;
     this.code = options.code ?? kind;
     this.param = options.param;
+    this.sentence = sentence;
+    this.values = values;
     this.retryAfterMs = options.retryAfterMs;
     this.shouldRetry = options.shouldRetry;
     this.allow = options.allow;
+  }
+
+  /** The message in a language. */
+  messageIn(language: Language): string {
+    return language === "en" ? this.message : tell(this.sentence, this.values, this.param, language);
   }
 }
 
 /** The same error, with its parameter under another name, in its message too. */
 export function withParam(error: GatewayError, param: string): GatewayError {
-  const message = error.message.replaceAll(`'${error.param}'`, `'${param}'`);
-  return new GatewayError(error.kind, message, { ...error, cause: error.cause, param });
+  return new GatewayError(error.kind, error.sentence, { ...error, cause: error.cause, param });
 }
 
 /** 404 for a model that nobody has, or that the settings do not allow. `param` is the field that named it. */

@@ -50,7 +50,7 @@ function markLongIntegers(text: string): string | undefined {
     const digits = text.slice(start, index + 1);
     if (!/^-?\d+$/.test(digits) || Number.isSafeInteger(Number(digits))) continue;
     if (parts.push(text.slice(from, start), `"${mark}${digits}"`) > 2 * maxExact) {
-      throw new JsonBeyondLimits(`has more than ${maxExact} integers that no double holds`);
+      throw new JsonBeyondLimits("has more than {most} integers that no double holds", maxExact);
     }
     from = index + 1;
   }

@@ -21,9 +21,25 @@ const maxAnswerWeight = 5_000_000;
 /** Longer numbers can be too large for a double without an exponent: the largest has 309 digits. */
 const maxPlainDigits = 308;
 
-/** JSON that is well-formed, but more than is taken (RFC 8259, section 9). The message completes "The body ...". */
+/** In what way it is more than is taken: it completes "The body ...", with a number in the place of `{most}`. */
+type Excess =
+  | "has a number that is too large"
+  | "has too many values in it"
+  | "is nested more than {most} levels deep"
+  | "has more than {most} members in an object"
+  | "has more than {most} integers that no double holds";
+
+/** JSON that is well-formed, but more than is taken (RFC 8259, section 9). */
 export class JsonBeyondLimits extends SyntaxError {
   override readonly name = "JsonBeyondLimits";
+  readonly excess: Excess;
+  readonly most: number;
+
+  constructor(excess: Excess, most: number) {
+    super(excess.replace("{most}", String(most)));
+    this.excess = excess;
+    this.most = most;
+  }
 }
 
 /**
@@ -34,7 +50,8 @@ export class JsonBeyondLimits extends SyntaxError {
 export function parseJson(text: string, maxWeight = maxAnswerWeight): JsonValue {
   const mayOverflow = inspect(text, maxWeight);
   const value: JsonValue = JSON.parse(text);
-  if (mayOverflow && !isAllFinite(value)) throw new JsonBeyondLimits("has a number that is too large");
+  if (mayOverflow && !isAllFinite(value))
+    throw new JsonBeyondLimits("has a number that is too large", Number.MAX_VALUE);
   return value;
 }
 
@@ -58,7 +75,7 @@ function inspect(text: string, maxWeight: number): boolean {
         break;
       case 0x5b: // [
       case 0x7b: // {
-        if (++depth > maxDepth) throw new JsonBeyondLimits(`is nested more than ${maxDepth} levels deep`);
+        if (++depth > maxDepth) throw new JsonBeyondLimits("is nested more than {most} levels deep", maxDepth);
         commas[depth] = text.charCodeAt(index) === 0x5b ? -(2 ** 31) : 0;
         weight += dear;
         start = index;
@@ -70,7 +87,7 @@ function inspect(text: string, maxWeight: number): boolean {
         break;
       case 0x2c: // ,
         met = (commas[depth] ?? 0) + 1;
-        if (met >= maxMembers) throw new JsonBeyondLimits(`has more than ${maxMembers} members in an object`);
+        if (met >= maxMembers) throw new JsonBeyondLimits("has more than {most} members in an object", maxMembers);
         commas[depth] = met;
         weight += cheap;
         mayOverflow ||= index - start > maxPlainDigits;
@@ -80,7 +97,7 @@ function inspect(text: string, maxWeight: number): boolean {
       case 0x65: // e
         mayOverflow ||= isDigit(text.charCodeAt(index - 1)) && text.charCodeAt(index + 1) !== 0x2d;
     }
-    if (weight > maxWeight) throw new JsonBeyondLimits("has too many values in it");
+    if (weight > maxWeight) throw new JsonBeyondLimits("has too many values in it", maxWeight);
   }
   return mayOverflow || text.length - start > maxPlainDigits;
 }

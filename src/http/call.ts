@@ -134,7 +134,8 @@ function asItsCallerCallsIt(error: unknown, names: Names | undefined): unknown {
 function requestTimeoutMs(c: Context<Walk>, limitMs: number): number {
   const header = c.req.header("x-request-timeout-ms");
   if (header === undefined) return limitMs;
-  if (!/^[1-9]\d{0,8}$/.test(header)) throw invalidHeader("x-request-timeout-ms", "a positive whole number");
+  if (!/^[1-9]\d{0,8}$/.test(header))
+    throw invalidValue("x-request-timeout-ms", "The header '{param}' must be a positive whole number.");
   return Math.min(limitMs, Number(header));
 }
 
@@ -142,16 +143,13 @@ function requestTimeoutMs(c: Context<Walk>, limitMs: number): number {
 function deliveryOf(c: Context<Walk>, tenant: string, atomicTenants: readonly string[]): Delivery {
   const header = c.req.header("x-qingyu-delivery");
   if (header === undefined) return atomicTenants.some((name) => name === tenant || name === "*") ? "atomic" : "live";
-  if (header !== "live" && header !== "atomic") throw invalidHeader("x-qingyu-delivery", "'live' or 'atomic'");
+  if (header !== "live" && header !== "atomic")
+    throw invalidValue("x-qingyu-delivery", "The header '{param}' must be 'live' or 'atomic'.");
   return header;
 }
 
 function idempotencyKey(c: Context<Walk>): string | undefined {
   const header = c.req.header("idempotency-key");
   if (header === undefined || /^[\x21-\x7e]{1,255}$/.test(header)) return header;
-  throw invalidHeader("idempotency-key", "1 to 255 visible ASCII characters");
-}
-
-function invalidHeader(name: string, expected: string): GatewayError {
-  return invalidValue(name, `The header '${name}' must be ${expected}.`);
+  throw invalidValue("idempotency-key", "The header '{param}' must be 1 to 255 visible ASCII characters.");
 }

@@ -1,4 +1,5 @@
 import type { ErrorKind, GatewayError } from "../errors.ts";
+import type { Language } from "../language.ts";
 
 interface Envelope {
   readonly status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 413 | 415 | 429 | 499 | 500 | 502 | 503 | 504 | 508;
@@ -52,7 +53,7 @@ export function openAiError(error: GatewayError, requestId: string) {
 }
 
 /** The Qingyu platform's envelope around data; `timestamp` in Unix milliseconds. */
-export function qingyuSuccess<T>(data: T, requestId: string, message = "success") {
+export function qingyuSuccess<T>(data: T, requestId: string, message: string) {
   return { code: 0 as const, message, data, timestamp: Date.now(), request_id: requestId };
 }
 
@@ -62,14 +63,19 @@ const qingyuTokenCodes: ReadonlyMap<string, number> = new Map([
   ["invalid_token", 1103],
 ]);
 
+/** What the platform calls an error. */
+export function qingyuCodeOf({ kind, code }: GatewayError): number {
+  return qingyuTokenCodes.get(code) ?? envelopes[kind].qingyuCode;
+}
+
 /** Kinds whose envelope has no place for data, as the platform's own quotas have it. */
 const withoutData: ReadonlySet<ErrorKind> = new Set(["quota_exhausted", "quota_suspended"]);
 
-/** The Qingyu platform's envelope around no data. */
-export function qingyuError(error: GatewayError, requestId: string, nowMs: number) {
+/** The Qingyu platform's envelope around no data, for people who read this language. */
+export function qingyuError(error: GatewayError, language: Language, requestId: string, nowMs: number) {
   return {
-    code: qingyuTokenCodes.get(error.code) ?? envelopes[error.kind].qingyuCode,
-    message: error.message,
+    code: qingyuCodeOf(error),
+    message: error.messageIn(language),
     ...(!withoutData.has(error.kind) && { data: null }),
     error: error.code,
     ...(error.param !== undefined && { param: error.param }),

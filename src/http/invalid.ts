@@ -1,4 +1,5 @@
 import type * as z from "zod/mini";
+import { type Sentence, sentences, type Values } from "../error-sentences.ts";
 import { GatewayError } from "../errors.ts";
 
 /** An error is to be read by people, however much was wrong. */
@@ -16,12 +17,12 @@ export function requireValid<S extends z.ZodMiniType>(schema: S, value: unknown)
 
 /** 400 `missing_field`. */
 export function missingField(param: string): GatewayError {
-  return new GatewayError("invalid_request", `The field '${param}' is missing.`, { code: "missing_field", param });
+  return new GatewayError("invalid_request", "{field} is missing.", { code: "missing_field", param });
 }
 
 /** 400 `invalid_value`: what is wrong with a field or a header, which the message names too. */
-export function invalidValue(param: string | undefined, message: string): GatewayError {
-  return new GatewayError("invalid_request", message, { code: "invalid_value", param });
+export function invalidValue(param: string | undefined, sentence: Sentence, values?: Values): GatewayError {
+  return new GatewayError("invalid_request", sentence, { code: "invalid_value", param, values });
 }
 
 /** The first issue as an error, in our words: zod's may quote the value. */
@@ -33,12 +34,19 @@ function invalid(issues: readonly z.core.$ZodIssue[]): GatewayError {
   if (issue.code === "unrecognized_keys") {
     const names = issue.keys.slice(0, maxNames).map((key) => fieldName([...issue.path, key]));
     const shown = issue.keys.length > maxNames ? [...names, "..."] : names;
-    const message = `Unknown ${names.length === 1 ? "field" : "fields"}: ${shown.join(", ")}.`;
-    return new GatewayError("invalid_request", message, { code: "unknown_field", param: names[0] });
+    return new GatewayError(
+      "invalid_request",
+      names.length === 1 ? "Unknown field: {names}." : "Unknown fields: {names}.",
+      {
+        code: "unknown_field",
+        param: names[0],
+        values: { names: shown.join(", ") },
+      },
+    );
   }
   if (issue.input === undefined && tellsOfAbsence.has(issue.code)) return missingField(field);
-  const subject = field === "" ? "The body" : `The field '${field}'`;
-  return invalidValue(field || undefined, `${subject} ${expectation(issue)}.`);
+  const [sentence, values] = expectation(issue);
+  return invalidValue(field || undefined, sentence, values);
 }
 
 /** What zod calls a member that is not there, be it of a type, one of several values, or looked at by a function of ours. */
@@ -59,24 +67,31 @@ function fieldName(path: readonly PropertyKey[]): string {
   return name.slice(0, 200);
 }
 
-function expectation(issue: z.core.$ZodIssue): string {
+function expectation(issue: z.core.$ZodIssue): [Sentence, Values?] {
   switch (issue.code) {
     case "invalid_union":
-      return `must be ${issue.errors.map(([first]) => first && typeName(first)).join(" or ")}`;
+      return [
+        "{field} must be {types}.",
+        { types: issue.errors.flatMap(([first]) => (first ? [typeName(first)] : [])) },
+      ];
     case "invalid_type":
-      return `must be ${typeName(issue)}`;
+      return ["{field} must be {types}.", { types: [typeName(issue)] }];
     case "too_small":
-      return `must be ${issue.inclusive === false ? "more than" : "at least"} ${issue.minimum}${unit(issue.origin)}`;
+      if (issue.inclusive === false) return ["{field} must be more than {least}.", { least: Number(issue.minimum) }];
+      return [`{field} must be at least {least}${unit(issue.origin)}.`, { least: Number(issue.minimum) }];
     case "too_big":
-      return `must be at most ${issue.maximum}${unit(issue.origin)}`;
+      return [`{field} must be at most {most}${unit(issue.origin)}.`, { most: Number(issue.maximum) }];
     case "invalid_value":
-      return `must be one of ${issue.values.map(String).join(", ")}`;
+      return ["{field} must be one of {values}.", { values: issue.values.map(String).join(", ") }];
     case "custom":
-      return issue.message;
+      return [isSentence(issue.message) ? issue.message : "{field} is not valid."];
     default:
-      return "is not valid";
+      return ["{field} is not valid."];
   }
 }
+
+/** What a check of ours says is one, or else zod's own. */
+const isSentence = (message: string): message is Sentence => Object.hasOwn(sentences, message);
 
 /** Where a field may be one of several things: what is wrong with the one that it is meant to be, if that can be told. */
 function meant(issue: z.core.$ZodIssue): z.core.$ZodIssue {
@@ -92,7 +107,7 @@ function typeName(issue: z.core.$ZodIssue): string {
   return article(type === "int" ? "whole number" : type);
 }
 
-function unit(origin: string): string {
+function unit(origin: string): " characters long" | " items long" | "" {
   if (origin === "string") return " characters long";
   return origin === "array" ? " items long" : "";
 }

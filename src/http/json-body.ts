@@ -1,6 +1,7 @@
 import type * as z from "zod/mini";
 import { mediaType } from "../body.ts";
 import type { Config } from "../config/config.ts";
+import type { Sentence, Values } from "../error-sentences.ts";
 import { GatewayError } from "../errors.ts";
 import { parseExactJson } from "../exact-json.ts";
 import type { JsonValue } from "../generation.ts";
@@ -45,11 +46,13 @@ export function jsonIn(bytes: Uint8Array): JsonValue {
   try {
     value = parseExactJson(text, maxWeight);
   } catch (error) {
-    throw invalidJson(error instanceof JsonBeyondLimits ? error.message : "is not valid JSON");
+    throw error instanceof JsonBeyondLimits
+      ? invalidJson(`The body ${error.excess}.`, { most: error.most })
+      : invalidJson("The body is not valid JSON.");
   }
   // Half of a surrogate pair has no UTF-8, so no provider could be sent it as it is. It can only come from an escape.
   if (/\\u[dD][89a-fA-F]/.test(text) && !isWellFormed(value)) {
-    throw invalidJson("has an unpaired surrogate in a string");
+    throw invalidJson("The body has an unpaired surrogate in a string.");
   }
   // A schema drops a member of this name, and nothing that a caller sent may be lost in silence.
   if (/__proto__|\\u00[2-7]/.test(text) && hasMember("__proto__", value)) {
@@ -62,12 +65,12 @@ function textIn(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes);
   } catch {
-    throw invalidJson("is not UTF-8");
+    throw invalidJson("The body is not UTF-8.");
   }
 }
 
-function invalidJson(what: string): GatewayError {
-  return new GatewayError("invalid_request", `The body ${what}.`, { code: "invalid_json" });
+function invalidJson(sentence: Sentence, values?: Values): GatewayError {
+  return new GatewayError("invalid_request", sentence, { code: "invalid_json", values });
 }
 
 function hasMember(name: string, value: JsonValue): boolean {

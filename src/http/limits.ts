@@ -18,7 +18,7 @@ export function requireWithinLimits(request: GenerationRequest, { limits, ai }: 
 /** Throws 400 where more tokens are asked for than may be. */
 export function requireFewTokens(maxTokens: number | undefined, limit: number): void {
   if (maxTokens === undefined || maxTokens <= limit) return;
-  throw invalidValue("max_tokens", `The field 'max_tokens' must be at most ${limit} (limits.max_tokens).`);
+  throw invalidValue("max_tokens", "{field} must be at most {most} (limits.max_tokens).", { most: limit });
 }
 
 /** The same for embeddings: all inputs together are the prompt, and a token counts as a character. */
@@ -50,11 +50,10 @@ export function requireShort(texts: () => Iterable<EmbeddingInput>, maxChars: nu
 }
 
 function tooLong(maxChars: number, param?: string): GatewayError {
-  return new GatewayError(
-    "payload_too_large",
-    `The prompt is longer than ${maxChars} characters (limits.prompt_chars).`,
-    { param },
-  );
+  return new GatewayError("payload_too_large", "The prompt is longer than {most} characters (limits.prompt_chars).", {
+    param,
+    values: { most: maxChars },
+  });
 }
 
 function* texts(messages: readonly Message[]): Generator<string> {

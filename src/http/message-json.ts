@@ -27,5 +27,5 @@ export function messageInJson<Desc extends DescMessage>(value: JsonValue, type: 
 
 /** 400 `invalid_value` for a field that holds something else than it must. */
 export function wrongType({ name }: Pick<DescField, "name">): GatewayError {
-  return invalidValue(name, `The field '${name}' is not of its type.`);
+  return invalidValue(name, "{field} is not of its type.");
 }

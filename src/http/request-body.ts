@@ -70,7 +70,9 @@ export function bodyFault(maxBytes: number): BodyFault {
   return (reason) => {
     switch (reason) {
       case "oversized":
-        return new GatewayError("payload_too_large", `The body is larger than ${maxBytes} bytes (limits.body_bytes).`);
+        return new GatewayError("payload_too_large", "The body is larger than {most} bytes (limits.body_bytes).", {
+          values: { most: maxBytes },
+        });
       case "truncated":
         return new GatewayError("cancelled", "The request's body ended too early.");
       case "malformed":

@@ -43,30 +43,31 @@ export function requireRpcLimits({ method: { input }, rules }: Rpc) {
 function requireSize(path: string, value: unknown, { items, units }: NonNullable<Rpc["rules"]["sizes"]>[string]): void {
   if (isReflectList(value)) {
     if (items !== undefined && value.size > items)
-      throw invalidValue(path, `The field '${path}' must be at most ${items} items long.`);
+      throw invalidValue(path, "{field} must be at most {most} items long.", { most: items });
     for (const [index, item] of [...value].entries()) requireSize(`${path}[${index}]`, item, { units });
   } else if (units !== undefined && typeof value === "string" && value.length > units) {
-    throw invalidValue(path, `The field '${path}' must be at most ${units} characters long.`);
+    throw invalidValue(path, "{field} must be at most {most} characters long.", { most: units });
   }
 }
 
 function requireKnown(path: string, value: unknown, known: readonly string[]): void {
   if (typeof value !== "string" || value === "" || known.includes(value)) return;
-  throw invalidValue(path, `The field '${path}' must be one of ${known.join(", ")}.`);
+  throw invalidValue(path, "{field} must be one of {values}.", { values: known.join(", ") });
 }
 
 function requireWithin(path: string, value: unknown, [least, greatest]: readonly [number, number]): void {
   if (typeof value !== "number" || (value >= least && value <= greatest)) return;
-  throw invalidValue(path, `The field '${path}' must be from ${least} to ${greatest}.`);
+  throw invalidValue(path, "{field} must be from {least} to {most}.", { least, most: greatest });
 }
 
 function requireOneOf(message: ReflectMessage, names: readonly string[]): void {
   if (names.some((name) => String(valueAt(message, name)).trim() !== "")) return;
   const [first = "", ...others] = names;
   if (others.length === 0) throw missingField(first);
-  throw new GatewayError("invalid_request", `One of the fields '${names.join("', '")}' must be there.`, {
+  throw new GatewayError("invalid_request", "One of the fields '{names}' must be there.", {
     code: "missing_field",
     param: first,
+    values: { names: names.join("', '") },
   });
 }
 

@@ -1,3 +1,4 @@
+import type { Sentence } from "../error-sentences.ts";
 import { GatewayError } from "../errors.ts";
 import { dateOf } from "../periods.ts";
 import type { Amount } from "../price.ts";
@@ -74,8 +75,8 @@ function unavailable(cause?: unknown): GatewayError {
   });
 }
 
-function tooMuch(code: string, message: string, param: string): GatewayError {
-  return new GatewayError("invalid_request", message, { code, param });
+function tooMuch(code: string, sentence: Sentence, param: string): GatewayError {
+  return new GatewayError("invalid_request", sentence, { code, param });
 }
 
 type Sums = { -readonly [Name in Exclude<keyof UsageGroup, "by" | "costs">]: UsageGroup[Name] };

@@ -1,3 +1,4 @@
+import type { Sentence } from "../error-sentences.ts";
 import { GatewayError } from "../errors.ts";
 import type { Refusal, Verdict } from "./books.ts";
 import type { Limit } from "./holders.ts";
@@ -21,15 +22,16 @@ export function refused({ refusal, retryAfterMs, standing }: Refused, { isUsers 
     case "tokens":
     case "cost": {
       const left = standing.tokens?.remaining ?? 0;
-      const message =
+      const sentence: Sentence =
         refusal === "cost"
           ? "What you may spend in this month is used up, or does not suffice for this request."
           : left > 0
-            ? `Your quota does not suffice: ${left} tokens are left, and this request may take more (max_tokens).`
+            ? "Your quota does not suffice: {left} tokens are left, and this request may take more (max_tokens)."
             : "Your quota is used up.";
-      return new GatewayError(isUsers ? "quota_exhausted" : "quota_exceeded", message, {
+      return new GatewayError(isUsers ? "quota_exhausted" : "quota_exceeded", sentence, {
         code: "insufficient_quota",
         retryAfterMs,
+        values: { left },
       });
     }
   }

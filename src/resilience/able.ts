@@ -29,7 +29,7 @@ export function ableTo<Request, Response, Whole extends WholeAnswer>(
   if (able.length === 0) {
     const [param] = members.map(({ offer }) => offer.unsupported(request)).filter((name) => name !== "model");
     if (param === undefined) throw modelNotFound("model");
-    throw new GatewayError("invalid_request", `No configured provider supports the parameter '${param}'.`, {
+    throw new GatewayError("invalid_request", "No configured provider supports the parameter '{param}'.", {
       code: "unsupported_parameter",
       param,
     });

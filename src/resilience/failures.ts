@@ -1,3 +1,4 @@
+import type { Sentence } from "../error-sentences.ts";
 import { type ErrorKind, GatewayError, type GatewayErrorOptions } from "../errors.ts";
 import type { FailureCause, PeerReason, UpstreamFailure, WireReason } from "../upstream-failure.ts";
 
@@ -13,14 +14,14 @@ export interface Verdict {
   readonly kind: ErrorKind;
   /** The error's code where it is finer than the kind. */
   readonly code?: string;
-  readonly message: string;
+  readonly sentence: Sentence;
 }
 
 type Rest = Partial<Pick<Verdict, "leadsTo" | "retry" | "blame" | "alarm" | "code">>;
 
 /** Unless told otherwise, a failure leads to the next provider, is not retried, and counts against the provider's model. */
-function verdict(kind: ErrorKind, message: string, rest: Rest = {}): Verdict {
-  return { leadsTo: "next", retry: false, blame: "model", alarm: false, kind, message, ...rest };
+function verdict(kind: ErrorKind, sentence: Sentence, rest: Rest = {}): Verdict {
+  return { leadsTo: "next", retry: false, blame: "model", alarm: false, kind, sentence, ...rest };
 }
 
 const retry = true;
@@ -71,23 +72,23 @@ export const verdicts: {
       blame,
       alarm,
     }),
-    context_length_exceeded: verdict("invalid_request", "The request is longer than the model's context.", {
+    context_length_exceeded: verdict("invalid_request", "The request is longer than the model's context.{about}", {
       blame,
       code: "context_length_exceeded",
     }),
     unsupported_parameter: verdict(
       "invalid_request",
-      "The AI provider's model does not have a parameter of the request.",
+      "The AI provider's model does not have a parameter of the request.{about}",
       {
         blame,
         code: "unsupported_parameter",
       },
     ),
-    invalid_request: verdict("invalid_request", "The AI provider refused the request as invalid.", {
+    invalid_request: verdict("invalid_request", "The AI provider refused the request as invalid.{about}", {
       leadsTo: "caller",
       blame,
     }),
-    content_filter: verdict("invalid_request", "The AI provider's content filter refused the request.", {
+    content_filter: verdict("invalid_request", "The AI provider's content filter refused the request.{about}", {
       leadsTo: "caller",
       blame,
       code: "content_filter",
@@ -120,8 +121,7 @@ export function toGatewayError(
   failure: UpstreamFailure,
   options: Pick<GatewayErrorOptions, "shouldRetry"> = {},
 ): GatewayError {
-  const { kind, code, message } = verdictOn(failure.failure);
+  const { kind, code, sentence } = verdictOn(failure.failure);
   const { param, retryAfterMs } = failure;
-  const words = kind === "invalid_request" && param !== undefined ? `${message} It is about '${param}'.` : message;
-  return new GatewayError(kind, words, { ...options, code, param, retryAfterMs, cause: failure });
+  return new GatewayError(kind, sentence, { ...options, code, param, retryAfterMs, cause: failure });
 }

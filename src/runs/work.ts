@@ -1,4 +1,5 @@
 import type { Caller } from "../caller.ts";
+import type { Sentence, Values } from "../error-sentences.ts";
 import { type ErrorKind, GatewayError } from "../errors.ts";
 import type { AttemptRecord } from "../record.ts";
 import type { Hops, TraceContext } from "../upstream.ts";
@@ -56,7 +57,8 @@ export type Ended = Extract<Outcome, { readonly state: "answered" | "failed" }>;
 /** What a caller is told of an error; its cause stays where it was thrown. */
 export interface ToldError {
   readonly kind: ErrorKind;
-  readonly message: string;
+  readonly sentence: Sentence;
+  readonly values: Values;
   readonly code: string;
   readonly param?: string;
   readonly retryAfterMs?: number;
@@ -67,12 +69,12 @@ export function tellAttempt({ provider, outcome, durationMs, upstreamRequestId }
   return { provider, outcome, durationMs, upstreamRequestId };
 }
 
-export function tellError({ kind, message, code, param, retryAfterMs, shouldRetry }: GatewayError): ToldError {
-  return { kind, message, code, param, retryAfterMs, shouldRetry };
+export function tellError({ kind, sentence, values, code, param, retryAfterMs, shouldRetry }: GatewayError): ToldError {
+  return { kind, sentence, values, code, param, retryAfterMs, shouldRetry };
 }
 
-export function toldError({ kind, message, ...options }: ToldError): GatewayError {
-  return new GatewayError(kind, message, options);
+export function toldError({ kind, sentence, ...options }: ToldError): GatewayError {
+  return new GatewayError(kind, sentence, options);
 }
 
 /** Longer than any answer that a provider may give is as JSON, but for one that was made to be. */

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { tenantForm } from "../../caller.ts";
+import type { Sentence } from "../../error-sentences.ts";
 import { policyShape } from "../../policy-schema.ts";
 
 const tenant = z
@@ -22,7 +23,7 @@ export const makeKeyRequest = z.strictObject({
   policy: z.optional(
     z.strictObject(policyShape).check(
       z.refine((policy) => JSON.stringify(policy).length <= maxPolicyCharacters, {
-        error: `must be at most ${maxPolicyCharacters} characters of JSON`,
+        error: "{field} must be at most 4096 characters of JSON." satisfies Sentence,
       }),
       z.describe("In the place of the tenant's policy; only an operator may say so."),
     ),

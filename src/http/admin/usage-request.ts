@@ -1,9 +1,10 @@
 import * as z from "zod/mini";
 import { tenantForm } from "../../caller.ts";
-import { GatewayError } from "../../errors.ts";
+import type { Sentence } from "../../error-sentences.ts";
+import type { GatewayError } from "../../errors.ts";
 import { dateOf, dayOf } from "../../periods.ts";
 import { type UsageGrouping, type UsageQuery, usageGroupings } from "../../reports.ts";
-import { requireValid } from "../invalid.ts";
+import { invalidValue, requireValid } from "../invalid.ts";
 
 const defaultDays = 30;
 const maxDays = 366;
@@ -36,12 +37,12 @@ export function askedUsage(query: Record<string, string>, nowMs: number): AskedU
   const toDay = to === undefined ? dayOf(nowMs) : dayOf(Date.parse(to));
   const fromDay = from === undefined ? toDay - defaultDays + 1 : dayOf(Date.parse(from));
   if (fromDay > toDay) throw wrongRange("'from' is after 'to'.");
-  if (toDay - fromDay >= maxDays) throw wrongRange(`There are at most ${maxDays} days from 'from' to 'to'.`);
+  if (toDay - fromDay >= maxDays) throw wrongRange("There are at most {most} days from 'from' to 'to'.");
   const asked = new Set(group.split(","));
   const groups: UsageGrouping[] = usageGroupings.filter((name) => asked.has(name));
   return { fromDay, toDay, groups, tenant, from: dateOf(fromDay), to: dateOf(toDay) };
 }
 
-function wrongRange(message: string): GatewayError {
-  return new GatewayError("invalid_request", message, { code: "invalid_value", param: "from" });
+function wrongRange(sentence: Sentence): GatewayError {
+  return invalidValue("from", sentence, { most: maxDays });
 }

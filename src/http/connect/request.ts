@@ -96,7 +96,7 @@ function messageIn<Desc extends DescMessage>(bytes: Uint8Array, type: Desc, { is
   } catch (error) {
     const isOversized = error instanceof UndecodableMessage && error.reason === "oversized";
     const what = isOversized ? "has too many fields in it" : "is not the method's";
-    throw new GatewayError("invalid_request", `The message ${what}.`, { code: "invalid_protobuf" });
+    throw new GatewayError("invalid_request", `The message ${what}.` as const, { code: "invalid_protobuf" });
   }
 }
 

@@ -7,6 +7,10 @@ const only = (value: boolean): JsonSchema => ({ type: "boolean", const: value })
 
 /** Without examples, which swagger-ui would send. */
 const requestHeaders = {
+  "accept-language": [
+    "What `message` is to be read in: Chinese, unless English is preferred.",
+    { type: "string", examples: ["zh-CN, en;q=0.8"] },
+  ],
   "cache-control": [
     "What the cache may do (RFC 9111, RFC 5861): `no-store` (neither read nor written), `no-cache` (a fresh answer, which is kept), `max-age`, `max-stale`, `only-if-cached` (else 504 `cache_miss`), `stale-if-error`, `stale-while-revalidate`.",
     text,
@@ -78,6 +82,7 @@ const limitHeaders: ResponseHeaders = {
 };
 
 const headersOfErrors: ResponseHeaders = {
+  "content-language": ["What `message` is written in.", "zh", { type: "string", enum: ["zh", "en"] }],
   "retry-after": ["When asking again can help, in seconds.", 1, count],
   "retry-after-ms": ["The same in milliseconds.", 1000, count],
   "x-should-retry": ["`false` where asking again cannot help.", false, only(false)],

@@ -1,8 +1,10 @@
 import { type Context, Hono } from "hono";
 import type { UnusableConfig, UsableConfig } from "../../config/config.ts";
+import type { Language } from "../../language.ts";
 import type { HealthStatus, Hops, ProviderHealth, Readiness } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
 import { qingyuSuccess } from "../envelopes.ts";
+import { languageOf } from "../language.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import type { AiHealth, CreativeHealth, Live, PlatformHealth, Ready } from "./describe.ts";
 
@@ -25,6 +27,13 @@ export function healthFrom(readiness: Readiness): Health {
     checks: Object.fromEntries([...readiness].map(([name, { status }]) => [name, status])),
   };
 }
+
+/** What people are told of it. */
+const words: Readonly<Record<HealthStatus, Readonly<Record<Language, string>>>> = {
+  healthy: { zh: "服务正常", en: "The service is well" },
+  degraded: { zh: "部分服务不可用", en: "A part of the service is not available" },
+  unhealthy: { zh: "服务不可用", en: "The service is not available" },
+};
 
 const readyWords = { healthy: "ready", degraded: "degraded", unhealthy: "unready" } as const;
 
@@ -98,7 +107,8 @@ function platformBody(status: HealthStatus, dependencies: Health["dependencies"]
 
 function aiBody(status: HealthStatus, c: Context<Walk>): AiHealth {
   const timestamp = Math.floor(Date.now() / 1000);
-  return qingyuSuccess({ status, timestamp, service: "ai" as const }, c.get("record").requestId);
+  const message = words[status][languageOf(c.req.raw.headers)];
+  return qingyuSuccess({ status, timestamp, service: "ai" as const }, c.get("record").requestId, message);
 }
 
 function statusOf(status: HealthStatus): 200 | 503 {

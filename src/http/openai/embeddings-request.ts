@@ -1,6 +1,5 @@
 import * as z from "zod/mini";
 import { type EmbeddingInput, type EmbeddingRequest, maxInputsPerRequest } from "../../embedding.ts";
-import type { GatewayError } from "../../errors.ts";
 import type { JsonValue } from "../../generation.ts";
 import { isJsonList } from "../../json.ts";
 import { saying } from "../../parameters.ts";
@@ -48,22 +47,20 @@ export function fromEmbeddingsRequest(body: z.infer<typeof embeddingsRequest>): 
 /** A text, a list of texts, a list of tokens, or a list of lists of tokens. */
 function inputsFrom(input: JsonValue): EmbeddingInput[] {
   if (!isJsonList(input)) return [inputFrom(input, "input")];
-  if (input.length === 0) throw invalid("input", "must not be empty");
+  if (input.length === 0) throw invalidValue("input", "{field} must not be empty.");
   if (typeof input[0] === "number") return [inputFrom(input, "input")];
-  if (input.length > maxInputsPerRequest) throw invalid("input", `must be at most ${maxInputsPerRequest} items long`);
+  if (input.length > maxInputsPerRequest)
+    throw invalidValue("input", "{field} must be at most {most} items long.", { most: maxInputsPerRequest });
   return input.map((item, index) => inputFrom(item, `input[${index}]`));
 }
 
 function inputFrom(value: JsonValue, param: string): EmbeddingInput {
-  if (value === "" || (isJsonList(value) && value.length === 0)) throw invalid(param, "must not be empty");
+  if (value === "" || (isJsonList(value) && value.length === 0))
+    throw invalidValue(param, "{field} must not be empty.");
   if (typeof value === "string") return value;
-  if (!isJsonList(value)) throw invalid(param, "must be a text or a list of tokens");
+  if (!isJsonList(value)) throw invalidValue(param, "{field} must be a text or a list of tokens.");
   return value.map((token, index) => {
     if (typeof token === "number" && Number.isSafeInteger(token) && token >= 0) return token;
-    throw invalid(`${param}[${index}]`, "must be a token, a whole number of at least 0");
+    throw invalidValue(`${param}[${index}]`, "{field} must be a token, a whole number of at least 0.");
   });
-}
-
-function invalid(param: string, must: string): GatewayError {
-  return invalidValue(param, `The field '${param}' ${must}.`);
 }

@@ -67,7 +67,7 @@ export function refuseSteering(members: Readonly<Record<string, unknown>>): void
   for (const [param, value] of Object.entries(members)) {
     const name = param.toLowerCase().replace(/[_-]/g, "");
     if (value === null || !(names.has(name) || parts.test(name))) continue;
-    throw new GatewayError("invalid_request", `The parameter '${param}' is not carried to providers.`, {
+    throw new GatewayError("invalid_request", "The parameter '{param}' is not carried to providers.", {
       code: "unsupported_parameter",
       param,
     });

@@ -3,16 +3,18 @@ import * as z from "zod/mini";
 import { actsForTenant, type Caller } from "../../caller.ts";
 import type { Config } from "../../config/config.ts";
 import { GatewayError } from "../../errors.ts";
+import type { Language } from "../../language.ts";
 import type { Purge } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
-import { qingyuSuccess } from "../envelopes.ts";
 import { requireValid } from "../invalid.ts";
 import { readJson } from "../json-body.ts";
+import { languageOf } from "../language.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { chatCompletionRequest, fromChatCompletionRequest } from "../openai/chat-completions-request.ts";
 import { completionRequest, fromCompletionRequest } from "../openai/completions-request.ts";
 import { embeddingsRequest, fromEmbeddingsRequest } from "../openai/embeddings-request.ts";
 import type { Purged } from "./answers.ts";
+import { inEnvelope } from "./form.ts";
 import { fromGenerateRequest, generateRequest } from "./generate-request.ts";
 
 /** The routes by which a tenant has its cached answers forgotten. */
@@ -27,22 +29,22 @@ export function cacheRoutes(config: Config, purge: Purge): Hono<Walk> {
         "Only a key, or a user with the role 'admin', may forget all answers.",
       );
     await purge.all(caller.tenant);
-    return c.json(purged("all", c.get("record").requestId));
+    return c.json(purged("all", languageOf(c.req.raw.headers), c.get("record").requestId));
   });
   routes.all("/", allowOnly("DELETE"));
 
   routes.post("/purge", async (c) => {
     const body = await readJson(c.req.raw, z.looseObject({}), config, c.get("memory"));
     await purgeOne(purge, c.get("caller"), body);
-    return c.json(purged("one", c.get("record").requestId));
+    return c.json(purged("one", languageOf(c.req.raw.headers), c.get("record").requestId));
   });
   routes.all("/purge", allowOnly("POST"));
   return routes;
 }
 
 /** Says what was forgotten. */
-export function purged(what: Purged["data"]["purged"], requestId: string): Purged {
-  return qingyuSuccess({ purged: what }, requestId);
+export function purged(what: Purged["data"]["purged"], language: Language, requestId: string): Purged {
+  return inEnvelope({ purged: what }, language, requestId, "done");
 }
 
 /** The members by which a request to this surface is known. */

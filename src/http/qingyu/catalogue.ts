@@ -3,10 +3,11 @@ import type { Caller } from "../../caller.ts";
 import type { Config } from "../../config/config.ts";
 import type { Gateway } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
-import { qingyuSuccess } from "../envelopes.ts";
+import { languageOf } from "../language.ts";
 import { isAllowed } from "../limits.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import type { ModelAnswer, ProviderAnswer } from "./answers.ts";
+import { inEnvelope } from "./form.ts";
 
 /** What people call the providers that settings name by a word. */
 const displayNames = new Map([
@@ -34,7 +35,7 @@ export function catalogueRoutes(
         models: names.filter(isFor(c.get("caller"))),
       }),
     );
-    return c.json(qingyuSuccess(data, c.get("record").requestId));
+    return c.json(inEnvelope(data, languageOf(c.req.raw.headers), c.get("record").requestId, "found"));
   });
   routes.all("/providers", allowOnly("GET"));
 
@@ -49,7 +50,7 @@ export function catalogueRoutes(
         .filter(isFor(c.get("caller")))
         .map((model): ModelAnswer => ({ id: model, name: model, provider, maxTokens, costPer1k: null }));
     });
-    return c.json(qingyuSuccess(data, c.get("record").requestId));
+    return c.json(inEnvelope(data, languageOf(c.req.raw.headers), c.get("record").requestId, "found"));
   });
   routes.all("/models", allowOnly("GET"));
   return routes;

@@ -4,8 +4,8 @@ import type { Statistics, Transaction } from "../../reports.ts";
 import { anyErrors, bodyErrors, type Description, queryParameters, requestBody } from "../docs/description.ts";
 import { createdAtMs, model, requestId } from "../docs/examples.ts";
 import { type JsonSchema, jsonSchema, jsonSchemas, ref } from "../docs/schemas.ts";
-import { qingyuSuccess } from "../envelopes.ts";
 import { enveloping } from "./describe-rpcs.ts";
+import { inEnvelope, type Said } from "./form.ts";
 import {
   QuotaAnswer,
   quotaAnswer,
@@ -37,13 +37,13 @@ const userId = {
 };
 const list = (schema: JsonSchema): JsonSchema => ({ type: "array", items: schema });
 
-function answered(schema: JsonSchema, data: unknown, message: string) {
+function answered(schema: JsonSchema, data: unknown, said: Said) {
   return {
-    "application/json": { schema: enveloping(schema), example: qingyuSuccess(data, requestId, message) },
+    "application/json": { schema: enveloping(schema), example: inEnvelope(data, "zh", requestId, said) },
   };
 }
-const found = (schema: JsonSchema, data: unknown) => answered(schema, data, "获取成功");
-const done = (schema: JsonSchema, data: unknown) => answered(schema, data, "操作成功");
+const found = (schema: JsonSchema, data: unknown) => answered(schema, data, "found");
+const done = (schema: JsonSchema, data: unknown) => answered(schema, data, "done");
 
 export const quotaSchemas = jsonSchemas({
   Quota: QuotaAnswer,

@@ -7,9 +7,9 @@ import { asksProvider, asksWithoutCache, eventStream, type Route, requestBody } 
 import { requestId } from "../docs/examples.ts";
 import { type CheckedMessage, type Comments, type MessageForm, messageSchemas } from "../docs/message-schemas.ts";
 import { type JsonSchema, jsonSchema, ref } from "../docs/schemas.ts";
-import { qingyuSuccess } from "../envelopes.ts";
 import { Success } from "./answers.ts";
 import { listIn, platformJson } from "./contract-json.ts";
+import { inEnvelope } from "./form.ts";
 import { resultEncoder } from "./rpc.ts";
 
 /** The contract's messages as `contract-json.ts` reads and writes them. */
@@ -68,12 +68,12 @@ function rpcRoute(rpc: Rpc, index: number, comments: Comments): Route {
     answer: {
       "application/json": {
         schema: { anyOf: [enveloping(ref(schema)), ref(schema)] },
-        examples: { bare: { value: data }, enveloped: { value: qingyuSuccess(data, requestId) } },
+        examples: { bare: { value: data }, enveloped: { value: inEnvelope(data, "zh", requestId, "done") } },
       },
       ...(isLong &&
         eventStream(
           `Events \`stage\` (\`StageEvent\`), then \`result\` (\`${schema}\`) or \`error\` (\`QingyuErrorEvent\`).`,
-          resultEncoder(rpc, dataOf, requestId).events(written),
+          resultEncoder(rpc, dataOf, "zh", requestId).events(written),
         )),
     },
   };

@@ -17,7 +17,6 @@ import {
 import { answer, createdAtMs, eventsWritten, model, prompt, requestId } from "../docs/examples.ts";
 import type { Comments } from "../docs/message-schemas.ts";
 import { type JsonSchema, jsonSchema, jsonSchemas, ref } from "../docs/schemas.ts";
-import { qingyuSuccess } from "../envelopes.ts";
 import { sseEvent } from "../event-stream.ts";
 import {
   GenerateAnswer,
@@ -35,6 +34,7 @@ import {
 import { purged } from "./cache.ts";
 import { quotaPaths, quotaSchemas } from "./describe-quota.ts";
 import { enveloping, events, rpcRoutes, rpcSchemas } from "./describe-rpcs.ts";
+import { inEnvelope, type Said } from "./form.ts";
 import { generateAnswer, generateEncoder } from "./generate.ts";
 import { generateRequest } from "./generate-request.ts";
 import { passages, retrieved } from "./knowledge.ts";
@@ -46,7 +46,8 @@ import { textAnswer } from "./text-answers.ts";
 const options = { model, maxTokens: 200, temperature: 0.8 };
 const request = { projectId: "qingyu", chapterId: "12", prompt, options };
 
-const continued = { form: { isBare: false, language: "zh" }, textName: "generated_text" } as const;
+const language = "zh";
+const continued = { form: { isBare: false, language }, textName: "generated_text" } as const;
 
 const query = "青羽是谁的";
 const found = { message: exampleOf(rpcOf(AIService.method.queryKnowledge)).answer };
@@ -62,15 +63,16 @@ const writtenStory = storyAnswer({
 const ofBodies: ReadonlySet<string> = new Set(["request_timeout", "payload_too_large", "unsupported_media_type"]);
 
 /** Data in the platform's envelope. */
-function enveloped(schema: JsonSchema, data: unknown) {
-  return { "application/json": { schema: enveloping(schema), example: qingyuSuccess(data, requestId) } };
+function enveloped(schema: JsonSchema, data: unknown, said: Said = "done") {
+  return { "application/json": { schema: enveloping(schema), example: inEnvelope(data, language, requestId, said) } };
 }
 
 /** The platform's surface, from its schemas and its own encoders. */
 export async function qingyuDescription(comments: Comments): Promise<Description> {
   return {
     tag: "Qingyu",
-    about: "For the platform: camelCase JSON in its envelope.",
+    about:
+      "For the platform: camelCase JSON in its envelope. `message` is Chinese, unless `Accept-Language` prefers English; programs go by `code` and `error`.",
     errors: { surface: qingyuSurface, schemaName: "QingyuError" },
     schemas: {
       ...jsonSchemas({
@@ -107,13 +109,13 @@ export async function qingyuDescription(comments: Comments): Promise<Description
           "application/json": {
             schema: { anyOf: [ref("GenerateAnswer"), ref("TextAnswer")] },
             examples: {
-              conversation: { value: await generateAnswer(answer(), requestId) },
+              conversation: { value: await generateAnswer(answer(), requestId, { language }) },
               continued: { value: await textAnswer(answer(), continued, "continued", { requestId }) },
             },
           },
           ...eventStream(
             "Events `message` (`GenerateMessageEvent`), then `done` (`GenerateDoneEvent`) or `error` (`QingyuErrorEvent`). Of a text that goes on they are `TextMessageEvent` and `TextDoneEvent`.",
-            await eventsWritten(generateEncoder(requestId)),
+            await eventsWritten(generateEncoder(requestId, { language })),
           ),
         },
       },
@@ -145,7 +147,7 @@ export async function qingyuDescription(comments: Comments): Promise<Description
         operationId: "searchKnowledge",
         summary: "Find passages of a project, as texts",
         parameters: [...queryParameters(jsonSchema(searchQuery), { query }), ...asksProvider.parameters],
-        answer: enveloped({ type: "array", items: { type: "string" } }, passages(found)),
+        answer: enveloped({ type: "array", items: { type: "string" } }, passages(found), "found"),
         errors: asksProvider.errors.filter((error) => !ofBodies.has(error)),
       },
       ...rpcRoutes(comments),
@@ -154,7 +156,12 @@ export async function qingyuDescription(comments: Comments): Promise<Description
         summary: "Who can be asked",
         answer: json(
           "ProviderList",
-          qingyuSuccess([{ name: "openai", displayName: "OpenAI", status: "active", models: [model] }], requestId),
+          inEnvelope(
+            [{ name: "openai", displayName: "OpenAI", status: "active", models: [model] }],
+            language,
+            requestId,
+            "found",
+          ),
         ),
         errors: anyErrors,
       },
@@ -164,9 +171,11 @@ export async function qingyuDescription(comments: Comments): Promise<Description
         parameters: [{ name: "provider", in: "query", schema: { type: "string" } }],
         answer: json(
           "QingyuModelList",
-          qingyuSuccess(
+          inEnvelope(
             [{ id: model, name: model, provider: "openai", maxTokens: 128_000, costPer1k: null }],
+            language,
             requestId,
+            "found",
           ),
         ),
         errors: anyErrors,
@@ -177,7 +186,7 @@ export async function qingyuDescription(comments: Comments): Promise<Description
         summary: "Forget all cached answers of the caller's tenant",
         description:
           "For keys, and for users with the role `admin`. Other places of Cloudflare's network may take a minute or two to notice.",
-        answer: json("Purged", purged("all", requestId)),
+        answer: json("Purged", purged("all", language, requestId)),
         errors: [...anyErrors, "cache_unavailable"],
       },
       "POST /api/v1/ai/cache/purge": {
@@ -196,7 +205,7 @@ export async function qingyuDescription(comments: Comments): Promise<Description
           },
           { request },
         ),
-        answer: json("Purged", purged("one", requestId)),
+        answer: json("Purged", purged("one", language, requestId)),
         errors: [...bodyErrors, "cache_unavailable"],
       },
     },

@@ -1,5 +1,6 @@
+import type { Language } from "../../language.ts";
 import { qingyuSuccess } from "../envelopes.ts";
-import { type Language, languageOf } from "../language.ts";
+import { languageOf } from "../language.ts";
 
 /** How a client of the platform's reads its answer. */
 export interface Form {
@@ -33,7 +34,12 @@ export function formOf(body: object, headers: Headers): Form {
   return { isBare, language: languageOf(headers) };
 }
 
+/** Data in the platform's envelope. */
+export function inEnvelope<T>(data: T, language: Language, requestId: string, said: Said) {
+  return qingyuSuccess(data, requestId, words[said][language]);
+}
+
 /** Data in the form that its reader reads; that there is none says only the envelope. */
 export function inForm(data: object | null, { isBare, language }: Form, requestId: string, said: Said): object {
-  return isBare && data ? data : qingyuSuccess(data, requestId, words[said][language]);
+  return isBare && data ? data : inEnvelope(data, language, requestId, said);
 }

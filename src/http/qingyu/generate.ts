@@ -2,7 +2,6 @@ import { streamOf, wholeOf } from "../../collect.ts";
 import type { FinishReason, GenerationRequest, Usage } from "../../generation.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
 import type { Asked } from "../call.ts";
-import { qingyuSuccess } from "../envelopes.ts";
 import { acceptsEvents, type Encoder, sseEvent } from "../event-stream.ts";
 import { languageOf } from "../language.ts";
 import { requireWithinLimits } from "../limits.ts";
@@ -10,9 +9,10 @@ import type { Codec } from "../serve.ts";
 import { requireText } from "../text-only.ts";
 import type { GenerateAnswer, GenerateDoneEvent, GenerateMessageEvent } from "./answers.ts";
 import { errorEvent } from "./error-event.ts";
+import { type Form, inEnvelope } from "./form.ts";
 import { fromGenerateRequest, generateRequest, isContinuation } from "./generate-request.ts";
 import { optionNames } from "./options.ts";
-import { type TextCall, textAnswer, textEncoder, usageIn } from "./text-answers.ts";
+import { textAnswer, textEncoder, usageIn } from "./text-answers.ts";
 
 /** What the platform calls OpenAI's parameters. */
 const names = {
@@ -23,31 +23,39 @@ const names = {
 };
 
 interface GenerateCall extends Asked<GenerationRequest> {
-  /** How a text that goes on is answered; absent where a conversation does. */
-  readonly text?: Pick<TextCall, "form" | "textName">;
+  readonly form: Form;
+  /** What the sender of a text that goes on calls the answer; absent where a conversation goes on. */
+  readonly textName?: string;
 }
 
 /** `POST /api/v1/ai/generate`. */
 export const generate: Codec<typeof generateRequest, GenerationRequest, GenerationAnswer, GenerateCall> = {
   body: generateRequest,
   decode(body, headers) {
-    const asked = { request: fromGenerateRequest(body), stream: body.options?.stream ?? acceptsEvents(headers) };
+    const stream = body.options?.stream ?? acceptsEvents(headers);
+    const form = { isBare: false, language: languageOf(headers) };
+    const asked = { request: fromGenerateRequest(body), stream, form };
     if (isContinuation(body)) {
-      const form = { isBare: false, language: languageOf(headers) };
-      const text = { form, textName: "generated_text" };
-      return { ...asked, names: { ...names, messages: "currentText" }, text };
+      return { ...asked, names: { ...names, messages: "currentText" }, textName: "generated_text" };
     }
     return { ...asked, names: body.messages ? names : { ...names, messages: "prompt" } };
   },
   check: requireWithinLimits,
   isImpatient: true,
-  whole: (answer, requestId, { text }, record) =>
-    text ? textAnswer(answer, text, "continued", record) : generateAnswer(answer, requestId),
-  encoder: (requestId, { text }) => (text ? textEncoder(requestId) : generateEncoder(requestId)),
+  whole: (answer, requestId, { form, textName }, record) =>
+    textName === undefined
+      ? generateAnswer(answer, requestId, form)
+      : textAnswer(answer, { form, textName }, "continued", record),
+  encoder: (requestId, { form, textName }) =>
+    textName === undefined ? generateEncoder(requestId, form) : textEncoder(requestId, { form }),
 };
 
 /** A generation as data in the platform's envelope. */
-export async function generateAnswer(answer: GenerationAnswer, requestId: string): Promise<GenerateAnswer> {
+export async function generateAnswer(
+  answer: GenerationAnswer,
+  requestId: string,
+  { language }: Pick<Form, "language">,
+): Promise<GenerateAnswer> {
   const { choices, model, usage, createdAtMs, provider } = await wholeOf(answer);
   const [{ content, finishReason, extra }] = choices;
   requireText({ hasText: content !== "", hasMore: extra !== undefined, finishReason });
@@ -60,11 +68,14 @@ export async function generateAnswer(answer: GenerationAnswer, requestId: string
     usage: usageIn(usage),
     provider,
   };
-  return qingyuSuccess(data, requestId);
+  return inEnvelope(data, language, requestId, "done");
 }
 
 /** Events `message`, then `done` or `error`. */
-export function generateEncoder(requestId: string): Encoder<GenerationAnswer> {
+export function generateEncoder(
+  requestId: string,
+  { language }: Pick<Form, "language">,
+): Encoder<GenerationAnswer> {
   let provider = "";
   let model = "";
   // Every complete answer has one.
@@ -92,6 +103,6 @@ export function generateEncoder(requestId: string): Encoder<GenerationAnswer> {
       const done: GenerateDoneEvent = { model, finishReason, tokensUsed, usage: usageIn(usage), provider, requestId };
       return sseEvent(JSON.stringify(done), "done");
     },
-    error: (error) => errorEvent(error, requestId),
+    error: (error) => errorEvent(error, language, requestId),
   };
 }

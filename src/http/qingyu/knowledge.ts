@@ -1,14 +1,16 @@
 import { create } from "@bufbuild/protobuf";
 import { decimalOf } from "../../decimal.ts";
 import { AIService, RAGQueryRequestSchema, RAGQueryResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import type { Language } from "../../language.ts";
 import type { RpcAnswer, RpcRequest } from "../../rpc.ts";
 import { messageAs } from "../../rpcs/rpc.ts";
 import { rpcOf } from "../../rpcs/rpcs.ts";
 import type { Asked } from "../call.ts";
-import { qingyuSuccess } from "../envelopes.ts";
+import { languageOf } from "../language.ts";
 import { requireRpcLimits } from "../rpc-limits.ts";
 import type { Codec } from "../serve.ts";
 import type { Retrieved } from "./answers.ts";
+import { inEnvelope } from "./form.ts";
 import { retrieveRequest, searchQuery } from "./requests.ts";
 
 const rpc = rpcOf(AIService.method.queryKnowledge);
@@ -18,7 +20,11 @@ const names = { project_id: "projectId", top_k: "topK" };
 
 const ofBoth = { check: requireRpcLimits(rpc), mostMs: rpc.mostMs, isImpatient: true as const };
 
-export interface RetrieveCall extends Asked<RpcRequest> {
+interface KnowledgeCall extends Asked<RpcRequest> {
+  readonly language: Language;
+}
+
+export interface RetrieveCall extends KnowledgeCall {
   readonly includeOutline: boolean;
   readonly startedAtMs: number;
 }
@@ -27,25 +33,26 @@ export interface RetrieveCall extends Asked<RpcRequest> {
 export const retrieve: Codec<typeof retrieveRequest, RpcRequest, RpcAnswer, RetrieveCall> = {
   ...ofBoth,
   body: retrieveRequest,
-  decode: ({ query, topK, projectId, includeOutline }) => ({
-    ...askedFor({ query, topK: topK ?? 0, projectId: projectId ?? "" }),
+  decode: ({ query, topK, projectId, includeOutline }, headers) => ({
+    ...askedFor({ query, topK: topK ?? 0, projectId: projectId ?? "" }, headers),
     includeOutline: includeOutline ?? false,
     startedAtMs: Date.now(),
   }),
-  whole: (answer, requestId, asked) => qingyuSuccess(retrieved(answer, asked), requestId),
+  whole: (answer, requestId, asked) => inEnvelope(retrieved(answer, asked), asked.language, requestId, "done"),
 };
 
 /** `GET /api/v1/ai/rag/search`. */
-export const search: Codec<typeof searchQuery, RpcRequest, RpcAnswer, Asked<RpcRequest>> = {
+export const search: Codec<typeof searchQuery, RpcRequest, RpcAnswer, KnowledgeCall> = {
   ...ofBoth,
   isInQuery: true,
   body: searchQuery,
-  decode: ({ query, topK = 5, projectId = "" }) => askedFor({ query, topK, projectId }),
-  whole: (answer, requestId) => qingyuSuccess(passages(answer), requestId),
+  decode: ({ query, topK = 5, projectId = "" }, headers) => askedFor({ query, topK, projectId }, headers),
+  whole: (answer, requestId, { language }) => inEnvelope(passages(answer), language, requestId, "found"),
 };
 
-function askedFor(fields: { query: string; topK: number; projectId: string }): Asked<RpcRequest> {
-  return { request: rpc.requestOf(create(RAGQueryRequestSchema, fields)), stream: false, names };
+function askedFor(fields: { query: string; topK: number; projectId: string }, headers: Headers): KnowledgeCall {
+  const message = create(RAGQueryRequestSchema, fields);
+  return { request: rpc.requestOf(message), stream: false, names, language: languageOf(headers) };
 }
 
 /**

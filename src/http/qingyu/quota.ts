@@ -5,24 +5,23 @@ import { GatewayError } from "../../errors.ts";
 import type { Owner, Page } from "../../reports.ts";
 import type { Gateway } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
-import { qingyuSuccess } from "../envelopes.ts";
 import { requireValid } from "../invalid.ts";
 import { readJson } from "../json-body.ts";
+import { languageOf } from "../language.ts";
 import { allowOnly } from "../method-not-allowed.ts";
+import { inEnvelope, type Said } from "./form.ts";
 import { type QuotaOwner, quotaAnswer, statisticsAnswer, transactionAnswer } from "./quota-answers.ts";
 import { quotaRequest, transactionsQuery } from "./requests.ts";
 
 type Counting = Pick<Gateway, "quotas" | "reports">;
 
-const found = "获取成功";
-const done = "操作成功";
 const maxTransactions = 100;
 
 /** What a caller has used and may still use. Nothing of it costs anything. */
 export function quotaRoutes({ quotas, reports }: Counting): Hono<Walk> {
   const routes = new Hono<Walk>();
   const get = (path: string, answer: (c: Context<Walk>) => Promise<unknown>) => {
-    routes.get(path, async (c) => c.json(qingyuSuccess(await answer(c), c.get("record").requestId, found)));
+    routes.get(path, async (c) => said(c, await answer(c), "found"));
     routes.all(path, allowOnly("GET"));
   };
   const own = async (c: Context<Walk>) =>
@@ -53,29 +52,31 @@ export function quotaAdministration(config: Config, { quotas }: Counting): Hono<
     requireAdmin(caller);
     return { tenant: caller.tenant, userId: c.req.param("userId") ?? "" };
   };
-  const answer = (c: Context<Walk>, data: unknown, message: string) =>
-    c.json(qingyuSuccess(data, c.get("record").requestId, message));
   routes.get("/:userId", async (c) => {
     const { tenant, userId } = named(c);
     const quota = await quotas.ofUser(tenant, userId);
-    return answer(c, quotaAnswer({ userId }, quota, Date.now()), found);
+    return said(c, quotaAnswer({ userId }, quota, Date.now()), "found");
   });
   routes.put("/:userId", async (c) => {
     const { tenant, userId } = named(c);
     const { totalQuota, quotaType } = await readJson(c.req.raw, quotaRequest, config, c.get("memory"));
     const quota = await quotas.setTotal(tenant, userId, totalQuota, quotaType);
-    return answer(c, quotaAnswer({ userId }, quota, Date.now()), done);
+    return said(c, quotaAnswer({ userId }, quota, Date.now()), "done");
   });
   routes.all("/:userId", allowOnly("GET", "PUT"));
   for (const change of ["suspend", "activate"] as const) {
     routes.post(`/:userId/${change}`, async (c) => {
       const { tenant, userId } = named(c);
       await quotas[change](tenant, userId);
-      return answer(c, null, done);
+      return said(c, null, "done");
     });
     routes.all(`/:userId/${change}`, allowOnly("POST"));
   }
   return routes;
+}
+
+function said(c: Context<Walk>, data: unknown, words: Said): Response {
+  return c.json(inEnvelope(data, languageOf(c.req.raw.headers), c.get("record").requestId, words));
 }
 
 function requireAdmin({ user, roles }: Caller): void {

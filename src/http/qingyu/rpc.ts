@@ -2,23 +2,24 @@ import * as z from "zod/mini";
 import { decimalOf } from "../../decimal.ts";
 import type { JsonObject } from "../../generation.ts";
 import { isJsonObject } from "../../json.ts";
+import type { Language } from "../../language.ts";
 import type { RpcAnswer, RpcRequest } from "../../rpc.ts";
 import type { Rpc } from "../../rpcs/rpc.ts";
 import type { Asked } from "../call.ts";
-import { qingyuSuccess } from "../envelopes.ts";
 import { acceptsEvents, sseEvent, type WholeEncoder } from "../event-stream.ts";
+import { languageOf } from "../language.ts";
 import { requireRpcLimits } from "../rpc-limits.ts";
 import type { Codec } from "../serve.ts";
 import type { StageEvent } from "./answers.ts";
 import { fromPlatformJson, platformJson } from "./contract-json.ts";
 import { errorEvent } from "./error-event.ts";
+import { type Form, inForm } from "./form.ts";
 
 /** What it must hold is read off the RPC's descriptor. */
-const body = z.custom<JsonObject>(isJsonObject, "must be an object");
+const body = z.custom<JsonObject>(isJsonObject, "{field} must be an object.");
 
 interface RpcCall extends Asked<RpcRequest> {
-  /** Without the platform's envelope, for clients that were written for the AI service itself. */
-  readonly isBare: boolean;
+  readonly form: Form;
 }
 
 /** An RPC's REST method: its messages in the contract's own field names. */
@@ -31,13 +32,13 @@ export function rpcCodec(rpc: Rpc): Codec<typeof body, RpcRequest, RpcAnswer, Rp
       request: rpc.requestOf(fromPlatformJson(input, fields)),
       stream: false,
       asEvents: rpc.isLong && acceptsEvents(headers),
-      isBare: "project_id" in fields && !("projectId" in fields),
+      form: { isBare: "project_id" in fields && !("projectId" in fields), language: languageOf(headers) },
     }),
     check: requireRpcLimits(rpc),
     mostMs: rpc.mostMs,
     isImpatient: true,
-    whole: (answer, requestId, { isBare }) => (isBare ? dataOf(answer) : qingyuSuccess(dataOf(answer), requestId)),
-    wholeEncoder: (requestId) => resultEncoder(rpc, dataOf, requestId),
+    whole: (answer, requestId, { form }) => inForm(dataOf(answer), form, requestId, "done"),
+    wholeEncoder: (requestId, { form }) => resultEncoder(rpc, dataOf, form.language, requestId),
   };
 }
 
@@ -45,6 +46,7 @@ export function rpcCodec(rpc: Rpc): Codec<typeof body, RpcRequest, RpcAnswer, Rp
 export function resultEncoder(
   rpc: Rpc,
   dataOf: (answer: RpcAnswer) => object,
+  language: Language,
   requestId: string,
 ): WholeEncoder<RpcAnswer> {
   return {
@@ -54,6 +56,6 @@ export function resultEncoder(
       });
       return stages.join("") + sseEvent(JSON.stringify(dataOf(answer)), "result");
     },
-    error: (error) => errorEvent(error, requestId),
+    error: (error) => errorEvent(error, language, requestId),
   };
 }

@@ -1,15 +1,17 @@
 import { create } from "@bufbuild/protobuf";
 import { AIService, StoryContextRequestSchema, StoryContextResponseSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import type { Language } from "../../language.ts";
 import type { RpcAnswer, RpcRequest } from "../../rpc.ts";
 import { messageAs } from "../../rpcs/rpc.ts";
 import { rpcOf } from "../../rpcs/rpcs.ts";
 import type { Asked } from "../call.ts";
-import { qingyuSuccess } from "../envelopes.ts";
 import { acceptsEvents } from "../event-stream.ts";
 import { missingField } from "../invalid.ts";
+import { languageOf } from "../language.ts";
 import { requireRpcLimits } from "../rpc-limits.ts";
 import type { Codec } from "../serve.ts";
 import type { StoryAnswer } from "./answers.ts";
+import { inEnvelope } from "./form.ts";
 import { type StoryMode, storyRequest } from "./requests.ts";
 import { resultEncoder } from "./rpc.ts";
 
@@ -24,8 +26,12 @@ const usualInstructions: Readonly<Partial<Record<StoryMode, string>>> = {
 /** What the platform calls the contract's fields. */
 const names = { project_id: "projectId", document_id: "documentId" };
 
+interface StoryCall extends Asked<RpcRequest> {
+  readonly language: Language;
+}
+
 /** `POST /api/v1/ai/story/generate`. */
-export const story: Codec<typeof storyRequest, RpcRequest, RpcAnswer, Asked<RpcRequest>> = {
+export const story: Codec<typeof storyRequest, RpcRequest, RpcAnswer, StoryCall> = {
   body: storyRequest,
   decode({ projectId, documentId, mode, instruction, selectedText }, headers) {
     const isSilent = [instruction, selectedText].every((text) => !text?.trim());
@@ -33,13 +39,14 @@ export const story: Codec<typeof storyRequest, RpcRequest, RpcAnswer, Asked<RpcR
     if (usual === undefined) throw missingField("selectedText");
     const fields = { projectId, documentId, mode, selectedText: selectedText ?? "" };
     const message = create(StoryContextRequestSchema, { ...fields, instruction: usual || (instruction ?? "") });
-    return { request: rpc.requestOf(message), stream: false, asEvents: acceptsEvents(headers), names };
+    const language = languageOf(headers);
+    return { request: rpc.requestOf(message), stream: false, asEvents: acceptsEvents(headers), names, language };
   },
   check: requireRpcLimits(rpc),
   mostMs: rpc.mostMs,
   isImpatient: true,
-  whole: (answer, requestId) => qingyuSuccess(storyAnswer(answer), requestId),
-  wholeEncoder: (requestId) => resultEncoder(rpc, storyAnswer, requestId),
+  whole: (answer, requestId, { language }) => inEnvelope(storyAnswer(answer), language, requestId, "done"),
+  wholeEncoder: (requestId, { language }) => resultEncoder(rpc, storyAnswer, language, requestId),
 };
 
 /** A story as data of the platform. Counts that nobody knows are null, never 0. */

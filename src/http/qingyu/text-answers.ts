@@ -76,7 +76,7 @@ export function usageIn(usage: Usage | undefined): PlatformUsage {
 }
 
 /** Events `message` with what has come since the last one, then `done` with the whole text, or `error`, also where it is empty. */
-export function textEncoder(requestId: string): Encoder<GenerationAnswer> {
+export function textEncoder(requestId: string, { form }: Pick<TextCall, "form">): Encoder<GenerationAnswer> {
   let [provider, model] = ["", ""];
   // Every complete answer has one.
   let finishReason: FinishReason = "stop";
@@ -104,6 +104,6 @@ export function textEncoder(requestId: string): Encoder<GenerationAnswer> {
       };
       return sseEvent(JSON.stringify(done), "done");
     },
-    error: (error) => errorEvent(error, requestId),
+    error: (error) => errorEvent(error, form.language, requestId),
   };
 }

@@ -1,0 +1,2 @@
+/** What people are told in. */
+export type Language = "zh" | "en";
