@@ -90,25 +90,34 @@ async function pathsOf(descriptions: readonly Description[], share: Shared) {
   for (const { tag, errors: told, routes } of descriptions) {
     for (const [
       route,
-      { answer, answerHeaders, errors, comeOfAsking, comeOfLimits, isNeverCached, others, ...operation },
+      {
+        answer,
+        answerHeaders = ["x-request-id"],
+        errors,
+        comeOfAsking,
+        comeOfLimits,
+        isNeverCached,
+        others,
+        ...operation
+      },
     ] of Object.entries(routes)) {
       const [method = "", path = ""] = route.split(" ");
+      const isPlatforms = path.startsWith(qingyuSurface.prefix);
       const failures = told
         ? await errorResponses(told.surface, told.schemaName, { errors, comeOfAsking, comeOfLimits, isNeverCached })
         : {};
       const responses = {
-        200: response("The answer.", answer, answerHeaders),
+        200: response("The answer.", answer, [...answerHeaders, ...(isPlatforms ? ["vary"] : [])]),
         ...others,
         ...Object.fromEntries(
           Object.entries(failures).map(([status, failure]) => [status, share(`${told?.schemaName}${status}`, failure)]),
         ),
       };
-      const common = requestHeaderRefs(
-        "x-request-id",
-        "traceparent",
-        ...(path.startsWith(qingyuSurface.prefix) ? ["accept-language" as const] : []),
-      );
-      const parameters = [...(operation.parameters ?? []), ...common];
+      const parameters = [
+        ...(operation.parameters ?? []),
+        ...requestHeaderRefs("x-request-id", "traceparent"),
+        ...(isPlatforms ? requestHeaderRefs("accept-language") : []),
+      ];
       paths[path] = { ...paths[path], [method.toLowerCase()]: { tags: [tag], ...operation, parameters, responses } };
     }
   }

@@ -29,7 +29,7 @@ describe("POST /api/v1/ai/generate", () => {
       200,
       {
         code: 0,
-        message: "success",
+        message: "操作成功",
         data: {
           content: "青羽",
           model: "gpt-upstream",

@@ -22,7 +22,7 @@ const dataOf = async (path: string, settings?: Record<string, unknown>): Promise
   const answer = await app(settings).send(path, { headers: { "x-request-id": "r" } });
   expect([answer.status, answer.json()]).toMatchObject([
     200,
-    { code: 0, message: "success", timestamp: expect.any(Number), request_id: "r" },
+    { code: 0, message: "获取成功", timestamp: expect.any(Number), request_id: "r" },
   ]);
   return Object(answer.json()).data;
 };
@@ -87,7 +87,7 @@ describe("the platform's health routes", () => {
       200,
       {
         code: 0,
-        message: "success",
+        message: "部分服务不可用",
         data: { status: "degraded", timestamp: expect.any(Number), service: "ai" },
         timestamp: expect.any(Number),
         request_id: "r",
@@ -105,7 +105,7 @@ describe("the platform's health routes", () => {
       const answers = await Promise.all(["/api/v1/creative/health", "/api/v1/ai/health"].map((path) => send(path)));
       expect(answers.map(({ status, json }) => [status, json()])).toMatchObject([
         [503, { status: "unhealthy", checks: {} }],
-        [503, { code: 0, data: { status: "unhealthy", service: "ai" } }],
+        [503, { code: 0, message: "服务不可用", data: { status: "unhealthy", service: "ai" } }],
       ]);
     },
   );

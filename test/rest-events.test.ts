@@ -139,7 +139,7 @@ describe("long work as events", () => {
     answer(internal());
     const { bytes, isBroken } = await readBody(response);
     const text = new TextDecoder().decode(bytes);
-    const message = "The AI provider failed.";
+    const message = "AI 服务出错了，请稍后再试。";
     expect([text.replaceAll(beat, ""), isBroken]).toEqual([
       event("error", { code: 5002, message, error: message, requestId: "r-1" }),
       true,

@@ -48,7 +48,7 @@ describe("POST /api/v1/ai/rag/retrieve", () => {
     const data = { answer: "林青羽，少年剑客。\n\n寡言。\n\n", sources, results, references: ["林青羽", "x:0"] };
     const rest = ',"tokensUsed":0,"executionTime":0},"timestamp":0,"request_id":"r"}';
     expect(withoutTimes(answer.text)).toBe(
-      `{"code":0,"message":"success","data":${JSON.stringify(data).slice(0, -1)}${rest}`,
+      `{"code":0,"message":"操作成功","data":${JSON.stringify(data).slice(0, -1)}${rest}`,
     );
     const { data: all } = Object((await app.post(path, { query: "青羽", includeOutline: true })).json());
     expect(all).toMatchObject({
@@ -101,7 +101,7 @@ describe("GET /api/v1/ai/rag/search", () => {
   ])("answers with texts", async (answered, data) => {
     const answer = await aiServiceApp(() => answered).send(`${path}?query=a`, { headers: { "x-request-id": "r" } });
     expect(withoutTimes(answer.text)).toBe(
-      `{"code":0,"message":"success","data":${data},"timestamp":0,"request_id":"r"}`,
+      `{"code":0,"message":"获取成功","data":${data},"timestamp":0,"request_id":"r"}`,
     );
   });
 

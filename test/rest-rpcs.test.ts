@@ -124,7 +124,7 @@ describe.each(rows)("POST $path", (row) => {
       const timestamp = at(answer.json(), "timestamp");
       expect(timestamp).toBeTypeOf("number");
       expect(answer.text).toBe(
-        `{"code":0,"message":"success","data":${data},"timestamp":${timestamp},"request_id":"r-1"}`,
+        `{"code":0,"message":"操作成功","data":${data},"timestamp":${timestamp},"request_id":"r-1"}`,
       );
     },
   );

@@ -46,7 +46,7 @@ describe("POST /api/v1/ai/story/generate", () => {
     });
     const answer = await aiServiceApp(() => story).post(path, body, { "x-request-id": "r" });
     expect(answer.text.replace(/"timestamp":\d+/, '"timestamp":0')).toBe(
-      '{"code":0,"message":"success","data":{"content":"雨停了。",' +
+      '{"code":0,"message":"操作成功","data":{"content":"雨停了。",' +
         '"contextStats":{"stageTokens":9,"outlineTokens":0,"ragTokens":4,"totalTokens":13},' +
         '"tokensUsed":60,"model":"qwen-max","provider":"ai-service"},"timestamp":0,"request_id":"r"}',
     );

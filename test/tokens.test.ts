@@ -258,7 +258,7 @@ describe("each surface says in its own words", () => {
       const [, , { answer } = { answer: undefined }] = said;
       expect(answer?.json()).toEqual({
         code: 1102,
-        message: "The token has expired.",
+        message: "登录已过期。",
         data: null,
         error: "token_expired",
         timestamp: expect.any(Number),

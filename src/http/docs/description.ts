@@ -75,11 +75,11 @@ export function response(description: string, content: Content, headers: readonl
 
 /** A route that everybody may ask, and what it says where it cannot serve. */
 export function open({ unavailable, ...route }: OpenRoute): Route {
-  const others = unavailable && { 503: response("Unavailable.", unavailable) };
+  const others = unavailable && { 503: response("Unavailable.", unavailable, route.answerHeaders) };
   return { ...route, security: [], errors: [], others };
 }
 
-interface OpenRoute extends Pick<Route, "operationId" | "summary" | "answer"> {
+interface OpenRoute extends Pick<Route, "operationId" | "summary" | "answer" | "answerHeaders"> {
   readonly unavailable?: Content;
 }
 

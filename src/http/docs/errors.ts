@@ -132,6 +132,7 @@ export async function errorResponses(
     const response = surface.errorResponse(typicalErrors[name], { request: new Request("http://gateway"), requestId });
     const headers = [...response.headers.keys()].filter((header) => header !== "content-type");
     if (typicalErrors[name].kind === "unauthenticated") headers.push("www-authenticate");
+    if (response.headers.has("content-language")) headers.push("vary");
     if (name === "unsupported_media_type") headers.push("accept-encoding");
     if (comeOfAsking.includes(name)) headers.push(...asked, "x-should-retry");
     if (comeOfLimits.includes(name)) headers.push(...limitHeaderNames);

@@ -58,6 +58,11 @@ const headersOfAnswers: ResponseHeaders = {
   "cache-control": ["Nobody else may keep the answer.", "private, no-store", text],
 };
 
+/** Of answers that are told in what their reader reads. */
+const languageHeaders: ResponseHeaders = {
+  vary: ["What else than the URL an answer depends on.", "accept-language", text],
+};
+
 /** Of answers to requests that have parameters which may be left out. */
 const omittedHeader: ResponseHeaders = {
   "x-qingyu-omitted": [
@@ -94,7 +99,7 @@ const headersOfErrors: ResponseHeaders = {
 export const headerComponents = {
   parameters: mapped(requestHeaders, ([description, schema], name) => ({ name, in: "header", description, schema })),
   headers: mapped(
-    { ...headersOfAnswers, ...omittedHeader, ...limitHeaders, ...headersOfErrors },
+    { ...headersOfAnswers, ...languageHeaders, ...omittedHeader, ...limitHeaders, ...headersOfErrors },
     ([description, example, schema]) => ({
       description,
       schema,

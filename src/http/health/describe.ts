@@ -50,6 +50,8 @@ const example: Ready = {
   warnings: [],
 };
 
+const headersBelowApi = ["x-request-id", "vary"];
+
 export const healthDescription: Description = {
   tag: "Operations",
   about: "Open to everyone.",
@@ -67,18 +69,21 @@ export const healthDescription: Description = {
       summary: "Whether requests can be served, in the platform's shape",
       answer: json("Health"),
       unavailable: json("Health"),
+      answerHeaders: headersBelowApi,
     }),
     "GET /api/v1/creative/health": open({
       operationId: "creativeHealth",
       summary: "Whether requests can be served, as the contract's HealthCheck has it",
       answer: json("CreativeHealth", { status: "degraded", checks: { "ai-service": "unhealthy", openai: "healthy" } }),
       unavailable: json("CreativeHealth"),
+      answerHeaders: headersBelowApi,
     }),
     "GET /api/v1/ai/health": open({
       operationId: "aiHealth",
       summary: "Whether requests can be served, in the platform's envelope",
       answer: json("AiHealth"),
       unavailable: json("AiHealth"),
+      answerHeaders: headersBelowApi,
     }),
   },
 };
