@@ -173,7 +173,8 @@ function queryOf(operation: unknown): string {
 }
 
 function noMoreKeys(gateway: Gateway): Gateway {
-  const refuse = () => Promise.reject(new GatewayError("conflict", "There are as many keys as there may be; revoke one first."));
+  const refuse = () =>
+    Promise.reject(new GatewayError("conflict", "There are as many keys as there may be; revoke one first."));
   return { ...gateway, keys: { ...gateway.keys, make: refuse, rotate: refuse } };
 }
 
