@@ -71,6 +71,12 @@ export const sentences = {
     "请求头 '{param}' 必须是 1 到 255 个可见的 ASCII 字符。",
   "The header 'idempotency-key' stands for another request already.": "请求头 'idempotency-key' 已用于另一个请求。",
 
+  "The message is longer than {most} bytes.": "消息超过 {most} 字节，请缩短。{about}",
+  "The field 'prompt' must be a text; tokens are not taken.": "字段 'prompt' 必须是文本，不接受 token。",
+  "The field 'prompt' must be one text; send the others one by one.":
+    "字段 'prompt' 只能是一段文本，其余的请逐个发送。",
+  "The parameter '{param}' is not carried for completions.": "参数 '{param}' 不能用于文本补全。",
+
   // Paths and methods.
   "There is nothing at this path. The base URL for OpenAI's clients is this host's '/v1' ('https://host/v1'); the platform's paths begin with '/api/v1'.":
     "路径不存在。平台的路径以 '/api/v1' 开头；OpenAI 客户端的基础地址是本主机的 '/v1'（'https://host/v1'）。",
@@ -143,6 +149,15 @@ export const sentences = {
   "The AI provider's answer is empty.": "AI 服务的回答为空。",
   "The AI provider's answer has no text.": "AI 服务的回答中没有文本。",
   "The AI provider answered another request.": "AI 服务的回答不属于这次请求。",
+
+  "The AI provider's content filter left nothing of the answer.": "回答被 AI 服务的内容审核全部拦截。",
+
+  // Chats.
+  "There is no session with this id.": "会话不存在。{about}",
+  "The chats do not answer now.": "会话服务暂无响应，请稍后再试。",
+  "The session's message before this one was not answered in time.": "会话中的上一条消息未能及时得到回答，请稍后再试。",
+  "The answer under this 'idempotency-key' cannot be read any more.":
+    "此 'idempotency-key' 对应的回答已无法读取，请换一个。",
 
   // The gateway itself.
   "The gateway failed.": "网关出错了，请稍后再试。",

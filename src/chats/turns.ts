@@ -131,9 +131,10 @@ export function createTurns({ ask, encryption, digest, keptDays }: TurnsOptions)
 
 function requireShortMessage(message: string): void {
   if (new TextEncoder().encode(message).byteLength <= maxMessageBytes) return;
-  throw new GatewayError("payload_too_large", `The message is longer than ${maxMessageBytes} bytes.`, {
+  throw new GatewayError("payload_too_large", "The message is longer than {most} bytes.", {
     code: "message_too_long",
     param: "message",
+    values: { most: maxMessageBytes },
   });
 }
 

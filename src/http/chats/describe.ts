@@ -49,7 +49,7 @@ const examples = {
 };
 
 async function events() {
-  const encoder = chatEncoder(requestId);
+  const encoder = chatEncoder(requestId, { form: { isBare: false, language: "zh" } });
   const chunks = (await encoder.begin(answered()).read()) ?? [];
   return eventStream(
     "Events `message` (`ChatMessageEvent`), then `done` (`ChatDoneEvent`) or `error` (`QingyuErrorEvent`).",

@@ -3,11 +3,12 @@ import { streamOf } from "../../collect.ts";
 import type { FinishReason, Usage } from "../../generation.ts";
 import { type Encoder, sseEvent } from "../event-stream.ts";
 import { errorEvent } from "../qingyu/error-event.ts";
+import type { Form } from "../qingyu/form.ts";
 import { usageIn } from "../qingyu/text-answers.ts";
 import type { ChatDoneEvent, ChatMessageEvent } from "./answers.ts";
 
 /** Events `message` with what has come since the last one, then `done` with the whole text, or `error`. */
-export function chatEncoder(requestId: string): Encoder<ChatAnswer> {
+export function chatEncoder(requestId: string, { form }: { readonly form: Form }): Encoder<ChatAnswer> {
   let [provider, model] = ["", ""];
   let place = { sessionId: "", messageId: "" };
   let contextUsed = false;
@@ -36,6 +37,6 @@ export function chatEncoder(requestId: string): Encoder<ChatAnswer> {
       const done: ChatDoneEvent = { ...place, content, tokensUsed: usage?.totalTokens ?? null, ...told };
       return sseEvent(JSON.stringify(done), "done");
     },
-    error: (error) => errorEvent(error, requestId),
+    error: (error) => errorEvent(error, form.language, requestId),
   };
 }

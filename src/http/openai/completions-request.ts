@@ -73,12 +73,12 @@ function textIn(prompt: CompletionRequest["prompt"]): string {
   if (typeof text !== "string")
     throw invalidValue("prompt", "The field 'prompt' must be a text; tokens are not taken.");
   if (more.length > 0) throw invalidValue("prompt", "The field 'prompt' must be one text; send the others one by one.");
-  if (text === "") throw invalidValue("prompt[0]", "The field 'prompt[0]' must be at least 1 characters long.");
+  if (text === "") throw invalidValue("prompt[0]", "{field} must be at least {least} characters long.", { least: 1 });
   return text;
 }
 
 function notCarriedError(param: string): GatewayError {
-  return new GatewayError("invalid_request", `The parameter '${param}' is not carried for completions.`, {
+  return new GatewayError("invalid_request", "The parameter '{param}' is not carried for completions.", {
     code: "unsupported_parameter",
     param,
   });

@@ -72,10 +72,7 @@ export async function generateAnswer(
 }
 
 /** Events `message`, then `done` or `error`. */
-export function generateEncoder(
-  requestId: string,
-  { language }: Pick<Form, "language">,
-): Encoder<GenerationAnswer> {
+export function generateEncoder(requestId: string, { language }: Pick<Form, "language">): Encoder<GenerationAnswer> {
   let provider = "";
   let model = "";
   // Every complete answer has one.

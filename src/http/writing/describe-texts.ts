@@ -8,6 +8,7 @@ import { BareText, ReadEvent, TextAnswer } from "./answers.ts";
 import { readEncoder } from "./read-assistant.ts";
 import { continueRequest, readRequest, rewriteRequest } from "./requests.ts";
 
+const form = { isBare: false, language: "zh" } as const;
 const record = { requestId };
 const tolerant = "Members that are not known are left alone, and null is the same as absent.";
 const shapes = `${tolerant} A body that has \`project_id\`, \`current_text\` or \`text\` and not the platform's name for it is answered without the envelope.`;
@@ -17,7 +18,7 @@ const streams = `Streams where \`options.stream\` or \`Accept: text/event-stream
 async function textEvents() {
   return eventStream(
     "Events `message` (`TextMessageEvent`), then `done` (`TextDoneEvent`) or `error` (`QingyuErrorEvent`).",
-    await eventsWritten(textEncoder(requestId)),
+    await eventsWritten(textEncoder(requestId, { form })),
   );
 }
 
@@ -131,7 +132,7 @@ export async function textPaths(): Promise<Description["routes"]> {
       requestBody: requestBody(ref("ReadRequest"), read),
       answer: eventStream(
         "The data of each event is a `ReadEvent`, of the last `[DONE]`; or an event `error` (`QingyuErrorEvent`).",
-        await eventsWritten(readEncoder(requestId)),
+        await eventsWritten(readEncoder(requestId, { form })),
       ),
     },
   };

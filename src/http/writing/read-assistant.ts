@@ -7,7 +7,7 @@ import { missingField } from "../invalid.ts";
 import { errorEvent } from "../qingyu/error-event.ts";
 import { formOf } from "../qingyu/form.ts";
 import { optionNames, optionsIn } from "../qingyu/options.ts";
-import { textCodec } from "../qingyu/text-answers.ts";
+import { type TextCall, textCodec } from "../qingyu/text-answers.ts";
 import type { ReadEvent } from "./answers.ts";
 import { readRequest } from "./requests.ts";
 
@@ -52,12 +52,12 @@ export const readAssistant = {
  * Events without a name, each with what has come since the last one under all the names by which a reader knows it; then
  * `[DONE]`. An event `error` has none of these names: what has them is shown as text.
  */
-export function readEncoder(requestId: string): Encoder<GenerationAnswer> {
+export function readEncoder(requestId: string, { form }: Pick<TextCall, "form">): Encoder<GenerationAnswer> {
   return {
     begin: (answer) => streamOf(notBlank(answer, "length")),
     chunk: ({ delta }) =>
       delta === "" ? "" : sseEvent(JSON.stringify({ content: delta, delta, text: delta } satisfies ReadEvent)),
     end: () => sseEvent("[DONE]"),
-    error: (error) => errorEvent(error, requestId),
+    error: (error) => errorEvent(error, form.language, requestId),
   };
 }
