@@ -91,10 +91,10 @@ describe("an error below /api/", () => {
     ],
     [
       "an empty text",
-      post({ projectId: "", prompt: "x" }),
+      noBody("/api/v1/ai/rag/search?query="),
       400,
-      "字段 'projectId' 至少要有 1 个字符。",
-      "The field 'projectId' must be at least 1 characters long.",
+      "字段 'query' 至少要有 1 个字符。",
+      "The field 'query' must be at least 1 characters long.",
     ],
     [
       "a choice",
