@@ -152,6 +152,13 @@ export const sentences = {
 
   "The AI provider's content filter left nothing of the answer.": "回答被 AI 服务的内容审核全部拦截。",
 
+  // Chapters, and what was kept.
+  "There is no text of the chapter that '{param}' names: neither the platform (platform.url) nor the project's knowledge base gives it. Index the chapter there, with this id and the type 'chapter'.":
+    "找不到 '{param}' 所指章节的正文：平台（platform.url）和项目知识库都没有提供。请以此 id 和类型 'chapter' 将该章节编入知识库。",
+  "There is no result with this id, or none of yours, or it has expired.":
+    "没有这个 id 的结果，或者它不属于您，或者已过期。{about}",
+  "What was kept cannot be asked for now.": "暂时无法查询已保存的结果，请稍后再试。",
+
   // Chats.
   "There is no session with this id.": "会话不存在。{about}",
   "The chats do not answer now.": "会话服务暂无响应，请稍后再试。",

@@ -27,7 +27,7 @@ export function createChapterTexts({ platform, knowledge }: ChapterSources): Ups
 function documentNotFound(): GatewayError {
   return new GatewayError(
     "not_found",
-    "There is no text of the chapter that 'chapterId' names: neither the platform (platform.url) nor the project's knowledge base gives it. Index the chapter there, with this id and the type 'chapter'.",
+    "There is no text of the chapter that '{param}' names: neither the platform (platform.url) nor the project's knowledge base gives it. Index the chapter there, with this id and the type 'chapter'.",
     { code: "document_not_found", param: "chapterId" },
   );
 }
