@@ -21,8 +21,6 @@ export const sentences = {
   "{field} must be at least {least}.": "{field}不能小于 {least}。",
   "{field} must be more than {least}.": "{field}必须大于 {least}。",
   "{field} must be at most {most}.": "{field}不能大于 {most}。",
-  "{field} must be less than {most}.": "{field}必须小于 {most}。",
-  "{field} must be a multiple of {step}.": "{field}必须是 {step} 的倍数。",
   "{field} must be at least {least} characters long.": "{field}至少要有 {least} 个字符。",
   "{field} must be at most {most} characters long.": "{field}最多 {most} 个字符。",
   "{field} must be at least {least} items long.": "{field}至少要有 {least} 项。",
