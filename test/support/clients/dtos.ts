@@ -39,6 +39,20 @@ const session: GoType = {
   },
 };
 
+const quota: GoType = {
+  fields: {
+    ...{ id: "string", userId: "string", quotaType: "string" },
+    ...{ totalQuota: "int", usedQuota: "int", remainingQuota: "int", status: "string", resetAt: "time" },
+    metadata: {
+      fields: {
+        ...{ userRole: "string", membershipLevel: "string", lastConsumedAt: "time" },
+        ...{ totalConsumptions: "int", averagePerDay: "float" },
+      },
+    },
+    ...{ createdAt: "time", updatedAt: "time" },
+  },
+};
+
 /** The envelope around data. */
 export const enveloped = (data: GoType): GoType => ({
   fields: { code: "int", message: "string", data, timestamp: "int", request_id: "string" },
@@ -136,17 +150,21 @@ export const dtos = {
     list: { fields: { id: "string", name: "string", provider: "string", maxTokens: "int", costPer1k: "float" } },
   },
   providers: { list: { fields: { name: "string", displayName: "string", status: "string", models: strings } } },
-  quota: {
+  quota,
+  quotas: { list: quota },
+  quotaStatistics: {
     fields: {
-      ...{ id: "string", userId: "string", quotaType: "string" },
-      ...{ totalQuota: "int", usedQuota: "int", remainingQuota: "int", status: "string", resetAt: "time" },
-      metadata: {
-        fields: {
-          ...{ userRole: "string", membershipLevel: "string", lastConsumedAt: "time" },
-          ...{ totalConsumptions: "int", averagePerDay: "float" },
-        },
+      ...{ userId: "string", totalQuota: "int", usedQuota: "int", remainingQuota: "int", usagePercentage: "float" },
+      ...{ totalTransactions: "int", dailyAverage: "float", quotaByType: counts, quotaByService: counts },
+    },
+  },
+  transactions: {
+    list: {
+      fields: {
+        ...{ id: "string", userId: "string", quotaType: "string", amount: "int", type: "string", service: "string" },
+        ...{ model: "string", requestId: "string", description: "string", timestamp: "time" },
+        ...{ beforeBalance: "int", afterBalance: "int" },
       },
-      ...{ createdAt: "time", updatedAt: "time" },
     },
   },
 } as const satisfies Record<string, GoType>;

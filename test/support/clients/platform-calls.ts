@@ -189,4 +189,16 @@ export const platformCalls: readonly PlatformCall[] = [
     ...{ name: "reads its quota", path: "/api/v1/ai/quota?_t=1", data: dtos.quota, said: "获取成功" },
     ...{ view: shown("status"), shows: "active" },
   },
+  {
+    ...{ name: "reads its quotas", path: "/api/v1/ai/quota/all?_t=1", data: dtos.quotas, said: "获取成功" },
+    ...{ view: Array.isArray, shows: true },
+  },
+  {
+    ...{ name: "reads what it has used", path: "/api/v1/ai/quota/statistics?_t=1", data: dtos.quotaStatistics },
+    ...{ said: "获取成功", view: shown("usedQuota"), shows: 0 },
+  },
+  {
+    ...{ name: "reads what it was used for", path: "/api/v1/ai/quota/transactions?page=1&pageSize=20&_t=1" },
+    ...{ data: dtos.transactions, said: "获取成功", view: Array.isArray, shows: true },
+  },
 ];

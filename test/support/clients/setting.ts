@@ -1,4 +1,5 @@
 import { testApp } from "../app-on-fake-network.ts";
+import { ledgers } from "../ledger.ts";
 import { secret } from "../tokens.ts";
 import { modelSettings, models, type Question, type Reply } from "./model.ts";
 import { chapterText, modelText } from "./platform-calls.ts";
@@ -38,7 +39,7 @@ export function platform(
   internal("projects/:id/outline", { outline: [] });
   internal("projects/:id/characters", { characters: [] });
   internal("projects/:id/context", { id: "p", title: "青羽", status: "draft", statistics: {}, settings: {} });
-  const app = testApp({ network, settings: { ...settings, ...more } });
+  const app = testApp({ network, ledgers, settings: { ...settings, ...more } });
   const sent: Response[] = [];
   const send: Send = async (url, init) => {
     const answer = await app.fetch(new URL(url, "http://localhost").href, init);
