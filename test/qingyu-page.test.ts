@@ -3,46 +3,13 @@ import page from "../docs/qingyu.md?raw";
 import profileText from "../examples/qingyu-editor-profile.json?raw";
 import readme from "../README.md?raw";
 import { fakeOpenAi, onlyOpenAi, sha256Hex, testApp } from "./support/app-on-fake-network.ts";
+import { importedProfile } from "./support/clients/ed.ts";
 import { at } from "./support/json.ts";
 
 /*
  * What docs/qingyu.md gives to those who switch over: the editor's profile, read as the editor reads it and used as the
  * editor uses it, and names of settings. Its examples run in e2e/dev.test.ts.
  */
-
-interface Profile {
-  readonly baseURL: string;
-  readonly endpointPath: string;
-  readonly model: string;
-  readonly apiKey: string;
-  readonly temperature: number;
-}
-
-const text = (value: unknown, most: number) => (typeof value === "string" ? value.trim().slice(0, most) : "");
-
-/** The profile that is active in a configuration, cut and filled in as the editor does on import. Throws where it refuses it. */
-function imported(configuration: unknown): Profile {
-  const profiles = at(configuration, "providerProfiles");
-  const all: unknown[] = Array.isArray(profiles) ? profiles : [];
-  const activeId = at(configuration, "activeProviderProfileId");
-  const provider = at(all.find((each) => at(each, "id") === activeId) ?? all[0], "userProvider");
-  const temperature = at(provider, "temperature");
-  const profile = {
-    baseURL: text(at(provider, "baseURL"), 500).replace(/\/+$/, ""),
-    endpointPath: `/${text(at(provider, "endpointPath"), 200).replace(/^\/+/, "")}`,
-    model: text(at(provider, "model"), 200),
-    apiKey: keptKey(text(at(provider, "apiKey"), 500)),
-    temperature: typeof temperature === "number" ? Math.min(2, Math.max(0, temperature)) : 0.7,
-  };
-  if (profile.baseURL === "" || profile.endpointPath === "/" || profile.model === "") throw new Error("refused");
-  return profile;
-}
-
-/** The editor keeps no other key. */
-function keptKey(key: string): string {
-  const isKey = /^(sk|gpt|claude|anthropic|bearer)-|^[\w-]+$/.test(key);
-  return key.length >= 20 && isKey && !/\*{4}|•{3}/.test(key) ? key : "";
-}
 
 const key = "0123456789abcdef".repeat(4);
 const operator = "operator";
@@ -56,7 +23,7 @@ const profileJson: unknown = JSON.parse(profileText);
 
 describe("the editor's profile", () => {
   it("is one that the editor exports and imports, without a key", () => {
-    const profile = imported(profileJson);
+    const profile = importedProfile(profileText);
     expect(profileJson).toMatchObject({
       version: 1,
       mode: "user_api",
@@ -79,10 +46,9 @@ describe("the editor's profile", () => {
     ["of the settings", async () => key],
     ["managed", managedKey],
   ])("works with a key that the editor keeps, from its web view: %s", async (_, keyOf) => {
-    const { baseURL, endpointPath, model, temperature, apiKey } = imported({
-      ...Object(profileJson),
-      providerProfiles: [{ userProvider: { ...Object(at(profileJson, "userProvider")), apiKey: await keyOf() } }],
-    });
+    const userProvider = { ...Object(at(profileJson, "userProvider")), apiKey: await keyOf() };
+    const configuration = { ...Object(profileJson), providerProfiles: [{ userProvider }] };
+    const { baseURL, endpointPath, model, temperature, apiKey } = importedProfile(JSON.stringify(configuration));
     const { network, seen } = fakeOpenAi();
     const app = testApp({ settings, network });
     const path = new URL(baseURL + endpointPath).pathname;
