@@ -8,7 +8,6 @@ import { digestWith } from "./cache/storage/key.ts";
 import { createChapterTexts } from "./chapters/chapter-texts.ts";
 import { createChats } from "./chats/chats.ts";
 import type { Chats } from "./chats/chats-object.ts";
-import { knowledgeRpc } from "./chats/knowledge.ts";
 import { isStream } from "./collect.ts";
 import type { Config, ProviderConfig } from "./config/config.ts";
 import type { EmbeddingDefaults } from "./embedding.ts";
@@ -50,6 +49,7 @@ import { createResults } from "./results/results.ts";
 import type { RpcAnswer, RpcRequest } from "./rpc.ts";
 import type { Rpc } from "./rpcs/rpc.ts";
 import { rpcs } from "./rpcs/rpcs.ts";
+import { knowledgeSearch } from "./rpcs/search-knowledge.ts";
 import { createRuns } from "./runs/carried-on.ts";
 import { type Carrier, createCarrier } from "./runs/carrier.ts";
 import type { RunObject } from "./runs/run-object.ts";
@@ -164,7 +164,12 @@ export function createGateway(
     const omittedBy = (name: string, request: Request) =>
       able.find(({ provider }) => provider.name === name)?.offer.omitted?.(request);
     const onAnswered: Answered = (call, name, end) => ledger?.noteAnswered(call, name, end);
-    return { ask: recorded(operation, allowed, { omittedBy, onAnswered }), aside: aside(ask, asideMs), forget };
+    return {
+      ask: recorded(operation, allowed, { omittedBy, onAnswered }),
+      // It counts for no limit: its caller has not asked for it.
+      aside: aside(ask, asideMs),
+      forget,
+    };
   }
   const { scope } = cache;
   const common = { limits: deadlines, lifetimes: cache, scope };
@@ -201,6 +206,7 @@ export function createGateway(
     if (!upstreams) throw new Error(`there is no RPC ${name}`);
     return upstreams;
   };
+  const searchKnowledge = knowledgeSearch((name) => rpcNamed(name).aside);
   const { url: platformUrl, ...platformRest } = config.platform;
   const platform = platformUrl === undefined ? undefined : createPlatform({ url: platformUrl, ...platformRest, fetch });
   return {
@@ -210,11 +216,10 @@ export function createGateway(
     embed: neverStreamed(embed.ask),
     task: neverStreamed(task.ask),
     rpc: (name) => rpcNamed(name).ask,
-    aside: (name) => rpcNamed(name).aside,
     ...createChats({
       objects: chats,
       generate: generate.ask,
-      knowledge: rpcNamed(knowledgeRpc).aside,
+      searchKnowledge,
       contextTokens: smallestContext(members.map(({ provider }) => provider)),
       answerTokens: shared.defaults.platform.maxTokens,
       // Where texts are sealed, nobody is to try whether one that he guesses is among them.
@@ -222,7 +227,7 @@ export function createGateway(
       encryption: encryptionOf(config),
       keptDays: config.chats.keptDays,
     }),
-    chapterText: createChapterTexts({ platform, knowledge: rpcNamed("query_knowledge").aside }),
+    chapterText: createChapterTexts({ platform, searchKnowledge }),
     platformText: async (ref, call) => await platform?.documentOf(ref, call),
     reports: ledger ?? noReports,
     results: createResults({

@@ -148,11 +148,6 @@ export interface Gateway {
   readonly task: Upstream<TaskRequest, TaskAnswer>;
   /** The contract's other RPCs, each by its operation's name. */
   readonly rpc: (name: string) => Upstream<RpcRequest, RpcAnswer>;
-  /**
-   * The same for what an answer to something else makes use of: counted by no limit, written into a record of its own, and
-   * not waited for for long.
-   */
-  readonly aside: (name: string) => Upstream<RpcRequest, RpcAnswer>;
   readonly chat: Chatting;
   readonly chats: ChatSessions;
   /** A chapter's text, from wherever it is kept. */

@@ -1,24 +1,23 @@
 import type { DocumentRef, DocumentText } from "../document.ts";
 import { GatewayError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
-import type { RpcAnswer, RpcRequest } from "../rpc.ts";
+import type { SearchKnowledge } from "../rpcs/search-knowledge.ts";
 import type { Upstream } from "../upstream.ts";
 import { knowledgeText } from "./knowledge-text.ts";
 
 export interface ChapterSources {
   /** Absent where the settings name none. */
   readonly platform?: Platform;
-  /** QueryKnowledge beside a caller's own request. */
-  readonly knowledge: Upstream<RpcRequest, RpcAnswer>;
+  readonly searchKnowledge: SearchKnowledge;
 }
 
 /**
  * Where a chapter's text comes from: the platform, else what of it is indexed in the project's knowledge base. Throws a
  * `GatewayError` `not_found` `document_not_found` where neither has it, and what asking the knowledge base throws.
  */
-export function createChapterTexts({ platform, knowledge }: ChapterSources): Upstream<DocumentRef, DocumentText> {
+export function createChapterTexts({ platform, searchKnowledge }: ChapterSources): Upstream<DocumentRef, DocumentText> {
   return async (ref, call) => {
-    const found = (await platform?.documentOf(ref, call)) ?? (await knowledgeText(knowledge, ref, call));
+    const found = (await platform?.documentOf(ref, call)) ?? (await knowledgeText(searchKnowledge, ref, call));
     if (!found) throw documentNotFound();
     return found;
   };

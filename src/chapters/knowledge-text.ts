@@ -1,19 +1,8 @@
-import { create } from "@bufbuild/protobuf";
 import type { DocumentRef, DocumentText } from "../document.ts";
 import { GatewayError } from "../errors.ts";
-import {
-  AIService,
-  RAGQueryRequestSchema,
-  RAGQueryResponseSchema,
-  type RAGResult,
-} from "../gen/qingyu/ai/ai_service_pb.ts";
-import type { RpcAnswer, RpcRequest } from "../rpc.ts";
-import { messageAs } from "../rpcs/rpc.ts";
-import { rpcOf } from "../rpcs/rpcs.ts";
-import type { Call, Upstream } from "../upstream.ts";
+import type { Passage, SearchKnowledge } from "../rpcs/search-knowledge.ts";
+import type { Call } from "../upstream.ts";
 import { UpstreamFailure } from "../upstream-failure.ts";
-
-const rpc = rpcOf(AIService.method.queryKnowledge);
 
 /** The most that is given at once. */
 const mostPassages = 100;
@@ -32,20 +21,17 @@ const anywhere = [
  * indexed, or not all of its passages are found. Throws what asking the knowledge base throws.
  */
 export async function knowledgeText(
-  knowledge: Upstream<RpcRequest, RpcAnswer>,
+  search: SearchKnowledge,
   { projectId, documentId }: DocumentRef,
   call: Call,
 ): Promise<DocumentText | undefined> {
   // What a caller wants of the cache he wants of his own answer.
   const own = { ...call, cacheControl: undefined };
-  const passagesBy = async (query: string): Promise<RAGResult[]> => {
-    const message = create(RAGQueryRequestSchema, {
-      ...{ query, projectId, topK: mostPassages },
-      filters: { docTypes: ["chapter"], chapterIds: [documentId] },
-    });
+  const filters = { docTypes: ["chapter"], chapterIds: [documentId] };
+  const passagesBy = async (query: string): Promise<Passage[]> => {
     try {
-      const answer = await knowledge(rpc.requestOf(message), own);
-      return messageAs(RAGQueryResponseSchema, answer.message).results.filter((passage) => isOf(documentId, passage));
+      const passages = await search({ query, projectId, topK: mostPassages, filters }, own);
+      return passages.filter((passage) => isOf(documentId, passage));
     } catch (error) {
       if (isLacking(error)) return [];
       throw error;
@@ -63,27 +49,27 @@ export async function knowledgeText(
 }
 
 /** Filters that a service does not know it ignores. */
-function isOf(documentId: string, { id, docType, metadata }: RAGResult): boolean {
+function isOf(documentId: string, { id, docType, metadata }: Passage): boolean {
   if (docType !== "" && docType !== "chapter") return false;
   const named = [metadata.document_id, metadata.chapter_id].filter((each) => each);
   return named.length > 0 ? named.includes(documentId) : id === documentId || id.startsWith(`${documentId}:`);
 }
 
 /** The document of that id, else the first one of the chapter of that id. */
-function ofOneDocument(documentId: string, passages: readonly RAGResult[]): RAGResult[] {
+function ofOneDocument(documentId: string, passages: readonly Passage[]): Passage[] {
   const byDocument = Map.groupBy(passages, ({ metadata }) => metadata.document_id);
   return byDocument.get(documentId) ?? byDocument.values().next().value ?? [];
 }
 
 /** Each passage once, by its number, else as it came; undefined where one is missing before another. */
-function inTheirOrder(passages: readonly RAGResult[]): RAGResult[] | undefined {
+function inTheirOrder(passages: readonly Passage[]): Passage[] | undefined {
   const numbered = new Map(passages.map((passage) => [numberOf(passage), passage]));
   if (numbered.has(undefined)) return [...new Map(passages.map((passage) => [passage.content, passage])).values()];
   const inOrder = [...numbered].sort(([one = 0], [other = 0]) => one - other);
   return inOrder.every(([number], index) => number === index) ? inOrder.map(([, passage]) => passage) : undefined;
 }
 
-function numberOf({ id, metadata }: RAGResult): number | undefined {
+function numberOf({ id, metadata }: Passage): number | undefined {
   const said = metadata.passage ?? /:(\d{1,6})$/.exec(id)?.[1];
   return said !== undefined && /^\d{1,6}$/.test(said) ? Number(said) : undefined;
 }

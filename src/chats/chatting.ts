@@ -2,7 +2,7 @@ import type { ChatRequest, Chatting, Said } from "../chat.ts";
 import { isStream, wholeOf } from "../collect.ts";
 import type { Generation, GenerationRequest, GenerationStream } from "../generation.ts";
 import { notBlank } from "../not-blank.ts";
-import type { RpcAnswer, RpcRequest } from "../rpc.ts";
+import type { SearchKnowledge } from "../rpcs/search-knowledge.ts";
 import { chatTask } from "../tasks/chat.ts";
 import type { Call, GenerationAnswer, Upstream } from "../upstream.ts";
 import { watched } from "../watched.ts";
@@ -12,8 +12,7 @@ import type { BeginTurn, EarlierAnswer, OpenTurn } from "./turns.ts";
 
 export interface ChattingOptions {
   readonly generate: Upstream<GenerationRequest, GenerationAnswer>;
-  /** Knows of projects. */
-  readonly knowledge: Upstream<RpcRequest, RpcAnswer>;
+  readonly searchKnowledge: SearchKnowledge;
   readonly beginTurn: BeginTurn;
   /** How many tokens the smallest context has that is known. */
   readonly contextTokens?: number;
@@ -29,14 +28,14 @@ export interface ChattingOptions {
  */
 export function createChatting({
   generate,
-  knowledge,
+  searchKnowledge,
   beginTurn,
   contextTokens,
   answerTokens,
 }: ChattingOptions): Chatting {
   async function asked(request: ChatRequest, history: readonly Said[], call: Call) {
     const { projectId, message, model, maxTokens, temperature, topP } = request;
-    const known = await knowledgeFor(request, knowledge, call);
+    const known = await knowledgeFor(request, searchKnowledge, call);
     const room = { contextTokens, answerTokens: maxTokens ?? answerTokens };
     const messages = chatTask({ message, history, knowledge: known, ...room });
     const contextUsed = known.length > 0;

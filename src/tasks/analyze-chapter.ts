@@ -6,7 +6,7 @@ import {
   type StoryEvent,
 } from "../gen/qingyu/writing/structures_pb.ts";
 import { inOrder, type KnownEntity, knownNames, namer, shownEntities } from "./entities.ts";
-import { firstMention, placeOf } from "./evidence.ts";
+import { evidenceIn, firstMention } from "./evidence.ts";
 import type { StructuredTask } from "./structured-task.ts";
 
 export type AnalysisWish = {
@@ -45,12 +45,8 @@ export const analyzeChapterTask: StructuredTask<AnalysisWish, typeof ChapterChan
     return shown === "" ? {} : { 已知设定: shown };
   },
   settle(written, part) {
-    const quoted = (evidence: string) => {
-      const place = placeOf(part, evidence);
-      return place ? part.slice(place.start, place.end) : "";
-    };
     for (const change of [...written.stateChanges, ...written.relationChanges, ...written.events]) {
-      change.evidence = quoted(change.evidence);
+      change.evidence = evidenceIn(part, change.evidence);
     }
     return [];
   },

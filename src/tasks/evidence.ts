@@ -2,29 +2,21 @@
 const maxLooseUnits = 300;
 const outerMarks = /^[“”"「」『』‘’'…\s]+|[“”"「」『』‘’'…\s]+$/g;
 
-/** Where a quote stands in a text, in UTF-16 units. */
-export interface Place {
-  readonly start: number;
-  readonly end: number;
-}
-
 /**
- * Where a text has what a model says to quote of it: word for word, else without the marks around it, else with white space
- * in other places. Undefined where it stands nowhere.
+ * What a text has of what a model says to quote of it: word for word, else without the marks around it, else with white space
+ * in other places. Empty where it stands nowhere. Unlike `quotesIn` it does not tell where: any place proves what is said.
  */
-export function placeOf(text: string, quote: string): Place | undefined {
+export function evidenceIn(text: string, quote: string): string {
   const said = quote.trim();
   const bare = said.replace(outerMarks, "");
   for (const each of [said, bare]) {
-    const start = each === "" ? -1 : text.indexOf(each);
-    if (start !== -1) return { start, end: start + each.length };
+    if (text.includes(each)) return each;
   }
-  if (bare === "" || bare.length > maxLooseUnits) return undefined;
+  if (bare === "" || bare.length > maxLooseUnits) return "";
   const characters = [...bare.replace(/\s+/g, "")].map((character) =>
     character.replace(/[\^$.*+?()[\]{}|/\\]/, "\\$&"),
   );
-  const found = new RegExp(characters.join("\\s*"), "u").exec(text);
-  return found ? { start: found.index, end: found.index + found[0].length } : undefined;
+  return new RegExp(characters.join("\\s*"), "u").exec(text)?.[0] ?? "";
 }
 
 /** The sentence of a text in which a name is said first; undefined where it is not. */

@@ -1,5 +1,5 @@
 import { folded } from "./folded.ts";
-import type { Span } from "./quotes.ts";
+import type { Span } from "./positions.ts";
 
 /** A word that stands in a text, by its place among those that were looked for. */
 export interface FoundWord extends Span {

@@ -1,8 +1,4 @@
-/** A message of a text alone. */
-export interface Said {
-  readonly role: "system" | "user" | "assistant";
-  readonly content: string;
-}
+import type { Said } from "../chat.ts";
 
 /** Said in the instructions of every task. */
 export const aboutMaterial =

@@ -1,3 +1,9 @@
+/** A piece of a text, in UTF-16 units. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** Where a piece of a text stands: line and column from 1, `start` and `end` from 0, `end` behind the last, all in code points. */
 export interface Position {
   readonly line: number;
@@ -59,11 +65,4 @@ function widthAt(text: string, unit: number): number {
 function widthBefore(text: string, unit: number): number {
   if (unit <= 0) return 0;
   return unit > 1 && (text.codePointAt(unit - 2) ?? 0) > 0xffff ? 2 : 1;
-}
-
-/** How many code points a text has. */
-export function charactersIn(text: string): number {
-  let characters = 0;
-  for (const _ of text) characters++;
-  return characters;
 }

@@ -1,5 +1,6 @@
 import { ProofreadingSchema, type TextIssue, type TextSuggestion } from "../gen/qingyu/writing/structures_pb.ts";
-import { charactersIn, type Position, positionsIn, unitsAway } from "./positions.ts";
+import { charactersIn } from "./length.ts";
+import { type Position, positionsIn, type Span, unitsAway } from "./positions.ts";
 import { quotesIn } from "./quotes.ts";
 import type { StructuredTask } from "./structured-task.ts";
 import { wordsIn } from "./word-count.ts";
@@ -130,11 +131,7 @@ interface Placed {
   readonly suggestions: boolean;
 }
 
-function issueAt(
-  text: string,
-  { start, end }: { readonly start: number; readonly end: number },
-  { issue, type, position, suggestions: areWanted }: Placed,
-): Issue {
+function issueAt(text: string, { start, end }: Span, { issue, type, position, suggestions: areWanted }: Placed): Issue {
   const originalText = text.slice(start, end);
   const [explanation, rule] = [issue.explanation.trim(), issue.rule.trim()];
   const message = [issue.message.trim(), explanation, rule].find((said) => said !== "") ?? shortNames[type];

@@ -1,8 +1,4 @@
-/** A piece of a text, in UTF-16 units. */
-export interface Span {
-  readonly start: number;
-  readonly end: number;
-}
+import type { Span } from "./positions.ts";
 
 /** What a model has quoted, and the words around it, which say which of several places it means. */
 interface Quote {

@@ -1,6 +1,7 @@
+import type { Said } from "../chat.ts";
 import type { GenerationRequest } from "../generation.ts";
 import { charactersIn, samplingFor } from "./length.ts";
-import { conversation, type Said } from "./material.ts";
+import { conversation } from "./material.ts";
 import { partsOf } from "./parts.ts";
 
 export interface ReadingWish {

@@ -1,7 +1,7 @@
 import { type SensitiveWord, SensitiveWordsSchema } from "../gen/qingyu/writing/structures_pb.ts";
 import { findWords } from "./find-words.ts";
 import { folded } from "./folded.ts";
-import { type Position, positionsIn, unitsAway } from "./positions.ts";
+import { type Position, positionsIn, type Span, unitsAway } from "./positions.ts";
 import type { StructuredTask } from "./structured-task.ts";
 
 /** What a model is asked for; `custom` are the words that a caller names himself. */
@@ -139,10 +139,8 @@ function byMildness(one: JudgedWord, other: JudgedWord): number {
   return levels.indexOf(other.level) - levels.indexOf(one.level);
 }
 
-interface Place {
+interface Place extends Span {
   readonly word: JudgedWord;
-  readonly start: number;
-  readonly end: number;
 }
 
 function placesOf(words: readonly JudgedWord[], text: string): Place[] {
