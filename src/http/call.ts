@@ -74,10 +74,10 @@ export function startCall<Request extends { readonly model?: string; readonly us
     check,
     mostMs = Number.POSITIVE_INFINITY,
     isImpatient,
-    ...destination
+    names: usualNames,
   }: Destination<Request, Answer>,
 ): StartedCall<Answer> {
-  const { stream, asEvents, timeoutMs, names = destination.names } = asked;
+  const { stream, asEvents, timeoutMs, names = usualNames } = asked;
   const caller = c.get("caller");
   const request = ofItsUser(asked.request, caller);
   const record = c.get("record");

@@ -54,6 +54,7 @@ export function serve<
   Answer,
   AskedFor extends Asked<Request>,
 >(codec: Codec<Body, Request, Answer, AskedFor>, upstream: Upstream<Request, Answer>, config: Config): Handler<Walk> {
+  const destination = { ...codec, upstream, config };
   return async (c) => {
     const record = c.get("record");
     const memory = c.get("memory");
@@ -61,7 +62,7 @@ export function serve<
       ? requireValid(codec.body, c.req.query())
       : await readJson(c.req.raw, codec.body, config, memory);
     const asked = codec.decode(body, c.req.raw.headers);
-    const started = startCall(c, asked, { ...codec, upstream, config });
+    const started = startCall(c, asked, destination);
     if (codec.pieces) return jsonPieces(codec.pieces(await started.answer, asked), record, memory.endsMs);
     const encoder = asked.stream
       ? codec.encoder?.(record.requestId, asked)

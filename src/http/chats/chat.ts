@@ -7,6 +7,7 @@ import { acceptsEvents } from "../event-stream.ts";
 import { missingField } from "../invalid.ts";
 import { requireFewTokens, requireModel, requireShort } from "../limits.ts";
 import { type Form, formOf, inForm } from "../qingyu/form.ts";
+import { optionNames, originOf, samplingIn } from "../qingyu/options.ts";
 import { usageIn } from "../qingyu/text-answers.ts";
 import type { Codec } from "../serve.ts";
 import type { BareChat, ChatAnswer as Told } from "./answers.ts";
@@ -18,13 +19,7 @@ interface ChatCall extends Asked<ChatAsked> {
   readonly form: Form;
 }
 
-const optionNames = {
-  model: "options.model",
-  max_tokens: "options.maxTokens",
-  temperature: "options.temperature",
-  top_p: "options.topP",
-  messages: "message",
-};
+const names = { ...optionNames, messages: "message" };
 
 /** `POST /api/v1/ai/chat`; with `isStream` the path that always streams. */
 export function chatMethod(isStream = false): Codec<typeof chatRequest, ChatAsked, ChatAnswer, ChatCall> {
@@ -33,7 +28,7 @@ export function chatMethod(isStream = false): Codec<typeof chatRequest, ChatAske
     decode: (body, headers) => ({
       request: askedIn(body),
       stream: isStream || body.options?.stream === true || acceptsEvents(headers),
-      names: body.messages ? {} : optionNames,
+      names: body.messages ? {} : names,
       form: formOf(body, headers),
     }),
     check: requireLimits,
@@ -64,13 +59,9 @@ export async function chatAnswer(
 
 function askedIn(body: ChatBody): ChatAsked {
   const { options, message } = body;
-  const asked = {
-    projectId: body.projectId || body.project_id || undefined,
-    model: options?.model || body.model || undefined,
-    maxTokens: options?.maxTokens || body.max_tokens || undefined,
-    temperature: options?.temperature ?? body.temperature ?? undefined,
-    topP: options?.topP ?? undefined,
-  };
+  const maxTokens = options?.maxTokens || body.max_tokens;
+  const temperature = options?.temperature ?? body.temperature;
+  const asked = { ...originOf(body), ...samplingIn({ ...options, maxTokens, temperature }) };
   if (body.messages) {
     const messages = body.messages.filter(({ content }) => content.trim() !== "");
     if (messages.length === 0) throw missingField("messages");

@@ -1,13 +1,8 @@
 import * as z from "zod/mini";
 import { maxMessages } from "../../generation.ts";
+import { id, model, optionFields, options, text } from "../qingyu/fields.ts";
 
 /** What chats are asked for. Keys that are not known are left alone, and null is the same as absent. */
-
-const id = z.nullish(z.string().check(z.maxLength(128)));
-const text = z.nullish(z.string());
-const model = z.nullish(z.string().check(z.maxLength(256)));
-const temperature = z.nullish(z.number().check(z.gte(0), z.lte(2)));
-const maxTokens = z.nullish(z.int().check(z.gte(0)));
 
 const said = z.nullish(
   z
@@ -25,15 +20,9 @@ export const chatRequest = z.object({
   history: said.check(
     z.describe("What was said before, where the caller keeps that himself; then the answer is kept in no session."),
   ),
-  options: z.nullish(
-    z.object({
-      ...{ model, temperature, maxTokens },
-      topP: z.nullish(z.number().check(z.gte(0), z.lte(1))),
-      stream: z.nullish(z.boolean()),
-    }),
-  ),
+  options,
   messages: said.check(z.describe("The whole prompt, to which nothing is added.")),
-  ...{ model, temperature, max_tokens: maxTokens },
+  ...{ model, temperature: optionFields.temperature, max_tokens: optionFields.maxTokens },
 });
 export type ChatBody = z.infer<typeof chatRequest>;
 

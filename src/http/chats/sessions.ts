@@ -8,7 +8,7 @@ import { requireValid } from "../invalid.ts";
 import { readJson } from "../json-body.ts";
 import { languageOf } from "../language.ts";
 import { allowOnly } from "../method-not-allowed.ts";
-import { inForm, type Said } from "../qingyu/form.ts";
+import { inEnvelope, type Said } from "../qingyu/form.ts";
 import { historyAnswer, sessionAnswer } from "./messages.ts";
 import { makeSessionRequest, messagesQuery, renameSessionRequest, sessionsQuery } from "./requests.ts";
 
@@ -20,8 +20,7 @@ export function sessionRoutes(config: Config, { chats }: Pick<Gateway, "chats">)
   const answering =
     (said: Said, answer: (c: Context<Walk>) => Promise<object | null>): Handler<Walk> =>
     async (c) => {
-      const form = { isBare: false, language: languageOf(c.req.raw.headers) };
-      return c.json(inForm(await answer(c), form, c.get("record").requestId, said));
+      return c.json(inEnvelope(await answer(c), languageOf(c.req.raw.headers), c.get("record").requestId, said));
     };
   const idOf = (c: Context<Walk>) => c.req.param("id") ?? "";
 

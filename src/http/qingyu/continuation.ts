@@ -3,7 +3,7 @@ import type { GenerationRequest } from "../../generation.ts";
 import { type ContinueWish, continueTask } from "../../tasks/continue.ts";
 import { missingField } from "../invalid.ts";
 import { id, length, options, text } from "./fields.ts";
-import { optionNames, optionsIn } from "./options.ts";
+import { optionNames, originOf, samplingIn } from "./options.ts";
 
 const usualLength = 500;
 
@@ -18,7 +18,7 @@ export const continuationNames = { ...optionNames, messages: "currentText" };
 
 /** The request for a text that goes on. Throws `invalid_request` where there is neither a text nor a wish. */
 export function continuation(
-  { projectId, chapterId, currentText, continueLength, prompt, options }: Fields,
+  { currentText, continueLength, prompt, ...body }: Fields,
   context?: ContinueWish["context"],
 ): GenerationRequest {
   const text = currentText ?? "";
@@ -26,9 +26,8 @@ export function continuation(
   if (!text.trim() && !wish) throw missingField("currentText");
   return {
     ...continueTask({ text, length: continueLength || usualLength, wish, context }),
-    ...optionsIn(options),
-    projectId: projectId || undefined,
-    chapterId: chapterId || undefined,
+    ...samplingIn(body.options),
+    ...originOf(body),
   };
 }
 

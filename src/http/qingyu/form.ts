@@ -34,6 +34,11 @@ export function formOf(body: object, headers: Headers): Form {
   return { isBare, language: languageOf(headers) };
 }
 
+/** The form of what has the envelope for everybody. */
+export function enveloped(headers: Headers): Form {
+  return { isBare: false, language: languageOf(headers) };
+}
+
 /** Data in the platform's envelope. */
 export function inEnvelope<T>(data: T, language: Language, requestId: string, said: Said) {
   return qingyuSuccess(data, requestId, words[said][language]);

@@ -3,7 +3,7 @@ import { type GenerationRequest, type Message, maxMessages } from "../../generat
 import { invalidValue, missingField } from "../invalid.ts";
 import { continuation, continuationFields } from "./continuation.ts";
 import { optionFields } from "./fields.ts";
-import { optionsIn } from "./options.ts";
+import { originOf, samplingIn } from "./options.ts";
 
 const text = z.string().check(z.minLength(1));
 const stopText = z.string().check(z.minLength(1), z.maxLength(1024));
@@ -62,11 +62,8 @@ export function fromGenerateRequest(body: GenerateRequest): GenerationRequest {
   const { stop, seed } = body.options ?? {};
   const more = { stop: stop ?? undefined, seed: seed ?? undefined };
   if (isContinuation(body)) return { ...continuation(body), ...more };
-  const projectId = body.projectId || undefined;
-  if (!projectId) throw missingField("projectId");
-  const conversation = conversationIn(body);
-  const options = { ...optionsIn(body.options), ...more };
-  return { projectId, chapterId: body.chapterId || undefined, messages: conversation, ...options };
+  if (!body.projectId) throw missingField("projectId");
+  return { messages: conversationIn(body), ...originOf(body), ...samplingIn(body.options), ...more };
 }
 
 function conversationIn({ prompt, messages }: GenerateRequest): Message[] {

@@ -3,13 +3,12 @@ import type { FinishReason, GenerationRequest, Usage } from "../../generation.ts
 import type { GenerationAnswer } from "../../upstream.ts";
 import type { Asked } from "../call.ts";
 import { acceptsEvents, type Encoder, sseEvent } from "../event-stream.ts";
-import { languageOf } from "../language.ts";
 import { requireWithinLimits } from "../limits.ts";
 import type { Codec } from "../serve.ts";
 import { requireText } from "../text-only.ts";
 import type { GenerateAnswer, GenerateDoneEvent, GenerateMessageEvent } from "./answers.ts";
 import { errorEvent } from "./error-event.ts";
-import { type Form, inEnvelope } from "./form.ts";
+import { enveloped, type Form, inEnvelope } from "./form.ts";
 import { fromGenerateRequest, generateRequest, isContinuation } from "./generate-request.ts";
 import { optionNames } from "./options.ts";
 import { textAnswer, textEncoder, usageIn } from "./text-answers.ts";
@@ -33,8 +32,7 @@ export const generate: Codec<typeof generateRequest, GenerationRequest, Generati
   body: generateRequest,
   decode(body, headers) {
     const stream = body.options?.stream ?? acceptsEvents(headers);
-    const form = { isBare: false, language: languageOf(headers) };
-    const asked = { request: fromGenerateRequest(body), stream, form };
+    const asked = { request: fromGenerateRequest(body), stream, form: enveloped(headers) };
     if (isContinuation(body)) {
       return { ...asked, names: { ...names, messages: "currentText" }, textName: "generated_text" };
     }

@@ -9,14 +9,27 @@ export const optionNames = {
   top_p: "options.topP",
 };
 
-/** What a caller has said of how his text is to be made; what he has not said is the task's. 0 and empty say nothing. */
-export function optionsIn(options: Options, model?: string | null): Partial<GenerationRequest> {
+/** What a caller has said of how his text is to be made; what he has not said is the task's. 0 says nothing. */
+export function samplingIn(options: Options): Pick<GenerationRequest, "temperature" | "maxTokens" | "topP"> {
   const { temperature, maxTokens, topP } = options ?? {};
-  const said = {
-    model: options?.model || model || undefined,
-    temperature: temperature ?? undefined,
-    maxTokens: maxTokens || undefined,
-    topP: topP ?? undefined,
+  return { temperature: temperature ?? undefined, maxTokens: maxTokens || undefined, topP: topP ?? undefined };
+}
+
+/** Members by the names of the platform's clients and of the AI service's. */
+interface Origin {
+  readonly projectId?: string | null;
+  readonly project_id?: string | null;
+  readonly chapterId?: string | null;
+  readonly chapter_id?: string | null;
+  readonly model?: string | null;
+  readonly options?: { readonly model?: string | null } | null;
+}
+
+/** What a request belongs to, and the model that it names. What is empty says nothing. */
+export function originOf(body: Origin): Pick<GenerationRequest, "projectId" | "chapterId" | "model"> {
+  return {
+    projectId: body.projectId || body.project_id || undefined,
+    chapterId: body.chapterId || body.chapter_id || undefined,
+    model: body.options?.model || body.model || undefined,
   };
-  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
 }

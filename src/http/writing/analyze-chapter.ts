@@ -3,7 +3,8 @@ import { type AnalysisWish, analyzeChapterTask } from "../../tasks/analyze-chapt
 import type { KnownEntity } from "../../tasks/entities.ts";
 import { taskResult } from "../../tasks/structured-task.ts";
 import { missingField } from "../invalid.ts";
-import { formOf } from "../qingyu/form.ts";
+import { enveloped } from "../qingyu/form.ts";
+import { originOf } from "../qingyu/options.ts";
 import type { ChapterAnalysisAnswer } from "./chapter-answers.ts";
 import { type AnalyzeChapterRequest, analyzeChapterRequest } from "./chapter-requests.ts";
 import { type TaskCall, taskCodec } from "./task-codec.ts";
@@ -12,15 +13,10 @@ const codec = taskCodec({
   task: analyzeChapterTask,
   body: analyzeChapterRequest,
   said: "done",
-  decode({ text, existing_entities: known, project_id, chapter_id, model }, headers) {
+  decode({ text, existing_entities: known, ...body }, headers) {
     if (!text?.trim()) throw missingField("text");
     const wish: AnalysisWish = { text, entities: (known ?? []).flatMap(entityIn) };
-    const asked = {
-      projectId: project_id || undefined,
-      chapterId: chapter_id || undefined,
-      model: model || undefined,
-    };
-    return { wish, asked, names: { messages: "text" }, form: formOf({}, headers) };
+    return { wish, asked: originOf(body), names: { messages: "text" }, form: enveloped(headers) };
   },
   data: (result) => result,
 });

@@ -1,10 +1,7 @@
 import * as z from "zod/mini";
+import { id, model, text } from "../qingyu/fields.ts";
 
 /** What is asked about chapters. Keys that are not known are left alone, and null is the same as absent. */
-
-const id = z.nullish(z.string().check(z.maxLength(128)));
-const text = z.nullish(z.string());
-const model = z.nullish(z.string().check(z.maxLength(256)));
 
 /** The body of `POST /api/v1/story/analyze-chapter`. */
 export const analyzeChapterRequest = z.object({

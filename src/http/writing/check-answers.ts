@@ -1,10 +1,10 @@
 import * as z from "zod/mini";
 import { count, generated, success, unreported } from "../qingyu/answers.ts";
+import { id, KeptCheck, Match, Position, Suggestion, severity, type } from "./kept-checks.ts";
 
-/** What checks of a text are answered with, and what is kept of them. */
+/** What checks of a text are answered with. */
 
 const text = z.string();
-const id = text.check(z.describe("A UUID."));
 const time = text.check(z.describe("RFC 3339, UTC."));
 const expiry = z
   .nullable(text)
@@ -15,24 +15,6 @@ const told = {
   ...{ tokensUsed: z.nullable(count).check(unreported), model: text, provider: text, usage: generated.usage },
   ...{ processedAt: time, expiresAt: expiry },
 };
-
-const Position = z
-  .object({
-    line: count.check(z.describe("From 1.")),
-    column: count.check(z.describe("From 1.")),
-    start: count.check(z.describe("From 0.")),
-    end: count.check(z.describe("Behind the last.")),
-    length: count,
-  })
-  .check(z.describe("In code points of the text as it was sent, computed from what is quoted."));
-
-const type = z.enum(["spelling", "grammar", "punctuation", "style"]);
-const severity = z.enum(["error", "warning", "suggestion"]);
-const Suggestion = z.object({
-  text,
-  confidence: z.number().check(z.describe("From 0 to 1; 0.5 where the model has not said it.")),
-  reason: text,
-});
 
 export const ProofreadAnswer = z.object({
   ...success,
@@ -65,36 +47,11 @@ export const ProofreadAnswer = z.object({
   }),
 });
 
-export const SuggestionAnswer = z.object({
-  issueId: id,
-  ...{ type, severity, message: text, position: Position, originalText: text },
-  suggestions: z.readonly(z.array(Suggestion)),
-  ...{ category: text, rule: text, explanation: text },
-  examples: z.readonly(z.array(text)).check(z.describe("The words around it as each suggestion would have them.")),
-});
-export type SuggestionAnswer = z.infer<typeof SuggestionAnswer>;
-
-const Match = z.object({
-  id,
-  word: text.check(z.describe("What stands at the position.")),
-  category: z.enum(["political", "violence", "adult", "other", "custom"]),
-  level: z.enum(["high", "medium", "low"]),
-  position: Position,
-  context: text.check(z.describe("With up to 50 characters on each side.")),
-  ...{ suggestion: text, reason: text },
-});
-const safe = z.boolean().check(z.describe("Whether nothing at all was found."));
-const summary = z.object({
-  byCategory: z.record(text, count),
-  byLevel: z.object({ high: count, medium: count, low: count }),
-  ...{ highRiskCount: count, mediumRiskCount: count, lowRiskCount: count },
-});
-
 export const SensitiveWordsAnswer = z.object({
   ...success,
   data: z.object({
     checkId: id,
-    isSafe: safe,
+    isSafe: KeptCheck.shape.isSafe,
     totalMatches: count,
     sensitiveWords: z.array(Match),
     isTruncated: z
@@ -103,18 +60,9 @@ export const SensitiveWordsAnswer = z.object({
     droppedWords: z
       .nullable(count)
       .check(z.describe("How many words the model named that do not stand in the text; null where `isTruncated`.")),
-    summary,
+    summary: KeptCheck.shape.summary,
     ...told,
   }),
 });
-
-/** What is kept of a check for sensitive words. */
-export const KeptCheck = z.object({
-  ...{ checkId: id, content: text, isSafe: safe },
-  matches: z.readonly(z.array(Match)),
-  customWords: z.readonly(z.array(text)),
-  summary,
-});
-export type KeptCheck = z.infer<typeof KeptCheck>;
 
 export const CheckAnswer = z.extend(KeptCheck, { createdAt: time, expiresAt: time });

@@ -1,17 +1,15 @@
 import * as z from "zod/mini";
 import { modelCategories } from "../../tasks/sensitive-words.ts";
 import { missingField } from "../invalid.ts";
-import { languageOf } from "../language.ts";
+import { id, model, text } from "../qingyu/fields.ts";
+import { enveloped } from "../qingyu/form.ts";
+import { originOf } from "../qingyu/options.ts";
 
 /** What checks of a text are asked for. Keys that are not known are left alone, and null is the same as absent. */
 
-const id = z.nullish(z.string().check(z.maxLength(128)));
-const text = z.nullish(z.string());
-const name = z.nullish(z.string().check(z.maxLength(256)));
-const options = z.nullish(z.object({ model: name }));
 const asked = {
   ...{ content: text, text, projectId: id, project_id: id, chapterId: id, chapter_id: id },
-  ...{ model: name, options },
+  ...{ model, options: z.nullish(z.object({ model })) },
 };
 
 /** What clients call what is looked for; two of them mean the same as another one. */
@@ -23,7 +21,12 @@ export const proofreadRequest = z.object({
   checkTypes: z.nullish(z.array(z.enum(checkTypes)).check(z.maxLength(20))),
   language: z.nullish(z.string().check(z.maxLength(32))),
   suggestions: z.nullish(z.boolean()),
-  ...{ contextPrompt: text, context_prompt: text, genre: name, readerProfile: text },
+  ...{
+    contextPrompt: text,
+    context_prompt: text,
+    genre: z.nullish(z.string().check(z.maxLength(256))),
+    readerProfile: text,
+  },
 });
 
 /** The body of `POST /api/v1/ai/audit/sensitive-words`. */
@@ -37,30 +40,14 @@ export const sensitiveWordsRequest = z.object({
   category: z.nullish(z.enum(["all", ...modelCategories])),
 });
 
-interface Body {
-  readonly content?: string | null;
-  readonly text?: string | null;
-  readonly projectId?: string | null;
-  readonly project_id?: string | null;
-  readonly chapterId?: string | null;
-  readonly chapter_id?: string | null;
-  readonly model?: string | null;
-  readonly options?: { readonly model?: string | null } | null;
-}
-
 /**
  * The text that is to be checked, by either of its names, what it belongs to, and how its sender reads the answer: in the
  * envelope, since these paths have no other form. Throws 400 where there is no text.
  */
-export function checkOf(body: Body, headers: Headers) {
+export function checkOf(body: Pick<z.infer<typeof proofreadRequest>, keyof typeof asked>, headers: Headers) {
   const isContent = body.content?.trim() !== "" && body.content != null;
   const text = isContent ? body.content : body.text;
   if (!text?.trim()) throw missingField("content");
-  const asked = {
-    projectId: body.projectId || body.project_id || undefined,
-    chapterId: body.chapterId || body.chapter_id || undefined,
-    model: body.options?.model || body.model || undefined,
-  };
   const names = { messages: isContent ? "content" : "text", model: body.options?.model ? "options.model" : "model" };
-  return { text, asked, names, form: { isBare: false, language: languageOf(headers) } };
+  return { text, asked: originOf(body), names, form: enveloped(headers) };
 }

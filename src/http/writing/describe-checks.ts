@@ -9,8 +9,9 @@ import { createdAtMs, model, requestId } from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import { qingyuSuccess } from "../envelopes.ts";
 import { enveloping } from "../qingyu/describe-rpcs.ts";
-import { CheckAnswer, ProofreadAnswer, SensitiveWordsAnswer, SuggestionAnswer } from "./check-answers.ts";
+import { CheckAnswer, ProofreadAnswer, SensitiveWordsAnswer } from "./check-answers.ts";
 import { proofreadRequest, sensitiveWordsRequest } from "./check-requests.ts";
+import { SuggestionAnswer } from "./kept-checks.ts";
 import { proofread } from "./proofread.ts";
 import { sensitiveWords } from "./sensitive-words.ts";
 

@@ -1,8 +1,8 @@
 import type { Results } from "../../kept-results.ts";
 import { type IssueType, issueTypes, type ProofreadWish, proofreadTask } from "../../tasks/proofread.ts";
-import type { SuggestionAnswer } from "./check-answers.ts";
 import { checkOf, type checkTypes, proofreadRequest } from "./check-requests.ts";
 import { keepResult } from "./keep.ts";
+import type { SuggestionAnswer } from "./kept-checks.ts";
 import { taskCodec } from "./task-codec.ts";
 
 /** `POST /api/v1/ai/writing/proofread`. Each issue is kept under an id of its own. */
@@ -58,5 +58,6 @@ function typesOf(named: readonly (typeof checkTypes)[number][]): readonly IssueT
 
 async function sha256Hex(text: string): Promise<string> {
   const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+  // Node, in which the API is described, has no `toHex` yet.
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

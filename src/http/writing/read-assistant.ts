@@ -6,7 +6,7 @@ import { type Encoder, sseEvent } from "../event-stream.ts";
 import { missingField } from "../invalid.ts";
 import { errorEvent } from "../qingyu/error-event.ts";
 import { formOf } from "../qingyu/form.ts";
-import { optionNames, optionsIn } from "../qingyu/options.ts";
+import { optionNames, originOf, samplingIn } from "../qingyu/options.ts";
 import { type TextCall, textCodec } from "../qingyu/text-answers.ts";
 import type { ReadEvent } from "./answers.ts";
 import { readRequest } from "./requests.ts";
@@ -32,12 +32,7 @@ export const readAssistant = {
         history: history.filter(({ role }) => role !== "system"),
       });
       return {
-        request: {
-          ...task,
-          ...optionsIn(body.options, body.model),
-          projectId: body.projectId || undefined,
-          chapterId: body.chapterId || undefined,
-        },
+        request: { ...task, ...samplingIn(body.options), ...originOf(body) },
         stream: true,
         names: { ...optionNames, messages: "chapterContent" },
         form: formOf(body, headers),

@@ -2,13 +2,14 @@ import * as z from "zod/mini";
 import { maxMessages } from "../../generation.ts";
 import { rewriteModes } from "../../tasks/rewrite.ts";
 import { summaryTypes } from "../../tasks/summarize.ts";
+import { continuationFields } from "../qingyu/continuation.ts";
 import { id, length, model, options, text } from "../qingyu/fields.ts";
 
 /** What writing tasks are asked for. Keys that are not known are left alone, and null is the same as absent. */
 
 /** The body of `POST /api/v1/ai/writing/continue`, in the names of the platform's clients and of the AI service's. */
 export const continueRequest = z.object({
-  ...{ projectId: id, chapterId: id, currentText: text, continueLength: length, prompt: text, options },
+  ...continuationFields,
   ...{ project_id: id, current_text: text, continue_length: length, model },
   context: z
     .nullish(

@@ -5,9 +5,9 @@ import type { FoundResult, Results } from "../../kept-results.ts";
 import type { Walk } from "../call.ts";
 import { languageOf } from "../language.ts";
 import { allowOnly } from "../method-not-allowed.ts";
-import { inForm } from "../qingyu/form.ts";
-import { KeptCheck, SuggestionAnswer } from "./check-answers.ts";
+import { inEnvelope } from "../qingyu/form.ts";
 import type { Kind } from "./keep.ts";
+import { KeptCheck, SuggestionAnswer } from "./kept-checks.ts";
 
 /** What is found again by its id. Nothing of it costs anything. */
 export function resultRoutes(results: Pick<Results, "find">): Hono<Walk> {
@@ -15,8 +15,7 @@ export function resultRoutes(results: Pick<Results, "find">): Hono<Walk> {
   const get = (path: string, read: (found: FoundResult, id: string) => object | undefined) => {
     routes.get(`${path}/:id`, async (c) => {
       const data = await foundBy(c, read);
-      const form = { isBare: false, language: languageOf(c.req.raw.headers) };
-      return c.json(inForm(data, form, c.get("record").requestId, "found"));
+      return c.json(inEnvelope(data, languageOf(c.req.raw.headers), c.get("record").requestId, "found"));
     });
     routes.all(`${path}/:id`, allowOnly("GET"));
   };

@@ -5,7 +5,7 @@ import { type RewriteMode, rewriteTask } from "../../tasks/rewrite.ts";
 import { acceptsEvents } from "../event-stream.ts";
 import { missingField } from "../invalid.ts";
 import { formOf } from "../qingyu/form.ts";
-import { optionNames, optionsIn } from "../qingyu/options.ts";
+import { optionNames, originOf, samplingIn } from "../qingyu/options.ts";
 import { textCodec } from "../qingyu/text-answers.ts";
 import { type RewriteRequest, rewriteRequest } from "./requests.ts";
 
@@ -37,9 +37,8 @@ export function rewriteMethod({ textName, mode, usualMode, isStream }: RewritePa
       return {
         request: {
           ...taskFor(asked, text, form.isBare ? { ...body, style: body.style || usualStyle } : body),
-          ...optionsIn(body.options, body.model),
-          projectId: body.projectId || body.project_id || undefined,
-          chapterId: body.chapterId || undefined,
+          ...samplingIn(body.options),
+          ...originOf(body),
         },
         stream: isStream || body.options?.stream === true || acceptsEvents(headers),
         names: { ...optionNames, messages: name },

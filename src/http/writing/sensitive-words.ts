@@ -1,8 +1,8 @@
 import type { Results } from "../../kept-results.ts";
 import { type SensitiveWordsWish, sensitiveWordsTask } from "../../tasks/sensitive-words.ts";
-import type { KeptCheck } from "./check-answers.ts";
 import { checkOf, sensitiveWordsRequest } from "./check-requests.ts";
 import { keepResult } from "./keep.ts";
+import type { KeptCheck } from "./kept-checks.ts";
 import { taskCodec } from "./task-codec.ts";
 
 /** `POST /api/v1/ai/audit/sensitive-words`. The check is kept under its id. */

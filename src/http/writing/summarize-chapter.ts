@@ -5,9 +5,8 @@ import { type ChapterWish, summarizeChapterTask } from "../../tasks/summarize-ch
 import type { Gateway, Upstream } from "../../upstream.ts";
 import type { Asked } from "../call.ts";
 import { missingField } from "../invalid.ts";
-import { languageOf } from "../language.ts";
 import { requireModel, requireShort } from "../limits.ts";
-import { type Form, inForm } from "../qingyu/form.ts";
+import { enveloped, type Form, inForm } from "../qingyu/form.ts";
 import type { Codec } from "../serve.ts";
 import { summarizeChapterRequest } from "./chapter-requests.ts";
 import { toldOf } from "./task-codec.ts";
@@ -47,7 +46,7 @@ export const summarizeChapter = {
       },
       stream: false,
       names: { model: "options.model" },
-      form: { isBare: false, language: languageOf(headers) },
+      form: enveloped(headers),
     };
   },
   check: ({ model }, { ai }) => requireModel(model, ai.models),

@@ -1,7 +1,8 @@
 import { charactersIn } from "../../tasks/length.ts";
 import { type SummaryWish, summarizeTask } from "../../tasks/summarize.ts";
 import { missingField } from "../invalid.ts";
-import { formOf } from "../qingyu/form.ts";
+import { enveloped } from "../qingyu/form.ts";
+import { originOf } from "../qingyu/options.ts";
 import { summarizeRequest } from "./requests.ts";
 import { taskCodec } from "./task-codec.ts";
 
@@ -22,14 +23,8 @@ export const summarize = taskCodec({
       includeQuotes: body.includeQuotes ?? false,
       context: body.contextPrompt ?? undefined,
     };
-    const asked = {
-      projectId: body.projectId || undefined,
-      chapterId: body.chapterId || undefined,
-      model: body.options?.model || body.model || undefined,
-    };
     const names = { messages: body.content == null ? "text" : "content", model: "options.model" };
-    // This path has the envelope for everybody.
-    return { wish, asked, names, form: { ...formOf(body, headers), isBare: false } };
+    return { wish, asked: originOf(body), names, form: enveloped(headers) };
   },
   data({ summary, keyPoints }, { text }) {
     const [originalLength, summaryLength] = [charactersIn(text), charactersIn(summary)];
