@@ -58,7 +58,7 @@ const refused: Readonly<Record<string, Refused>> = {
 
 describe("a body is refused for", () => {
   it.each(Object.entries(refused))("%s", async (_, { body, path = chat, error }) => {
-    const answer = await testApp().post(path, body);
+    const answer = await testApp().post(path, body, { "accept-language": "en" });
     const { code, param, message } = error;
     expect(answer.status).toBe(400);
     const told = path.startsWith("/v1")

@@ -224,7 +224,7 @@ describe("the key service", () => {
     ]);
     expect(answer.json()).toMatchObject({
       code: 5002,
-      message: "The keys that tokens are signed with cannot be read now.",
+      message: "暂时无法验证登录凭证，请稍后再试。",
       error: "key_service_unavailable",
     });
     expect(answer.log.some((line) => line.includes('"key_service_failed"'))).toBe(true);

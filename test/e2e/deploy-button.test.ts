@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { expect, it } from "vitest";
-import { settingPaths, settings } from "../../src/config/settings.ts";
+import { namesOf, settingPaths, settings } from "../../src/config/settings.ts";
 
 /* What "Deploy to Cloudflare" finds in this repository: docs/deploy.md. */
 
@@ -13,7 +13,9 @@ const asked = ["GATEWAY_ADMIN_KEYS", "GATEWAY_API_KEYS", "OPENAI_API_KEY"];
 it("is asked for the secrets that a gateway needs, without values, and finds every other secret and nothing else beside them", () => {
   expect(parseEnv(example)).toEqual(Object.fromEntries(asked.map((name) => [name, ""])));
   const names = [...example.matchAll(/^(?:# )?([A-Z_]+)=$/gm)].map(([, name]) => name);
-  const secrets = settingPaths.filter((path) => settings[path].isSecret).map((path) => settings[path].names[0]);
+  const secrets = settingPaths
+    .filter((path) => settings[path].isSecret)
+    .map((path) => settings[path].names[0] ?? namesOf(path)[0]);
   expect(names.toSorted()).toEqual(secrets.toSorted());
   // The other file that it would ask by.
   expect(parseEnv(read(".env.example"))).toEqual({});
