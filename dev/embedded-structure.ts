@@ -47,6 +47,7 @@ const texts: Readonly<Record<string, (place: Place) => string>> = {
   explanation: ({ say }) => say("这一处读起来略显平淡。", "This reads a little flat."),
   reason: ({ say }) => say("换个说法更贴切。", "Other words fit better."),
   rule: ({ say }) => say("用词", "wording"),
+  category: ({ say }) => say("用词", "wording"),
   text: ({ say }) => say("换一种说法", "another wording"),
   suggestion: ({ say }) => say("换一种说法", "another wording"),
   suggestions: ({ say }) => say("换一种说法", "another wording"),

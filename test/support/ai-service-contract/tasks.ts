@@ -88,6 +88,7 @@ export function testTasks(client: ClientOf): void {
       expect(issues.length).toBeGreaterThan(0);
       for (const { originalText, position, suggestions, severity, ...issue } of issues) {
         expect([issue.type, severity, suggestions.length]).toEqual([type, "suggestion", 1]);
+        expect(["用词", "wording"]).toContain(issue.category);
         expect([...text].slice(position.start, position.end).join("")).toBe(originalText);
       }
     },

@@ -73,6 +73,7 @@ _TEXTS: Mapping[str, Callable[[_Place], str]] = {
     "explanation": _said("这一处读起来略显平淡。", "This reads a little flat."),
     "reason": _said("换个说法更贴切。", "Other words fit better."),
     "rule": _said("用词", "wording"),
+    "category": _said("用词", "wording"),
     "text": _said("换一种说法", "another wording"),
     "suggestion": _said("换一种说法", "another wording"),
     "suggestions": _said("换一种说法", "another wording"),
