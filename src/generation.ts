@@ -97,8 +97,8 @@ export function defaultsFor(
     maxTokens: suggested?.maxTokens === undefined ? maxTokens : Math.min(suggested.maxTokens, mostTokens),
     temperature: suggested?.temperature ?? temperature,
   };
-  // A structure that is cut is worth nothing, so its length is the model's own.
-  return structure ? { ...defaults, maxTokens: undefined } : defaults;
+  // A structure that is cut is worth nothing: its length is the model's own, unless whoever asks knows how long it can be.
+  return structure && suggested?.maxTokens === undefined ? { ...defaults, maxTokens: undefined } : defaults;
 }
 
 export const finishReasons = ["stop", "length", "content_filter", "tool_calls", "function_call"] as const;

@@ -77,6 +77,20 @@ describe("a summary", () => {
     expect(visits).toHaveLength(4);
   });
 
+  it.each([
+    ["openai", undefined, { max_tokens: 3_250 }],
+    ["openai", 0, { max_tokens: 3_250 }],
+    ["openai", 50, { max_tokens: 2_256 }],
+    ["openai", 50_000, { max_tokens: 127_000 }],
+    ["anthropic", 100, { max_tokens: 2_256 }],
+    ["ai-service", 1_000, { options: { maxTokens: 4_500 } }],
+  ] as const)("is bounded in tokens by its length: of %s, %s", async (provider, maxLength, expected) => {
+    const { network, visits } = writers([{ says }]);
+    const app = testApp({ network, settings: writerSettings(provider) });
+    const answer = await app.post(summarizePath, { content: `界${provider}${maxLength}`, maxLength });
+    expect([answer.status, visits]).toMatchObject([200, [{ body: expected }]]);
+  });
+
   it("names what is missing", async () => {
     const answer = await testApp({ settings: onlyOpenAi }).post(summarizePath, { content: " " });
     expect([answer.status, answer.json()]).toMatchObject([400, { code: 1001, param: "content" }]);

@@ -28,7 +28,7 @@ export function lengthInWords(characters: number): string {
 }
 
 /** What bounds a text of so many characters in tokens. */
-function tokensFor(characters: number): number {
+export function tokensFor(characters: number): number {
   return Math.max(fewestTokens, Math.ceil(characters * mostOver * tokensPerCharacter));
 }
 

@@ -14,6 +14,8 @@ export interface StructuredTask<Wish extends JsonObject, Desc extends DescMessag
   /** What is to be written of each part of the text. */
   readonly type: Desc;
   readonly temperature: number;
+  /** Upper bound in tokens of what is written of a part, where the wish says how long that may be. */
+  readonly maxTokens?: (wish: Wish) => number;
   /** How much text is asked about at once, in UTF-16 units, where a model's context holds it. */
   readonly partUnits: number;
   readonly text: (wish: Wish) => string;
@@ -50,7 +52,7 @@ export function taskRequest<Wish extends JsonObject, Desc extends DescMessage, R
   const questionAbout = (text: string): GenerationRequest => ({
     ...asked,
     ...structuredRequest(task.type, `${task.instructions(wish)}\n${aboutMaterial}`, materialOf(task, wish, text)),
-    suggested: { temperature: task.temperature },
+    suggested: { temperature: task.temperature, maxTokens: task.maxTokens?.(wish) },
   });
   const text = task.text(wish);
   const partUnits = ({ contextTokens = Number.POSITIVE_INFINITY }: Pick<Worker, "contextTokens">) =>

@@ -1,4 +1,5 @@
 import { type Summary, SummarySchema } from "../gen/qingyu/writing/structures_pb.ts";
+import { tokensFor } from "./length.ts";
 import type { StructuredTask } from "./structured-task.ts";
 
 export const summaryTypes = ["brief", "detailed", "keypoints"] as const;
@@ -27,11 +28,15 @@ const manners = {
   keypoints: "以要点为主：keyPoints 尽量完整，summary 只用一两句话。",
 };
 
+/** What key points may take beside a summary, with the JSON around both. */
+const keyPointsTokens = 2_000;
+
 /** A text in short. */
 export const summarizeTask: StructuredTask<SummaryWish, typeof SummarySchema, SummaryResult> = {
   name: "summarize",
   type: SummarySchema,
   temperature: 0.3,
+  maxTokens: ({ maxLength }) => tokensFor(maxLength) + keyPointsTokens,
   partUnits: 24_000,
   text: ({ text }) => text,
   instructions: ({ type, maxLength, includeQuotes }) =>

@@ -97,7 +97,7 @@ function wireRequest(request: GenerationRequest, { caller }: Call, options: Gene
     options: {
       // Without a name the service takes its own model.
       model: request.model === undefined ? (options.model ?? "") : modelFor(request.model, options),
-      maxTokens: request.maxTokens ?? (request.structure ? structureTokens : maxTokens),
+      maxTokens: request.maxTokens ?? maxTokens ?? structureTokens,
       temperature: request.temperature ?? temperature,
       stop: [...(request.stop ?? [])],
       topP: request.topP,
