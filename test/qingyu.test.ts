@@ -32,6 +32,7 @@ describe("POST /api/v1/ai/generate", () => {
         message: "操作成功",
         data: {
           content: "青羽",
+          generated_text: "青羽",
           model: "gpt-upstream",
           tokensUsed: 18,
           finishReason: "stop",

@@ -109,12 +109,13 @@ describe.each(rows)("POST $path", (row) => {
   });
 
   const { project_id: projectMustBeThere, ...others } = leastOf(rpc);
-  const projects: readonly [string, Record<string, string>][] = [
+  const projects: readonly [string, Record<string, string | null>][] = [
     ["no project", {}],
+    ["null for a project", { project_id: null }],
     ["its project in camel case", { projectId: "p" }],
     ["its project in both", { projectId: "p", project_id: "p" }],
   ];
-  it.each(projectMustBeThere ? projects.slice(1) : projects)(
+  it.each(projectMustBeThere ? projects.slice(2) : projects)(
     "answers in the platform's envelope to a body with %s",
     async (_, project) => {
       const app = asking(row);

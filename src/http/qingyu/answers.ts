@@ -37,6 +37,7 @@ export const GenerateAnswer = z.object({
   data: z.object({
     ...generated,
     content: z.string(),
+    generated_text: z.string().check(z.describe("The same as `content`.")),
     generatedAt: z.string().check(z.describe("RFC 3339, UTC.")),
   }),
 });

@@ -59,6 +59,7 @@ export async function generateAnswer(
   requireText({ hasText: content !== "", hasMore: extra !== undefined, finishReason });
   const data = {
     content,
+    generated_text: content,
     model,
     tokensUsed: usage?.totalTokens ?? null,
     finishReason,

@@ -7,13 +7,12 @@ import type { RpcAnswer, RpcRequest } from "../../rpc.ts";
 import type { Rpc } from "../../rpcs/rpc.ts";
 import type { Asked } from "../call.ts";
 import { acceptsEvents, sseEvent, type WholeEncoder } from "../event-stream.ts";
-import { languageOf } from "../language.ts";
 import { requireRpcLimits } from "../rpc-limits.ts";
 import type { Codec } from "../serve.ts";
 import type { StageEvent } from "./answers.ts";
 import { fromPlatformJson, platformJson } from "./contract-json.ts";
 import { errorEvent } from "./error-event.ts";
-import { type Form, inForm } from "./form.ts";
+import { type Form, formOf, inForm } from "./form.ts";
 
 /** What it must hold is read off the RPC's descriptor. */
 const body = z.custom<JsonObject>(isJsonObject, "{field} must be an object.");
@@ -32,7 +31,7 @@ export function rpcCodec(rpc: Rpc): Codec<typeof body, RpcRequest, RpcAnswer, Rp
       request: rpc.requestOf(fromPlatformJson(input, fields)),
       stream: false,
       asEvents: rpc.isLong && acceptsEvents(headers),
-      form: { isBare: "project_id" in fields && !("projectId" in fields), language: languageOf(headers) },
+      form: formOf({ project_id: fields.project_id, projectId: fields.projectId }, headers),
     }),
     check: requireRpcLimits(rpc),
     mostMs: rpc.mostMs,
