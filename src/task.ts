@@ -14,8 +14,10 @@ export interface TaskRequest {
   readonly model?: string;
   /** What is wanted, the text included: two requests of one task with the same wish have the same answer. */
   readonly wish: JsonObject;
-  /** One of its questions, by which it is judged who can carry it. */
+  /** One of its questions, by which it is judged who can carry it: none is longer that begins it. */
   readonly example: GenerationRequest;
+  /** How many questions begin it, about. */
+  readonly questions: number;
   /** Does the work with one provider's model. Throws `UpstreamFailure`s only. */
   readonly work: (worker: Worker) => Promise<Omit<TaskAnswer, "createdAtMs">>;
 }

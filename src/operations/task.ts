@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import type { Lifetimes, Limits, Operation } from "../operation.ts";
 import type { TaskAnswer, TaskRequest } from "../task.ts";
-import { promptTokensAbout, textsIn, tokensAbout } from "../token-count.ts";
+import { promptEstimate, textsIn, tokensAbout } from "../token-count.ts";
 import { storedUsage } from "./stored-usage.ts";
 
 export interface TaskOptions {
@@ -13,8 +13,8 @@ export interface TaskOptions {
   readonly scope: "tenant" | "user";
 }
 
-/** What the instructions of a task take, and about what its answer does, in tokens. */
-const usualTokens = { instructions: 800, answer: 2_000 };
+/** What the answer to a question takes, about. */
+const usualAnswerTokens = 2_000;
 
 /** Work on a text whose outcome is a structure, whole or not at all. */
 export function taskOperation({
@@ -37,6 +37,7 @@ export function taskOperation({
       wish: request.wish,
       // They follow from the task and the wish.
       example: undefined,
+      questions: undefined,
       work: undefined,
     }),
     fingerprint: ({ task, projectId, chapterId, user, model, wish }) => ({
@@ -52,9 +53,9 @@ export function taskOperation({
     lifetimes,
     mayRetry: true,
     limits,
-    estimate: ({ wish }) => ({
-      promptTokens: promptTokensAbout([...textsIn(wish)]) + usualTokens.instructions,
-      completionTokens: usualTokens.answer,
+    estimate: ({ example, questions }) => ({
+      promptTokens: questions * promptEstimate(example),
+      completionTokens: questions * usualAnswerTokens,
       isGuess: true,
     }),
     tokensIn: ({ parts }) => Math.ceil(tokensAbout(...textsIn(parts.map(({ written }) => written)))),

@@ -45,8 +45,14 @@ export const analyzeChapterTask: StructuredTask<AnalysisWish, typeof ChapterChan
     return shown === "" ? {} : { 已知设定: shown };
   },
   settle(written, part) {
+    written.stateChanges.splice(mostOfPart);
+    written.relationChanges.splice(mostOfPart);
+    written.events.splice(mostOfPart);
+    // What is named nowhere in what the model has read is none of its.
+    written.newEntities = written.newEntities.slice(0, mostOfPart).filter(({ name }) => part.includes(name.trim()));
+    const quoted = evidenceIn(part);
     for (const change of [...written.stateChanges, ...written.relationChanges, ...written.events]) {
-      change.evidence = evidenceIn(part, change.evidence);
+      change.evidence = quoted(change.evidence);
     }
     return [];
   },
@@ -79,13 +85,15 @@ export const analyzeChapterTask: StructuredTask<AnalysisWish, typeof ChapterChan
           written.newEntities.map(({ name, entityType, description }) => ({
             ...{ name: name.trim(), description: description.trim() },
             entityType: wordFor(entityTypes, entityType) ?? "item",
-            firstMention: firstMention(text, name.trim()) ?? "",
           })),
         ),
-        // What the chapter does not name is none of its.
-        ({ name, firstMention }) => firstMention !== "" && !known.has(name),
+        ({ name }) => name !== "" && !known.has(name),
         ({ name }) => [name],
-      ),
+      )
+        .slice(0, mostNew)
+        .map((entity) => ({ ...entity, firstMention: firstMention(text, entity.name) ?? "" }))
+        // What the chapter does not name is none of its.
+        .filter((entity) => entity.firstMention !== ""),
       events: inOrder(
         parts.flatMap(({ start, end, written }) =>
           written.events.map(({ description, involvedEntities, evidence }) => ({
@@ -100,6 +108,11 @@ export const analyzeChapterTask: StructuredTask<AnalysisWish, typeof ChapterChan
     };
   },
 };
+
+/** Ten were asked for. */
+const mostOfPart = 30;
+/** Each is looked for in the whole text. */
+const mostNew = 1_000;
 
 /** Words by which models say what they were not given for it. */
 const changeTypes: Readonly<Record<string, RegExp>> = {

@@ -10,13 +10,15 @@ export type KnownEntity = {
 /** So much of what is known is shown beside a part of a text. */
 const maxShownUnits = 6_000;
 const maxTextUnits = 300;
-/** By so many of its aliases somebody is looked for in a part. */
-const maxSought = 10;
+/** By so many of its aliases somebody is looked for in a part, by none that is longer than so many UTF-16 units. */
+const [maxSought, maxSoughtUnits] = [10, 16];
+/** Longer than any name: what has no other width and case to be told by. In UTF-16 units. */
+const maxNameUnits = 200;
 
 /** What a model is told of what is known, a line each: those whom the part names first, as many as there is room for. */
 export function shownEntities(entities: readonly KnownEntity[], part: string): string {
-  const isNamed = ({ name, aliases }: KnownEntity) =>
-    [name, ...aliases.slice(0, maxSought)].some((each) => part.includes(each));
+  const stands = namesIn(part);
+  const isNamed = ({ name, aliases }: KnownEntity) => [name, ...aliases.slice(0, maxSought)].some(stands);
   const { true: named = [], false: others = [] } = Object.groupBy(entities, (entity) => `${isNamed(entity)}`);
   const lines: string[] = [];
   let left = maxShownUnits;
@@ -27,6 +29,22 @@ export function shownEntities(entities: readonly KnownEntity[], part: string): s
     lines.push(line);
   }
   return lines.join("\n");
+}
+
+/** Says which names stand in a text: by all pieces of it that are as long, since to look for thousands one by one takes long. */
+function namesIn(text: string): (name: string) => boolean {
+  const pieces = new Map<number, Set<string>>();
+  return (name) => {
+    const units = name.length;
+    if (units > maxSoughtUnits) return false;
+    let all = pieces.get(units);
+    if (!all) {
+      all = new Set();
+      for (let at = 0; at + units <= text.length; at++) all.add(text.slice(at, at + units));
+      pieces.set(units, all);
+    }
+    return all.has(name);
+  };
 }
 
 function lineOf({ name, type, aliases, summary, state }: KnownEntity): string {
@@ -71,6 +89,7 @@ export function inOrder<Entry extends object>(
   return [...kept.values()];
 }
 
+/** To normalize takes time by the square of the marks on a character. */
 function plain(text: string): string {
-  return text.normalize("NFKC").trim().toLowerCase();
+  return (text.length > maxNameUnits ? text : text.normalize("NFKC")).trim().toLowerCase();
 }

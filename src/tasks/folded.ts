@@ -9,8 +9,14 @@ export interface Folded {
 /** What joins the character before it: marks, voiced and semi-voiced ones of half width, and the parts of a Korean syllable. */
 const joining = /^[\p{M}\uff9e\uff9f\u1160-\u11ff]$/u;
 const firstJoining = 0x300;
+/** More marks on a character are characters of their own, as in Unicode's stream-safe texts (UAX #15): to order them takes time by their square. */
+const mostJoined = 30;
 /** Most of Chinese text, which folding leaves as it is. */
 const isPlainHan = (code: number) => code >= 0x4e00 && code <= 0x9fff;
+/** Its usual marks, none of which joins anything. */
+const isPlainMark = (code: number) =>
+  (code >= 0x2000 && code <= 0x20cf) || (code >= 0x3000 && code <= 0x3029) || (code >= 0xff00 && code <= 0xff9d);
+const isPlainAscii = (code: number) => code < 0x80 && !(code >= 0x41 && code <= 0x5a);
 
 /** A few characters stand for whole sentences, which nobody means by them. In units. */
 const longestFolded = 4;
@@ -19,14 +25,21 @@ const longestFolded = 4;
 export function folded(text: string): Folded {
   const pieces: string[] = [];
   const starts: number[] = [];
+  /** Up to here all is in pieces. */
+  let done = 0;
   for (let start = 0, end = 0; start < text.length; start = end) {
     end = endOfCharacter(text, start);
-    const character = text.slice(start, end);
-    const isPlain = end - start === 1 && isPlainHan(character.charCodeAt(0));
-    const piece = isPlain ? character : foldedCharacter(character);
-    pieces.push(piece);
+    const code = text.charCodeAt(start);
+    if (end - start === 1 && (isPlainHan(code) || isPlainAscii(code))) {
+      starts.push(start);
+      continue;
+    }
+    const piece = foldedCharacter(text.slice(start, end));
+    pieces.push(text.slice(done, start), piece);
+    done = end;
     for (let unit = 0; unit < piece.length; unit++) starts.push(start);
   }
+  pieces.push(text.slice(done));
   const startOf = (unit: number) => starts[unit] ?? text.length;
   return { text: pieces.join(""), startOf, endOf: (unit) => endOfCharacter(text, startOf(unit)) };
 }
@@ -39,9 +52,9 @@ function foldedCharacter(character: string): string {
 function endOfCharacter(text: string, start: number): number {
   const width = (unit: number) => ((text.codePointAt(unit) ?? 0) > 0xffff ? 2 : 1);
   let end = start + width(start);
-  while (end < text.length) {
+  for (let joined = 0; end < text.length && joined < mostJoined; joined++) {
     const code = text.charCodeAt(end);
-    if (code < firstJoining || isPlainHan(code)) break;
+    if (code < firstJoining || isPlainHan(code) || isPlainMark(code)) break;
     const next = end + width(end);
     if (!joining.test(text.slice(end, next))) break;
     end = next;

@@ -32,3 +32,11 @@ function cutAt(text: string): number {
   const last = text.charCodeAt(text.length - 1);
   return last >= 0xd800 && last <= 0xdbff ? text.length - 1 : text.length;
 }
+
+/** More of a part nobody reads, nor of all of them together. */
+const [mostOfOne, mostOfAll, fewestOfOne] = [200, 4_000, 20];
+
+/** How many findings in each of so many parts are taken: to place them takes time. */
+export function mostOfPart(parts: number): number {
+  return Math.min(mostOfOne, Math.max(fewestOfOne, Math.ceil(mostOfAll / parts)));
+}

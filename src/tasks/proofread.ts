@@ -1,5 +1,6 @@
 import { ProofreadingSchema, type TextIssue, type TextSuggestion } from "../gen/qingyu/writing/structures_pb.ts";
 import { charactersIn } from "./length.ts";
+import { mostOfPart } from "./parts.ts";
 import { type Position, positionsIn, type Span, unitsAway } from "./positions.ts";
 import { quotesIn } from "./quotes.ts";
 import type { StructuredTask } from "./structured-task.ts";
@@ -100,7 +101,7 @@ export const proofreadTask: StructuredTask<ProofreadWish, typeof ProofreadingSch
     let droppedIssues = 0;
     for (const { start, end, written } of parts) {
       const find = quotesIn(text.slice(start, end));
-      for (const issue of written.issues.slice(0, mostOfPart)) {
+      for (const issue of written.issues.slice(0, mostOfPart(parts.length))) {
         const type = typeOf(issue);
         if (!types.includes(type)) continue;
         const span = find({ text: issue.originalText, context: issue.context, about: type });
@@ -116,8 +117,6 @@ export const proofreadTask: StructuredTask<ProofreadWish, typeof ProofreadingSch
   },
 };
 
-/** More of a part nobody reads. */
-const mostOfPart = 200;
 const mostSuggestions = 5;
 /** How sure a model is that has not said it. */
 const unsaidConfidence = 0.5;

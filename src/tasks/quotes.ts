@@ -25,36 +25,42 @@ export function quotesIn(text: string): FindQuote {
   return ({ text: quoted, context, about }) => {
     const quote = plainQuote(quoted);
     if (quote === undefined) return undefined;
-    const places = placesOf(plain, quote);
-    if (places.length === 0) return undefined;
-    const shown = placesIn(plain, quote, plainQuote(context));
-    const meant = shown.length > 0 ? shown : places;
     const key = (place: number) => place * (plain.length + 1) + quote.length;
-    const place = meant.find((each) => !isSaid(key(each))) ?? meant.find((each) => !isSaid(key(each), about));
-    if (place === undefined) return "taken";
+    /** The first of which nothing was said, else the first of which this was not said. */
+    const firstOf = (places: Iterable<number>): number | "taken" | undefined => {
+      let unsaid: number | "taken" | undefined;
+      for (const place of places) {
+        if (!isSaid(key(place))) return place;
+        unsaid ??= "taken";
+        if (unsaid === "taken" && !isSaid(key(place), about)) unsaid = place;
+      }
+      return unsaid;
+    };
+    const place = firstOf(placesIn(plain, quote, plainQuote(context))) ?? firstOf(placesOf(plain, quote));
+    if (place === undefined || place === "taken") return place;
     said.set(key(place), (said.get(key(place)) ?? new Set()).add(about));
     return { start: unitOf(place), end: unitOf(place + quote.length - 1) + 1 };
   };
 }
 
+/** Nobody means a place by more, in UTF-16 units. */
+const maxQuoteUnits = 1_000;
+
 /** Undefined where it quotes nothing, or half of a character, which stands everywhere in the midst of whole ones. */
 function plainQuote(quote: string): string | undefined {
+  if (quote.length > maxQuoteUnits) return undefined;
   const plain = quote.replaceAll("\r\n", "\n").trim();
   return plain !== "" && plain.isWellFormed() ? plain : undefined;
 }
 
-function placesOf(text: string, quote: string): number[] {
-  const places: number[] = [];
-  for (let at = text.indexOf(quote); at !== -1; at = text.indexOf(quote, at + quote.length)) places.push(at);
-  return places;
+function* placesOf(text: string, quote: string): Generator<number, void> {
+  for (let at = text.indexOf(quote); at !== -1; at = text.indexOf(quote, at + quote.length)) yield at;
 }
 
 /** Where a quote stands within its context. */
-function placesIn(text: string, quote: string, context: string | undefined): number[] {
-  if (context === undefined || context === quote) return [];
-  const within = placesOf(context, quote);
-  if (within.length === 0) return [];
-  return placesOf(text, context).flatMap((at) => within.map((offset) => at + offset));
+function* placesIn(text: string, quote: string, context: string | undefined): Generator<number, void> {
+  if (context === undefined || context === quote || !context.includes(quote)) return;
+  for (const at of placesOf(text, context)) for (const offset of placesOf(context, quote)) yield at + offset;
 }
 
 /** A text without the carriage returns before line feeds, and where its units stand in the text as it is. */

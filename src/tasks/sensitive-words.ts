@@ -1,6 +1,7 @@
 import { type SensitiveWord, SensitiveWordsSchema } from "../gen/qingyu/writing/structures_pb.ts";
 import { findWords } from "./find-words.ts";
 import { folded } from "./folded.ts";
+import { mostOfPart } from "./parts.ts";
 import { type Position, positionsIn, type Span, unitsAway } from "./positions.ts";
 import type { StructuredTask } from "./structured-task.ts";
 
@@ -75,9 +76,10 @@ export const sensitiveWordsTask: StructuredTask<SensitiveWordsWish, typeof Sensi
     settle: () => [],
     result: (parts, { text, category, customWords }) => {
       const named = parts
-        .flatMap(({ written }) => written.sensitiveWords.slice(0, mostOfPart))
+        .flatMap(({ written }) => written.sensitiveWords.slice(0, mostOfPart(parts.length)))
         .map(judged)
-        .filter((word) => word.word !== "" && (category === "all" || word.category === category));
+        .filter(({ word }) => word !== "" && word.length <= longestWord)
+        .filter((word) => category === "all" || word.category === category);
       const others = distinct(named);
       const [ofOthers, ofOwn] = [placesOf(others, text), placesOf(customWords.map(custom), text)];
       const isTruncated = ofOthers.length > most || ofOwn.length > most;
@@ -90,7 +92,8 @@ export const sensitiveWordsTask: StructuredTask<SensitiveWordsWish, typeof Sensi
     },
   };
 
-const mostOfPart = 200;
+/** As of a caller's own, in UTF-16 units: a longer one is a sentence. */
+const longestWord = 100;
 const most = 1_000;
 /** How much of the text is shown on each side of a match, in code points. */
 const contextCharacters = 50;

@@ -40,8 +40,12 @@ interface ReadPart<Desc extends DescMessage> extends Omit<WrittenPart, "written"
 const atOnce = 4;
 /** What of a context the text may fill, in UTF-16 units for each token: the rest is for instructions and answer. */
 const unitsPerToken = 0.4;
+/** No part is longer, whatever is shown beside it. In UTF-16 units. */
+const longestPartUnits = 24_000;
 /** Of a text that gets no shorter by being digested no more is made. */
 const maxRounds = 3;
+/** So much of what was written of a part goes on into the next round, so that a model which writes on and on makes no more work of it. */
+const maxDigestUnits = 6_000;
 
 /** A request of a task, for whoever asks `Gateway.task`. */
 export function taskRequest<Wish extends JsonObject, Desc extends DescMessage, Result>(
@@ -55,15 +59,26 @@ export function taskRequest<Wish extends JsonObject, Desc extends DescMessage, R
     suggested: { temperature: task.temperature, maxTokens: task.maxTokens?.(wish) },
   });
   const text = task.text(wish);
+  const usualUnits = partUnitsBeside(materialUnits(task.material?.(wish, "") ?? {}), task.partUnits);
   const partUnits = ({ contextTokens = Number.POSITIVE_INFINITY }: Pick<Worker, "contextTokens">) =>
-    Math.max(1, Math.floor(Math.min(task.partUnits, contextTokens * unitsPerToken)));
+    Math.max(2, Math.floor(Math.min(usualUnits, contextTokens * unitsPerToken)));
   return {
     ...asked,
     task: task.name,
     wish,
-    example: questionAbout(text.slice(0, task.partUnits).toWellFormed()),
+    example: questionAbout(text.slice(0, usualUnits).toWellFormed()),
+    questions: Math.max(1, Math.ceil(text.length / usualUnits)),
     work: (worker) => workedOn(task, text, { questionAbout, worker, partUnits: partUnits(worker) }),
   };
+}
+
+/** Parts are longer where much is shown beside each of them, so that it is not shown dozens of times. */
+function partUnitsBeside(units: number, usualUnits: number): number {
+  return Math.max(usualUnits, Math.floor(Math.min(longestPartUnits, units / 2)));
+}
+
+function materialUnits(material: Readonly<Record<string, string>>): number {
+  return Object.values(material).reduce((sum, { length }) => sum + length, 0);
 }
 
 /** What a task's answer says. */
@@ -113,7 +128,7 @@ async function workedOn<Wish extends JsonObject, Desc extends DescMessage, Resul
   const usage = answers.slice(1).reduce((sum, answer) => sumOf(sum, answer.usage), first.usage);
   const parts = answers.map(({ part: { start, end }, written }) => ({ start, end, written: jsonOf(type, written) }));
   if (digest && answers.length > 1 && round < maxRounds) {
-    const shorter = answers.map(({ written }) => digest(written)).join("\n\n");
+    const shorter = answers.map(({ written }) => digest(written).slice(0, maxDigestUnits).toWellFormed()).join("\n\n");
     const whole = await workedOn(task, shorter, work, round + 1);
     const digests = whole.parts.map((part) => ({ ...part, isOfDigest: true as const }));
     const isKept = task.keepsParts === true && round === 1;
