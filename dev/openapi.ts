@@ -13,7 +13,6 @@ import { openAiDescription } from "../src/http/openai/describe.ts";
 import { qingyuDescription } from "../src/http/qingyu/describe.ts";
 import { qingyuSurface } from "../src/http/qingyu/surface.ts";
 import { writingDescription } from "../src/http/writing/describe.ts";
-import { chaptersDescription } from "../src/http/writing/describe-chapters.ts";
 
 const description = `Generates text for the Qingyu (青羽) novel-writing platform through its AI service, falls back to
 other providers when that fails, and keeps answers in a cache. Three surfaces, one behaviour: OpenAI's API, which every
@@ -30,7 +29,6 @@ export async function openApiDocument(comments: Comments) {
     await openAiDescription(),
     await qingyuDescription(comments),
     await writingDescription(),
-    chaptersDescription(),
     await chatsDescription(),
     connectDescription(comments),
     adminDescription,

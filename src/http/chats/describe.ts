@@ -5,9 +5,11 @@ import {
   bodyErrors,
   type Description,
   eventStream,
+  idParameter,
   queryParameters,
   requestBody,
   streaming,
+  tolerant,
 } from "../docs/description.ts";
 import { answer, createdAtMs, messages, model, prompt, requestId } from "../docs/examples.ts";
 import { type JsonSchema, jsonSchema, jsonSchemas, ref } from "../docs/schemas.ts";
@@ -38,7 +40,6 @@ const chat = { sessionId: id, messageId: "5f0c7a52-8f0e-4a57-9a4c-3a0b7f3f2a11",
 const answered = (): ChatAnswer => ({ ...answer(), chat });
 const record = { requestId, startedAtMs: createdAtMs - 800 };
 
-const tolerant = "Members that are not known are left alone, and null is the same as absent.";
 const kinds = `\`message\` is answered in a session: that of \`sessionId\`, else a new one, which the answer names. With \`history\` and without \`sessionId\` it is answered by that history and kept nowhere. \`messages\` is a whole prompt, to which nothing is added, and its answer comes without the envelope. ${tolerant}`;
 const again =
   "In a session a message and its answer are written once. One that was left without an answer is answered when it is sent again; under an `Idempotency-Key` the answer that there is comes again. One message of a session is answered at a time.";
@@ -74,7 +75,6 @@ const asksInSession = {
   // A key that stands for another request is known of before any limit is asked for.
   comeOfLimits: asksForStream.comeOfLimits.filter((name) => name !== "conflict"),
 };
-const idParameter = { name: "id", in: "path", required: true, schema: { type: "string" } };
 const whose = "Those of the user whom a token names; a key without one has its tenant's own.";
 
 function told(schema: JsonSchema, data: unknown, message: string) {

@@ -68,6 +68,12 @@ export function queryParameters(
   }));
 }
 
+/** The id that a path ends in. */
+export const idParameter = { name: "id", in: "path", required: true, schema: { type: "string" } };
+
+/** How the bodies of the platform's clients are read. */
+export const tolerant = "Members that are not known are left alone, and null is the same as absent.";
+
 /** A response with these headers, by name. */
 export function response(description: string, content: Content, headers: readonly string[] = ["x-request-id"]) {
   return { description, headers: headerRefs(headers), content };

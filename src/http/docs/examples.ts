@@ -1,5 +1,6 @@
 import type { Embeddings } from "../../embedding.ts";
-import type { GenerationChunk, GenerationStream } from "../../generation.ts";
+import type { GenerationChunk, GenerationStream, JsonObject } from "../../generation.ts";
+import type { TaskAnswer } from "../../task.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
 import type { Encoder } from "../event-stream.ts";
 
@@ -25,6 +26,14 @@ export function answer(): GenerationStream {
   ];
   const batches = [chunks];
   return { provider: "openai", model, createdAtMs, read: async () => batches.pop() };
+}
+
+/** What was written of a text that is one part. */
+export function written(text: string, structure: JsonObject): TaskAnswer {
+  return {
+    ...{ provider: "openai", model, createdAtMs, usage },
+    parts: [{ start: 0, end: text.length, written: structure }],
+  };
 }
 
 export const embeddingModel = "text-embedding-3-small";

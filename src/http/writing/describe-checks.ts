@@ -1,11 +1,10 @@
 import type { Caller } from "../../caller.ts";
 import type { Results } from "../../kept-results.ts";
-import type { TaskAnswer } from "../../task.ts";
 import { proofreadTask } from "../../tasks/proofread.ts";
 import { sensitiveWordsTask } from "../../tasks/sensitive-words.ts";
 import { taskResult } from "../../tasks/structured-task.ts";
-import { anyErrors, asksProvider, type Description, json, requestBody } from "../docs/description.ts";
-import { createdAtMs, model, requestId } from "../docs/examples.ts";
+import { anyErrors, asksProvider, type Description, idParameter, json, requestBody } from "../docs/description.ts";
+import { createdAtMs, requestId, written } from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import { qingyuSuccess } from "../envelopes.ts";
 import { enveloping } from "../qingyu/describe-rpcs.ts";
@@ -21,14 +20,9 @@ const ids = ["5f0c7a52-8f0e-4a57-9a4c-3a0b7f3f2a11", "0b0f5c0e-6a3d-4f6e-8d43-0d
 const expiresAtMs = createdAtMs + 30 * 86_400_000;
 const results: Pick<Results, "ids" | "keep"> = { ids: async () => ids, keep: async () => expiresAtMs };
 
-const answered = (written: TaskAnswer["parts"][number]["written"]): TaskAnswer => ({
-  ...{ provider: "openai", model, createdAtMs, parts: [{ start: 0, end: text.length, written }] },
-  usage: { totalTokens: 60, split: { promptTokens: 42, completionTokens: 18 } },
-});
-
 const proofreading = proofread(results);
 const reviewed = proofreading.decode({ content: text, checkTypes: ["spelling"] }, new Headers());
-const review = answered({
+const review = written(text, {
   issues: [
     {
       ...{
@@ -45,7 +39,7 @@ const review = answered({
 });
 const checking = sensitiveWords(results);
 const checked = checking.decode({ content: text, customWords: ["青石"] }, new Headers());
-const check = answered({ sensitiveWords: [] });
+const check = written(text, { sensitiveWords: [] });
 
 const [issueId, checkId] = [ids[1], ids[0]];
 const suggestions = taskResult(proofreadTask, review, reviewed.wish).issues.map((issue) => ({ issueId, ...issue }));
@@ -54,7 +48,6 @@ const keptFor =
   "Kept for 30 days, up to 500 results and 32 MiB of a user, the oldest of which make room. For the token's user only; of a key, for those who have its tenant's.";
 const positions =
   "Positions are computed from what a model quotes, over the whole text. Long texts are worked on in parts, all of them or none.";
-const idParameter = { name: "id", in: "path", required: true, schema: { type: "string" } };
 const found = { parameters: [idParameter], errors: [...anyErrors, "result_not_found", "results_unavailable"] } as const;
 const example = (data: unknown) => qingyuSuccess(data, requestId, "获取成功");
 

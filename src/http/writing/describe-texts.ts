@@ -1,4 +1,4 @@
-import { asksForStream, type Description, eventStream, requestBody, streaming } from "../docs/description.ts";
+import { asksForStream, type Description, eventStream, requestBody, streaming, tolerant } from "../docs/description.ts";
 import { answer, eventsWritten, prompt, requestId } from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import { TextDoneEvent, TextMessageEvent } from "../qingyu/answers.ts";
@@ -10,7 +10,6 @@ import { continueRequest, readRequest, rewriteRequest } from "./requests.ts";
 
 const form = { isBare: false, language: "zh" } as const;
 const record = { requestId };
-const tolerant = "Members that are not known are left alone, and null is the same as absent.";
 const shapes = `${tolerant} A body that has \`project_id\`, \`current_text\` or \`text\` and not the platform's name for it is answered without the envelope.`;
 const streams = `Streams where \`options.stream\` or \`Accept: text/event-stream\` asks for it. ${streaming}`;
 

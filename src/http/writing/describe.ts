@@ -1,22 +1,25 @@
-import { asksProvider, type Description, requestBody } from "../docs/description.ts";
-import { createdAtMs, model, prompt, requestId } from "../docs/examples.ts";
+import { asksProvider, type Description, json, requestBody, tolerant } from "../docs/description.ts";
+import { prompt, requestId, written } from "../docs/examples.ts";
 import { jsonSchemas, ref } from "../docs/schemas.ts";
 import { qingyuSurface } from "../qingyu/surface.ts";
 import { SummaryAnswer } from "./answers.ts";
+import { chapterPaths, chapterSchemas } from "./describe-chapters.ts";
 import { checkPaths, checkSchemas } from "./describe-checks.ts";
 import { textPaths, textSchemas } from "./describe-texts.ts";
 import { summarizeRequest } from "./requests.ts";
 import { summarize } from "./summarize.ts";
-
-const tolerant = "Members that are not known are left alone, and null is the same as absent.";
-const summary = summarize.decode({ content: prompt, projectId: "qingyu" }, new Headers());
 
 /** The platform's writing tasks. */
 export async function writingDescription(): Promise<Description> {
   return {
     tag: "Qingyu",
     errors: { surface: qingyuSurface, schemaName: "QingyuError" },
-    schemas: { ...textSchemas, ...jsonSchemas({ SummarizeRequest: summarizeRequest, SummaryAnswer }), ...checkSchemas },
+    schemas: {
+      ...textSchemas,
+      ...jsonSchemas({ SummarizeRequest: summarizeRequest, SummaryAnswer }),
+      ...checkSchemas,
+      ...chapterSchemas,
+    },
     routes: {
       ...(await textPaths()),
       "POST /api/v1/ai/writing/summarize": {
@@ -25,23 +28,18 @@ export async function writingDescription(): Promise<Description> {
         summary: "Say a text in short",
         description: tolerant,
         requestBody: requestBody(ref("SummarizeRequest"), { text: { content: prompt, projectId: "qingyu" } }),
-        answer: {
-          "application/json": {
-            schema: ref("SummaryAnswer"),
-            example: await summarize.whole(
-              {
-                ...{ provider: "openai", model, createdAtMs },
-                parts: [{ start: 0, end: prompt.length, written: { summary: "少年夜雨归来。", keyPoints: ["归来"] } }],
-                usage: { totalTokens: 60, split: { promptTokens: 42, completionTokens: 18 } },
-              },
-              requestId,
-              summary,
-              { caller: { tenant: "qingyu", roles: [] } },
-            ),
-          },
-        },
+        answer: json(
+          "SummaryAnswer",
+          await summarize.whole(
+            written(prompt, { summary: "少年夜雨归来。", keyPoints: ["归来"] }),
+            requestId,
+            summarize.decode({ content: prompt, projectId: "qingyu" }, new Headers()),
+            { caller: { tenant: "qingyu", roles: [] } },
+          ),
+        ),
       },
       ...(await checkPaths()),
+      ...chapterPaths(),
     },
   };
 }
