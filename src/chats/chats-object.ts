@@ -3,7 +3,8 @@ import { keptForSeconds } from "../cache/idempotency-key.ts";
 import type { Page } from "../chat.ts";
 import { dayMs } from "../periods.ts";
 import { settlesWithin } from "../waiting.ts";
-import { createTables, type Turn } from "./tables.ts";
+import type { Turn } from "./rows.ts";
+import { createTables } from "./tables.ts";
 import type { BegunTurn, EndedTurn, NewTurn, StoredMessage, StoredSession } from "./turn.ts";
 
 /** So many may wait for turns of a user at once. */
