@@ -7,8 +7,8 @@ import { acceptsEvents } from "../event-stream.ts";
 import { missingField } from "../invalid.ts";
 import { requireFewTokens, requireModel, requireShort } from "../limits.ts";
 import { type Form, formOf, inForm } from "../qingyu/form.ts";
+import { generatedBy } from "../qingyu/generated.ts";
 import { optionNames, originOf, samplingIn } from "../qingyu/options.ts";
-import { usageIn } from "../qingyu/text-answers.ts";
 import type { Codec } from "../serve.ts";
 import type { BareChat, ChatAnswer as Told } from "./answers.ts";
 import { chatEncoder } from "./events.ts";
@@ -48,7 +48,7 @@ export async function chatAnswer(
   const { choices, model, usage, provider } = await wholeOf(answer);
   const [{ content: reply, finishReason }] = choices;
   const nowMs = Date.now();
-  const generated = { model, finishReason, provider, tokensUsed: usage?.totalTokens ?? null, usage: usageIn(usage) };
+  const generated = generatedBy({ provider, model, usage }, finishReason);
   const about = { provider, model, usage, finishReason, contextUsed };
   const message = messageAnswer({ id: messageId, role: "assistant", content: reply, saidMs: nowMs, about });
   const data: Told | BareChat = form.isBare

@@ -32,6 +32,9 @@ export const generated = {
   provider: z.string().check(z.describe("Who answered.")),
 };
 
+const Generated = z.object(generated);
+export type Generated = z.infer<typeof Generated>;
+
 export const GenerateAnswer = z.object({
   ...success,
   data: z.object({

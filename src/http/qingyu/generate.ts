@@ -1,5 +1,5 @@
 import { streamOf, wholeOf } from "../../collect.ts";
-import type { FinishReason, GenerationRequest, Usage } from "../../generation.ts";
+import type { GenerationRequest } from "../../generation.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
 import type { Asked } from "../call.ts";
 import { acceptsEvents, type Encoder, sseEvent } from "../event-stream.ts";
@@ -10,8 +10,9 @@ import type { GenerateAnswer, GenerateDoneEvent, GenerateMessageEvent } from "./
 import { errorEvent } from "./error-event.ts";
 import { enveloped, type Form, inEnvelope } from "./form.ts";
 import { fromGenerateRequest, generateRequest, isContinuation } from "./generate-request.ts";
+import { generatedBy, generatedSoFar } from "./generated.ts";
 import { optionNames } from "./options.ts";
-import { textAnswer, textEncoder, usageIn } from "./text-answers.ts";
+import { textAnswer, textEncoder } from "./text-answers.ts";
 
 /** What the platform calls OpenAI's parameters. */
 const names = {
@@ -54,39 +55,29 @@ export async function generateAnswer(
   requestId: string,
   { language }: Pick<Form, "language">,
 ): Promise<GenerateAnswer> {
-  const { choices, model, usage, createdAtMs, provider } = await wholeOf(answer);
-  const [{ content, finishReason, extra }] = choices;
+  const generation = await wholeOf(answer);
+  const [{ content, finishReason, extra }] = generation.choices;
   requireText({ hasText: content !== "", hasMore: extra !== undefined, finishReason });
   const data = {
     content,
     generated_text: content,
-    model,
-    tokensUsed: usage?.totalTokens ?? null,
-    finishReason,
-    generatedAt: new Date(createdAtMs).toISOString(),
-    usage: usageIn(usage),
-    provider,
+    ...generatedBy(generation, finishReason),
+    generatedAt: new Date(generation.createdAtMs).toISOString(),
   };
   return inEnvelope(data, language, requestId, "done");
 }
 
 /** Events `message`, then `done` or `error`. */
 export function generateEncoder(requestId: string, { language }: Pick<Form, "language">): Encoder<GenerationAnswer> {
-  let provider = "";
-  let model = "";
-  // Every complete answer has one.
-  let finishReason: FinishReason = "stop";
-  let usage: Usage | undefined;
+  const generated = generatedSoFar();
   let [hasText, hasMore] = [false, false];
   return {
     begin(answer) {
-      ({ provider, model } = answer);
+      generated.begin(answer);
       return streamOf(answer);
     },
     chunk(chunk) {
-      finishReason = chunk.finishReason ?? finishReason;
-      model = chunk.model ?? model;
-      usage = chunk.usage ?? usage;
+      generated.note(chunk);
       hasText ||= chunk.delta !== "";
       hasMore ||= chunk.extra !== undefined;
       return chunk.delta === ""
@@ -94,9 +85,9 @@ export function generateEncoder(requestId: string, { language }: Pick<Form, "lan
         : sseEvent(JSON.stringify({ delta: chunk.delta } satisfies GenerateMessageEvent), "message");
     },
     end() {
-      requireText({ hasText, hasMore, finishReason });
-      const tokensUsed = usage?.totalTokens ?? null;
-      const done: GenerateDoneEvent = { model, finishReason, tokensUsed, usage: usageIn(usage), provider, requestId };
+      const told = generated.told();
+      requireText({ hasText, hasMore, finishReason: told.finishReason });
+      const done: GenerateDoneEvent = { ...told, requestId };
       return sseEvent(JSON.stringify(done), "done");
     },
     error: (error) => errorEvent(error, language, requestId),

@@ -1,6 +1,6 @@
 import type * as z from "zod/mini";
 import { streamOf, wholeOf } from "../../collect.ts";
-import type { FinishReason, GenerationRequest, Usage } from "../../generation.ts";
+import type { GenerationRequest } from "../../generation.ts";
 import { notBlank } from "../../not-blank.ts";
 import type { RequestRecord } from "../../record.ts";
 import type { GenerationAnswer } from "../../upstream.ts";
@@ -8,9 +8,10 @@ import type { Asked } from "../call.ts";
 import { type Encoder, sseEvent } from "../event-stream.ts";
 import { requireWithinLimits } from "../limits.ts";
 import type { Codec } from "../serve.ts";
-import type { PlatformUsage, TextDoneEvent, TextMessageEvent } from "./answers.ts";
+import type { TextDoneEvent, TextMessageEvent } from "./answers.ts";
 import { errorEvent } from "./error-event.ts";
 import { type Form, inForm, type Said } from "./form.ts";
+import { generatedBy, generatedSoFar } from "./generated.ts";
 
 /** A text that is wanted by a client of the platform's. */
 export interface TextCall extends Asked<GenerationRequest> {
@@ -54,54 +55,34 @@ export async function textAnswer(
   said: Said,
   { requestId, limits }: Pick<RequestRecord, "requestId" | "limits">,
 ): Promise<object> {
-  const { choices, model, usage, provider } = await wholeOf(notBlank(answer, "length"));
-  const [{ content, finishReason }] = choices;
+  const generation = await wholeOf(notBlank(answer, "length"));
+  const [{ content, finishReason }] = generation.choices;
   const data = {
-    ...{ content, generated_text: content, [textName]: content, ...more, model, finishReason, provider },
-    tokensUsed: usage?.totalTokens ?? null,
-    usage: usageIn(usage),
+    ...{ content, generated_text: content, [textName]: content, ...more },
+    ...generatedBy(generation, finishReason),
     ...(form.isBare && { quota_remaining: limits?.tokens?.remaining ?? null }),
   };
   return inForm(data, form, requestId, said);
 }
 
-/** Counts under the names of all clients; null where the provider did not report them, never zeros. */
-export function usageIn(usage: Usage | undefined): PlatformUsage {
-  if (!usage?.split) return null;
-  const { totalTokens, split } = usage;
-  return {
-    ...{ promptTokens: split.promptTokens, completionTokens: split.completionTokens, totalTokens },
-    ...{ prompt_tokens: split.promptTokens, completion_tokens: split.completionTokens, total_tokens: totalTokens },
-  };
-}
-
 /** Events `message` with what has come since the last one, then `done` with the whole text, or `error`, also where it is empty. */
 export function textEncoder(requestId: string, { form }: Pick<TextCall, "form">): Encoder<GenerationAnswer> {
-  let [provider, model] = ["", ""];
-  // Every complete answer has one.
-  let finishReason: FinishReason = "stop";
-  let usage: Usage | undefined;
+  const generated = generatedSoFar();
   const pieces: string[] = [];
   return {
     begin(answer) {
-      ({ provider, model } = answer);
+      generated.begin(answer);
       return streamOf(notBlank(answer, "length"));
     },
     chunk(chunk) {
-      finishReason = chunk.finishReason ?? finishReason;
-      model = chunk.model ?? model;
-      usage = chunk.usage ?? usage;
+      generated.note(chunk);
       if (chunk.delta === "") return "";
       pieces.push(chunk.delta);
       const message: TextMessageEvent = { requestId, delta: chunk.delta, tokens: null };
       return sseEvent(JSON.stringify(message), "message");
     },
     end() {
-      const content = pieces.join("");
-      const tokensUsed = usage?.totalTokens ?? null;
-      const done: TextDoneEvent = {
-        ...{ requestId, content, tokensUsed, model, finishReason, usage: usageIn(usage), provider },
-      };
+      const done: TextDoneEvent = { requestId, content: pieces.join(""), ...generated.told() };
       return sseEvent(JSON.stringify(done), "done");
     },
     error: (error) => errorEvent(error, form.language, requestId),

@@ -9,7 +9,7 @@ import { textsIn } from "../../token-count.ts";
 import type { Asked } from "../call.ts";
 import { requireModel, requireShort } from "../limits.ts";
 import { type Form, inForm, type Said } from "../qingyu/form.ts";
-import { usageIn } from "../qingyu/text-answers.ts";
+import { sourceOf } from "../qingyu/generated.ts";
 import type { Codec } from "../serve.ts";
 
 export interface TaskCall<Wish> extends Asked<TaskRequest> {
@@ -74,9 +74,6 @@ export function taskCodec<Body extends z.ZodMiniType, Wish extends JsonObject, D
 }
 
 /** What is told of every answer to a task. */
-export function toldOf({ usage, model, provider, createdAtMs }: TaskAnswer) {
-  return {
-    ...{ tokensUsed: usage?.totalTokens ?? null, model, provider, usage: usageIn(usage) },
-    processedAt: new Date(createdAtMs).toISOString(),
-  };
+export function toldOf(answer: TaskAnswer) {
+  return { ...sourceOf(answer), processedAt: new Date(answer.createdAtMs).toISOString() };
 }
