@@ -105,6 +105,8 @@ export const sentences = {
   "You ask faster than anybody may.": "请求过于频繁，请稍后再试。",
   "You have asked as often as you may in a minute.": "一分钟内的请求次数已达上限，请稍后再试。",
   "You have as many requests under way as you may have.": "同时进行的请求数已达上限，请等前面的完成。",
+  "What your requests under way may still take leaves no room for this one.":
+    "剩余的额度已被正在进行的请求占用，请等它们完成后再试。",
   "Your quota is suspended.": "您的配额已被暂停，请联系管理员。",
   "Your quota is used up.": "您的配额已用完。",
   "Your quota does not suffice: {left} tokens are left, and this request may take more (max_tokens).":

@@ -78,6 +78,31 @@ describe("a minute", () => {
   });
 });
 
+describe("what is under way", () => {
+  const policy = { tokensPerDay: 100, costPerMonth: 5 };
+  it.each([
+    ["tokens", "a bound", asking(policy, 60), asking(policy, 60)],
+    ["tokens", "a guess", { ...asking(policy, 600), isGuess: true }, { ...asking(policy, 600), isGuess: true }],
+    ["cost", "a bound", asking(policy, 0, 3), asking(policy, 0, 3)],
+    ["cost", "a guess", { ...asking(policy, 0, 30), isGuess: true }, { ...asking(policy, 0, 30), isGuess: true }],
+  ])("leaves no room for a while, and is no quota that is used up: of %s, by %s", async (what, _, first, second) => {
+    const object = account();
+    await object.reserve("a", first);
+    expect(await object.reserve("b", second)).toMatchObject({ refusal: "held", retryAfterMs: 2_000 });
+    await object.settle("a", { tokens: 10, cost: 1 });
+    expect(outcome(await object.reserve("c", second))).toBe("let in");
+    await object.settle("c", { tokens: 90, cost: 4 });
+    expect(outcome(await object.reserve("d", second))).toBe(what);
+  });
+
+  it("is not waited for where there would be no room without it", async () => {
+    const object = account();
+    await object.reserve("a", asking(policy, 60));
+    expect(outcome(await object.reserve("b", asking(policy, 101)))).toBe("tokens");
+    expect(outcome(await object.reserve("c", asking(policy, 0, 6)))).toBe("cost");
+  });
+});
+
 describe("an account", () => {
   it("takes a question that is asked twice for one, and an answer too", async () => {
     const object = account();

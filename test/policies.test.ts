@@ -122,6 +122,20 @@ describe("a refusal", () => {
     },
   );
 
+  it("for what is under way has the platform's code 4290, and says to ask again soon", async () => {
+    const { as, accountOf } = platform();
+    const [tokens, endsMs] = [10_000, Date.now() + 60_000];
+    const policy = { tokensPerDay: tokens };
+    await accountOf("u").reserve("other", { policy, user: "u", tokens, isGuess: true, cost: 0, endsMs });
+    const { status, json, headers } = await (await as("u"))("qingyu");
+    expect([status, headers.get("retry-after"), headers.get("x-should-retry"), json()]).toMatchObject([
+      429,
+      "2",
+      null,
+      { code: 4290, error: "rate_limit_exceeded", message: "剩余的额度已被正在进行的请求占用，请等它们完成后再试。" },
+    ]);
+  });
+
   it("of a policy has the platform's code 3010, and of a rate 4290", async () => {
     const codeOf = async (policy: object) => {
       const { as } = platform((tenant) => [{ tenant, ...policy }]);

@@ -62,7 +62,8 @@ export interface Ask {
   readonly endsMs: number;
 }
 
-export type Refusal = "suspended" | "concurrent" | "requests" | "tokens" | "cost";
+/** `held`: what is under way leaves no room, and there may be some when it has ended. */
+export type Refusal = "suspended" | "concurrent" | "requests" | "held" | "tokens" | "cost";
 
 /** How much is left, as it stands after what has just been asked for. */
 export interface Standing {
@@ -75,6 +76,8 @@ export type Verdict =
   | { readonly refusal: Refusal; readonly retryAfterMs?: number; readonly standing: Standing };
 
 const windowSeconds = 60;
+/** When to ask again for what requests under way may still take: many have ended by then. */
+const heldMs = 2_000;
 
 export function emptyBooks(nowMs: number): Books {
   const nothing = { tokens: 0, cost: 0 };
@@ -107,15 +110,25 @@ export function admit(books: Books, held: readonly Held[], ask: Ask, nowMs: numb
     return refused("requests", untilOneIsFree(books, nowMs));
   }
   const left = tokensLeft(books, live, nowMs);
-  const tokens = ask.isGuess && left.tokens > 0 ? Math.min(ask.tokens, left.tokens) : ask.tokens;
-  // What takes no tokens is free.
-  if (tokens > Math.max(0, left.tokens)) return refused("tokens", left.resetMs);
-  const costLeft = costLeftIn(books, live);
-  const cost = ask.isGuess && costLeft > 0 ? Math.min(ask.cost, costLeft) : ask.cost;
-  if (cost > Math.max(0, costLeft)) return refused("cost", endOfMonthMs(nowMs) - nowMs);
+  const tokens = roomFor(ask.tokens, left.tokens, ask);
+  if (tokens === undefined) {
+    const isHeld = roomFor(ask.tokens, tokensLeft(books, [], nowMs).tokens, ask) !== undefined;
+    return isHeld ? refused("held", heldMs) : refused("tokens", left.resetMs);
+  }
+  const cost = roomFor(ask.cost, costLeftIn(books, live), ask);
+  if (cost === undefined) {
+    const isHeld = roomFor(ask.cost, costLeftIn(books, []), ask) !== undefined;
+    return isHeld ? refused("held", heldMs) : refused("cost", endOfMonthMs(nowMs) - nowMs);
+  }
   countRequest(books, nowMs);
   const mine: Held = { tokens, cost, atMs: nowMs, endsMs: ask.endsMs };
   return { held: mine, standing: standing(books, [...live, mine], nowMs) };
+}
+
+/** What is set aside of what is left; undefined where that does not suffice. What takes nothing is free. */
+function roomFor(amount: number, left: number, { isGuess }: Ask): number | undefined {
+  if (isGuess && left > 0) return Math.min(amount, left);
+  return amount > Math.max(0, left) ? undefined : amount;
 }
 
 /** Counts what a request has taken, on the day and in the month in which it was let in. */

@@ -19,6 +19,15 @@ export function refused({ refusal, retryAfterMs, standing }: Refused, { isUsers 
         code,
         retryAfterMs,
       });
+    case "held":
+      return new GatewayError(
+        "rate_limited",
+        "What your requests under way may still take leaves no room for this one.",
+        {
+          code,
+          retryAfterMs,
+        },
+      );
     case "tokens":
     case "cost": {
       const left = standing.tokens?.remaining ?? 0;
