@@ -1,3 +1,4 @@
+import { askedTwice, askObjectIn } from "../ask-object.ts";
 import type { Caller } from "../caller.ts";
 import { GatewayError } from "../errors.ts";
 import { logWarning } from "../telemetry/log.ts";
@@ -14,16 +15,9 @@ export type AskChats = <T>(caller: Caller, question: (chats: Stub) => PromiseLik
 
 /** The objects of a namespace; where none is bound no chat is within reach. */
 export function askChatsIn(objects: DurableObjectNamespace<Chats> | undefined): AskChats {
-  return async (caller, question, limitMs = answeredWithinMs) => {
-    const name = ownerOf(caller);
-    // A stub of its own for each question: one whose object has failed once goes on failing.
-    const ask = async () => {
-      if (!objects) throw new Error("no chats are bound");
-      return await question(objects.get(objects.idFromName(name)));
-    };
-    // An object that is restarted fails who asks it just then.
-    return await answerWithin(ask().catch(ask), limitMs, unavailable);
-  };
+  const ask = askedTwice(askObjectIn(objects));
+  return async (caller, question, limitMs = answeredWithinMs) =>
+    await answerWithin(ask(ownerOf(caller), question), limitMs, unavailable);
 }
 
 /** A token's user has chats of his own; the callers of a key without one have those of its tenant. No tenant's name looks like a user's. */

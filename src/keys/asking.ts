@@ -1,3 +1,4 @@
+import { askObjectIn } from "../ask-object.ts";
 import { GatewayError } from "../errors.ts";
 import { logWarning } from "../telemetry/log.ts";
 import { answerWithin } from "../waiting.ts";
@@ -19,14 +20,8 @@ export type AskRegistry = <T>(
 
 /** By the objects of a namespace; absent where none is bound. */
 export function askRegistriesIn(objects: DurableObjectNamespace<KeyRegistry> | undefined): AskRegistry {
-  return async (name, question, limitMs) => {
-    // A stub of its own for each question: one whose object has failed once goes on failing.
-    const asking = (async () => {
-      if (!objects) throw new Error("no registry is bound");
-      return await question(objects.get(objects.idFromName(name)));
-    })();
-    return await answerWithin(asking, limitMs, unavailable);
-  };
+  const ask = askObjectIn(objects);
+  return async (name, question, limitMs) => await answerWithin(ask(name, question), limitMs, unavailable);
 }
 
 function unavailable(cause?: unknown): GatewayError {

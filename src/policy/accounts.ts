@@ -1,3 +1,4 @@
+import { askedTwice, askObjectIn } from "../ask-object.ts";
 import { GatewayError } from "../errors.ts";
 import { logWarning } from "../telemetry/log.ts";
 import { answerWithin, settlesWithin } from "../waiting.ts";
@@ -25,20 +26,8 @@ export interface Accounts {
 
 /** Objects of a namespace; where none is bound every account is out of reach. */
 export function accountsIn(objects: DurableObjectNamespace<Account> | undefined): Accounts {
-  // A stub of its own for each question: one whose object has failed goes on failing.
-  async function askOnce<T>(name: string, question: (account: Stub) => PromiseLike<T>): Promise<T> {
-    if (!objects) throw new Error("no accounts are bound");
-    return await question(objects.get(objects.idFromName(name)));
-  }
-
-  /** An object that is restarted fails who asks it just then; what is asked here twice counts once. */
-  async function askTwice<T>(name: string, question: (account: Stub) => PromiseLike<T>): Promise<T> {
-    try {
-      return await askOnce(name, question);
-    } catch {
-      return await askOnce(name, question);
-    }
-  }
+  const askOnce = askObjectIn(objects);
+  const askTwice = askedTwice(askOnce);
 
   const release = (name: string, id: string) => askTwice(name, (account) => account.settle(id, nothing));
 

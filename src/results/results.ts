@@ -1,10 +1,11 @@
+import { askedTwice, askObjectIn } from "../ask-object.ts";
 import type { Encryption } from "../cache/storage/encryption.ts";
 import type { Digest } from "../cache/storage/key.ts";
 import { GatewayError } from "../errors.ts";
 import { isJsonObject, parseJson } from "../json.ts";
 import type { ResultOwner, Results } from "../kept-results.ts";
 import { logWarning } from "../telemetry/log.ts";
-import { answerWithin, settlesWithin } from "../waiting.ts";
+import { answerWithin } from "../waiting.ts";
 import type { ResultKeeper } from "./result-object.ts";
 
 export interface ResultsOptions {
@@ -22,11 +23,7 @@ const maxResultBytes = 8 * 1024 * 1024;
 
 /** Results in the objects of a namespace, sealed on their way there. */
 export function createResults({ objects, digest, encryption }: ResultsOptions): Results {
-  /** A stub of its own for each question: one whose object has failed goes on failing. */
-  async function ask<T>(owner: ResultOwner, question: (keeper: Stub) => PromiseLike<T>): Promise<T> {
-    if (!objects) throw new Error("nothing that keeps results is bound");
-    return await question(objects.get(objects.idFromName(nameOf(owner))));
-  }
+  const ask = askedTwice(askObjectIn(objects));
 
   return {
     async ids(owner, count, under) {
@@ -41,20 +38,18 @@ export function createResults({ objects, digest, encryption }: ResultsOptions): 
         const bytes = new TextEncoder().encode(JSON.stringify(value));
         if (bytes.byteLength > maxResultBytes) throw new Error("the result is too long");
         const sealed = await encryption.seal(bytes, owner.tenant, sealedFor(id));
-        return await ask(owner, (keeper) => keeper.keep({ id, partIds, sealed }));
+        return await ask(nameOf(owner), (keeper) => keeper.keep({ id, partIds, sealed }));
       })();
-      const failed = keeping.then(
-        () => false,
-        () => true,
-      );
-      const isKept = (await settlesWithin(failed, keptWithinMs)) && !(await failed);
-      if (isKept) return await keeping;
-      logWarning("result_write_failed", { result: id });
-      return undefined;
+      try {
+        return await answerWithin(keeping, keptWithinMs, () => new Error("the result was not kept"));
+      } catch {
+        logWarning("result_write_failed", { result: id });
+        return undefined;
+      }
     },
     async find(owner, id) {
       const found = await answerWithin(
-        ask(owner, async (keeper) => await keeper.find(id)),
+        ask(nameOf(owner), async (keeper) => await keeper.find(id)),
         foundWithinMs,
         unavailable,
       );
@@ -66,8 +61,6 @@ export function createResults({ objects, digest, encryption }: ResultsOptions): 
     },
   };
 }
-
-type Stub = DurableObjectStub<ResultKeeper>;
 
 /** No user of any tenant has the name of another one, or of a tenant. */
 function nameOf({ tenant, user }: ResultOwner): string {
