@@ -1,9 +1,11 @@
+import { env } from "cloudflare:workers";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { RAGQueryResponseSchema } from "../src/gen/qingyu/ai/ai_service_pb.ts";
 import { fakeOpenAi, sha256Hex, testApp } from "./support/app-on-fake-network.ts";
 import { chatPath, chatSettings, person, promptsIn, sessionIn, sessionsPath } from "./support/chats.ts";
 import { at } from "./support/json.ts";
+import { restarted } from "./support/restarted.ts";
 import { bearer } from "./support/tokens.ts";
 import { protoResponse, unimplemented, writerSettings, writers } from "./support/writers.ts";
 
@@ -374,6 +376,13 @@ describe("sessions", () => {
     ]);
     expect(await said(ofUser)).toEqual([{ user: "用户" }, { assistant: "青羽" }]);
     expect(user).not.toBe(other.user);
+  });
+
+  it("go on where their object is restarted at every step", async () => {
+    const { say, said } = await person({ chats: restarted(env.CHATS) });
+    const answer = await say({ message: "问" });
+    expect(answer.status).toBe(200);
+    expect(await said(sessionIn(answer))).toEqual([{ user: "问" }, { assistant: "青羽" }]);
   });
 
   it("cannot be had where none are bound, but what is kept nowhere can", async () => {

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { sha256Hex, type TestAppOptions, testApp } from "./support/app-on-fake-network.ts";
 import { at } from "./support/json.ts";
+import { restarted } from "./support/restarted.ts";
 import { bearer, secret, signed } from "./support/tokens.ts";
 import { writerSettings, writers } from "./support/writers.ts";
 
@@ -303,4 +304,12 @@ describe.each<[string, TestAppOptions["results"]]>([
     const found = await get(keptPath(at(data, "checkId")), user);
     expect([found.status, found.json()]).toMatchObject([503, { code: 5002, error: "results_unavailable" }]);
   });
+});
+
+it("what an object keeps that is restarted just then is kept and found all the same", async () => {
+  const user = await newUser();
+  const { post, get } = isolate({ results: restarted(env.RESULTS) });
+  const { data } = await post(checkPath, { content: `${content}重` }, user);
+  expect(at(data, "expiresAt")).not.toBeNull();
+  expect((await get(keptPath(at(data, "checkId")), user)).status).toBe(200);
 });
