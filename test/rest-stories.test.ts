@@ -53,14 +53,15 @@ describe("POST /api/v1/ai/story/generate", () => {
   });
 
   it.each([
-    ["nothing", {}],
-    ["zeros", { contextStats: {} }],
-  ])("answers with null for what nobody has counted: %s", async (_, more) => {
+    ["nothing", {}, null],
+    ["zeros", { contextStats: {} }, null],
+    ["the whole only", { contextStats: { totalTokens: 7 } }, 7],
+  ])("answers with null for what nobody has counted: %s", async (_, more, totalTokens) => {
     const story = create(StoryContextResponseSchema, { content: "雨停了。", ...more });
     const { data } = Object((await aiServiceApp(() => story).post(path, body)).json());
     expect(data).toEqual({
       content: "雨停了。",
-      contextStats: { stageTokens: null, outlineTokens: null, ragTokens: null, totalTokens: null },
+      contextStats: { stageTokens: null, outlineTokens: null, ragTokens: null, totalTokens },
       tokensUsed: null,
       model: "ai-service",
       provider: "ai-service",

@@ -49,19 +49,17 @@ export const story: Codec<typeof storyRequest, RpcRequest, RpcAnswer, StoryCall>
   wholeEncoder: (requestId, { language }) => resultEncoder(rpc, storyAnswer, language, requestId),
 };
 
+const noParts = { stageTokens: null, outlineTokens: null, ragTokens: null };
+
 /** A story as data of the platform. Counts that nobody knows are null, never 0. */
 export function storyAnswer({ message, model, provider, usage }: RpcAnswer): StoryAnswer {
   const { content, contextStats } = messageAs(StoryContextResponseSchema, message);
-  // Where the whole has been counted, a part of nothing is a count too.
-  const stats = contextStats && contextStats.totalTokens > 0 ? contextStats : undefined;
+  // Who has counted one part has counted all of them; who writes in the service's place counts the whole only.
+  const { stageTokens = 0, outlineTokens = 0, ragTokens = 0, totalTokens = 0 } = contextStats ?? {};
+  const parts = stageTokens + outlineTokens + ragTokens > 0 ? { stageTokens, outlineTokens, ragTokens } : noParts;
   return {
     content,
-    contextStats: {
-      stageTokens: stats?.stageTokens ?? null,
-      outlineTokens: stats?.outlineTokens ?? null,
-      ragTokens: stats?.ragTokens ?? null,
-      totalTokens: stats?.totalTokens ?? null,
-    },
+    contextStats: { ...parts, totalTokens: totalTokens || null },
     tokensUsed: usage?.totalTokens ?? null,
     model,
     provider,
