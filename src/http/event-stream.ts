@@ -3,9 +3,10 @@ import type { Config } from "../config/config.ts";
 import { callerError, type GatewayError } from "../errors.ts";
 import type { GenerationChunk, GenerationStream } from "../generation.ts";
 import type { Share } from "../in-flight.ts";
-import { bytesOf } from "../memory-units.ts";
+import { bytesOf, bytesPerUnit } from "../memory-units.ts";
 import { shortChunks } from "../pieces.ts";
 import { noteError } from "../record.ts";
+import { turnFor } from "../turn.ts";
 import { settlesWithin } from "../waiting.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import type { StartedCall, Walk } from "./call.ts";
@@ -13,6 +14,8 @@ import { maxWriteLength, type Pieces, streamedBody } from "./streamed-body.ts";
 
 /** Writes an answer as a surface's events. */
 export interface Encoder<Answer> {
+  /** Its last event says the whole text again, which has to be in memory until then. */
+  readonly keepsText?: true;
   /** Takes the answer that is to be written, and gives it as a stream. */
   begin(answer: Answer): GenerationStream;
   /** The events of a chunk; empty where the surface has nothing to say of it. */
@@ -64,7 +67,7 @@ export async function eventStreamResponse<Answer>(
   const isHeldBack = (!encoder.begin || call.delivery === "atomic") && heartbeatMs > 0;
   const isLate = isHeldBack && !(await settlesWithin(answer, heartbeatMs));
   if (!isLate) await answer;
-  const next = encoder.begin ? chunkEvents(answer, encoder) : wholeEvents(answer, encoder, call.memory);
+  const next = encoder.begin ? chunkEvents(answer, encoder, call.memory) : wholeEvents(answer, encoder, call.memory);
   const body = streamedBody({
     pieces: endingInEvents(next, (error) => {
       noteError(record, error);
@@ -105,16 +108,28 @@ function wholeEvents<Answer>(answer: Promise<Answer>, encoder: WholeEncoder<Answ
   };
 }
 
+/** What a text takes at most that is said again: as it has come, put together, and written as JSON, as an event and as bytes. */
+const bytesPerKeptUnit = 5 * bytesPerUnit;
+
 /** The events of a stream, a batch at a time. */
-function chunkEvents<Answer>(answer: Promise<Answer>, encoder: Encoder<Answer>): NextEvents {
+function chunkEvents<Answer>(answer: Promise<Answer>, encoder: Encoder<Answer>, memory: Share): NextEvents {
   let stream: GenerationStream | undefined;
   /** What has come and not been written yet, because there was too much of it for one write. */
   let rest: Iterator<GenerationChunk, undefined> | undefined;
+  let keptUnits = 0;
   return async () => {
     if (!rest) {
       stream ??= encoder.begin(await answer);
       const batch = await stream.read();
-      if (!batch) return { done: true, value: encoder.end() };
+      if (!batch) {
+        await turnFor(bytesPerUnit * keptUnits, memory.turn);
+        return { done: true, value: encoder.end() };
+      }
+      if (encoder.keepsText) {
+        const units = batch.reduce((sum, { delta }) => sum + delta.length, 0);
+        memory.take(bytesPerKeptUnit * units);
+        keptUnits += units;
+      }
       rest = shortChunks(batch);
     }
     let events = "";

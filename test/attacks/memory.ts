@@ -40,6 +40,18 @@ export const memory: readonly Attack[] = [
       askAll(100, 50, (index) => ({ body: asking(`${index} ${promptFor("wordy:2400256")}`, true) })),
   },
   {
+    name: "streams of 7 MiB whose last event says all again, 50 at once",
+    isApart,
+    play: ({ askAll }) =>
+      askAll(100, 50, (index) => ({
+        path: index % 2 === 0 ? "/api/v1/ai/writing/continue/stream" : "/api/v1/ai/chat/stream",
+        body: JSON.stringify({
+          ...{ projectId: "p", currentText: `${index} ${promptFor("wordy:2400256")}` },
+          ...{ history: [], message: `${index} ${promptFor("wordy:2400256")}` },
+        }),
+      })),
+  },
+  {
     name: "streams with token probabilities, 100 at once",
     isApart,
     play: ({ askAll }) =>

@@ -13,6 +13,7 @@ export function chatEncoder(requestId: string, { form }: { readonly form: Form }
   let contextUsed = false;
   const pieces: string[] = [];
   return {
+    keepsText: true,
     begin(answer) {
       const { sessionId = "", messageId } = answer.chat;
       place = { sessionId, messageId };

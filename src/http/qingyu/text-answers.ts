@@ -70,6 +70,7 @@ export function textEncoder(requestId: string, { form }: Pick<TextCall, "form">)
   const generated = generatedSoFar();
   const pieces: string[] = [];
   return {
+    keepsText: true,
     begin(answer) {
       generated.begin(answer);
       return streamOf(notBlank(answer, "length"));
