@@ -1,5 +1,6 @@
 import type { Caller } from "./caller.ts";
 import type { FinishReason, Message, Usage } from "./generation.ts";
+import type { Share } from "./in-flight.ts";
 import type { GenerationAnswer, Upstream } from "./upstream.ts";
 
 /** Talking with a model: what is said, and the sessions in which it is kept. */
@@ -100,8 +101,8 @@ export interface ChatSessions {
   /** Those with the latest messages first. */
   readonly list: (caller: Caller, page: Page, projectId?: string) => Promise<readonly Session[]>;
   readonly rename: (caller: Caller, id: string, title: string) => Promise<Session>;
-  /** The offset is counted from the newest message. Fewer than were asked for come where they are long. */
-  readonly read: (caller: Caller, id: string, page: Page) => Promise<SessionPage>;
+  /** The offset is counted from the newest message. Fewer than were asked for come where they are long. Throws `overloaded` where there is no memory for them. */
+  readonly read: (caller: Caller, id: string, page: Page, memory: Share) => Promise<SessionPage>;
   readonly remove: (caller: Caller, id: string) => Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 import type { Caller } from "./caller.ts";
 import type { JsonObject } from "./generation.ts";
+import type { Share } from "./in-flight.ts";
 
 /** Whose a result is: a token's user, else the tenant of a key. */
 export type ResultOwner = Pick<Caller, "tenant" | "user">;
@@ -25,6 +26,9 @@ export interface Results {
   ids(owner: ResultOwner, count: number, under: readonly (string | number)[] | undefined): Promise<readonly string[]>;
   /** Until when a result is kept, in Unix milliseconds; undefined where it could not be. Never throws, and takes 2 s at most. */
   keep(owner: ResultOwner, result: KeptResult): Promise<number | undefined>;
-  /** The result that has an id, or a part that has it. Throws 503 `results_unavailable` where nobody can say whether there is one. */
-  find(owner: ResultOwner, id: string): Promise<FoundResult | undefined>;
+  /**
+   * The result that has an id, or a part that has it. Throws 503 `results_unavailable` where nobody can say whether there is one,
+   * and `overloaded` where there is no memory for it.
+   */
+  find(owner: ResultOwner, id: string, memory: Share): Promise<FoundResult | undefined>;
 }

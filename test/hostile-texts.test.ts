@@ -118,3 +118,16 @@ describe("an answer", () => {
     expect(visits).toHaveLength(12);
   });
 });
+
+describe("a text of the platform's", () => {
+  it("that is nothing but the ends of lines, or far too long, is none", async () => {
+    for (const content of ["\n".repeat(1_900_000), "a\n".repeat(1_100_000)]) {
+      const { network, visits } = writers([{ says: { summary: "雨" } }]);
+      network.get("/api/v1/internal/documents/:id/content", (c) => c.json({ content }));
+      const settings = { ...writerSettings("openai"), QINGYU_PLATFORM_URL: "https://platform.test" };
+      const { post } = testApp({ network, settings });
+      const answer = await post("/api/v1/ai/writing/summarize-chapter", { projectId: "p", chapterId: "c" });
+      expect([answer.status, visits]).toEqual([404, []]);
+    }
+  });
+});

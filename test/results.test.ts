@@ -53,6 +53,20 @@ const newUser = async () => bearer(await signed({ claims: { user_id: `results-${
 const ofTenant = async (user: string, tenant: string) =>
   bearer(await signed({ claims: { user_id: user, tenant_id: tenant } }));
 
+it.each([
+  ["no-store", null],
+  ["max-age=0, No-Store", null],
+  ["no-cache", "2026-12-20T12:00:00.000Z"],
+])("with %s a result is kept until %s", async (directives, expiresAt) => {
+  const headers = { ...(await newUser()), "cache-control": directives };
+  for (const path of [proofreadPath, checkPath]) {
+    const { data } = await isolate().post(path, { content }, headers);
+    expect(data).toMatchObject({ expiresAt });
+    const found = path === checkPath ? keptPath(at(data, "checkId")) : suggestionPath(at(data, "issues", 0, "id"));
+    expect((await isolate().get(found, headers)).status).toBe(expiresAt === null ? 404 : 200);
+  }
+});
+
 describe("a suggestion", () => {
   it("is there as soon as its issue was told, in every isolate, for thirty days", async () => {
     const user = await newUser();

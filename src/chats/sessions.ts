@@ -1,6 +1,7 @@
 import type { Encryption } from "../cache/storage/encryption.ts";
 import type { ChatSessions, Session, SessionMessage } from "../chat.ts";
 import { GatewayError } from "../errors.ts";
+import { turnFor } from "../turn.ts";
 import type { AskChats } from "./objects.ts";
 import { aboutIn, type Sealed, sealedFor } from "./sealed.ts";
 import type { StoredMessage, StoredSession } from "./turn.ts";
@@ -10,6 +11,9 @@ export interface SessionsOptions {
   readonly encryption: Encryption;
   readonly keptDays: number;
 }
+
+/** What is made of a message that is read: it comes sealed, is opened, and becomes text that is written as JSON. */
+const bytesPerSealedByte = 6;
 
 /** The sessions of all users, each user's in an object of his own. */
 export function createSessions({ ask, encryption, keptDays }: SessionsOptions): ChatSessions {
@@ -30,9 +34,12 @@ export function createSessions({ ask, encryption, keptDays }: SessionsOptions): 
       const bytes = await sealed.seal(title, id);
       return await sessionIn(known(await ask(caller, async (chats) => await chats.rename(id, bytes))), sealed);
     },
-    async read(caller, id, page) {
+    async read(caller, id, page, memory) {
       const sealed = sealedFor(caller, encryption);
       const { session, messages } = known(await ask(caller, async (chats) => await chats.read(id, page)));
+      const sealedBytes = messages.reduce((sum, message) => sum + message.sealed.byteLength, 0);
+      memory.take(bytesPerSealedByte * sealedBytes);
+      await turnFor(sealedBytes, memory.turn);
       return {
         session: await sessionIn(session, sealed),
         messages: await Promise.all(messages.map((message) => messageIn(message, sealed))),

@@ -10,7 +10,20 @@ const maxSessionBytes = 16 * 1024 * 1024;
 /** No budget holds more of what was said before, in bytes. */
 const maxHistoryBytes = 64 * 1024;
 /** What a page may come to, in bytes; one message always comes. */
-const maxPageBytes = 2 * 1024 * 1024;
+const maxPageBytes = 1024 * 1024;
+
+interface MessageRow extends Record<string, SqlStorageValue> {
+  readonly id: string;
+  readonly sealed: ArrayBuffer;
+  readonly said_ms: number;
+  readonly about: string | null;
+}
+
+/** The message of a turn, and its answer. */
+const selectMessage = [
+  "select message_id as id, message as sealed, asked_ms as said_ms, null as about from turns where id = ?",
+  "select answer_id as id, answer as sealed, answered_ms as said_ms, about from turns where id = ?",
+] as const;
 
 const selectTurn = "select turns.*, project_id from turns join sessions on sessions.id = session_id";
 
@@ -66,20 +79,24 @@ export function createTables({ sql }: DurableObjectStorage) {
     remove: (id: string): boolean => sql.exec("delete from sessions where id = ?", id).rowsWritten > 0,
     /** The newest messages but so many, in their order. */
     messages(sessionId: string, { limit, offset }: Page): StoredMessage[] {
-      const rows = sql.exec<{ part: number; id: string; sealed: ArrayBuffer; said_ms: number; about: string | null }>(
-        `select * from (
-           select id as turn, 0 as part, message_id as id, message as sealed, asked_ms as said_ms, null as about
-           from turns where session_id = ?1
-           union all
-           select id, 1, answer_id, answer, answered_ms, about from turns where session_id = ?1 and answer is not null
-         ) order by turn desc, part desc limit ?2 offset ?3`,
+      // Their places first: to sort the texts themselves would take all that the session holds into memory.
+      const places = sql.exec<{ turn: number; part: number }>(
+        `select id as turn, 0 as part from turns where session_id = ?1
+         union all select id, 1 from turns where session_id = ?1 and answer is not null
+         order by turn desc, part desc limit ?2 offset ?3`,
         sessionId,
         limit,
         offset,
       );
       const read: StoredMessage[] = [];
       let bytes = 0;
-      for (const { part, id, sealed, said_ms: saidMs, about } of rows) {
+      for (const { turn, part } of places.toArray()) {
+        const {
+          id,
+          sealed,
+          said_ms: saidMs,
+          about,
+        } = sql.exec<MessageRow>(selectMessage[part === 0 ? 0 : 1], turn).one();
         bytes += sealed.byteLength;
         if (read.length > 0 && bytes > maxPageBytes) break;
         const role = part === 0 ? "user" : "assistant";

@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import type { DocumentRef, DocumentText } from "../document.ts";
 import { GatewayError } from "../errors.ts";
 import { parseJson } from "../json.ts";
+import { unitsOf } from "../memory-units.ts";
 import { callHeaders, type Fetch, readAnswer, send } from "../providers/wire/send.ts";
 import { logWarning } from "../telemetry/log.ts";
 import type { Call } from "../upstream.ts";
@@ -34,6 +35,8 @@ const mostShare = { content: 0.25, title: 0.1 };
 
 /** A longer title is none. In UTF-16 units. */
 const maxTitleUnits = 300;
+/** No chapter is longer, even in TipTap's JSON: to make more of it plain takes memory for each of its lines. In UTF-16 units. */
+const maxContentUnits = 2_000_000;
 
 const content = z.object({ content: z.union([z.string(), z.record(z.string(), z.json()), z.array(z.json())]) });
 const outline = z.object({
@@ -96,7 +99,9 @@ export function createPlatform({ url, serviceKey, tenants, fetch }: PlatformOpti
         : undefined;
       try {
         const found = await asked;
-        const text = found && plainText(found.content);
+        const isTooLong = found && unitsOf(found.content) > maxContentUnits;
+        if (isTooLong) tell("oversized", "content", call);
+        const text = found && !isTooLong && plainText(found.content);
         if (!text) return undefined;
         const node = (await titled)?.outline.find((each) => each.documentId === documentId);
         const title = node?.title?.trim();

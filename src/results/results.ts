@@ -5,6 +5,7 @@ import { GatewayError } from "../errors.ts";
 import { isJsonObject, parseJson } from "../json.ts";
 import type { ResultOwner, Results } from "../kept-results.ts";
 import { logWarning } from "../telemetry/log.ts";
+import { turnFor } from "../turn.ts";
 import { answerWithin } from "../waiting.ts";
 import type { ResultKeeper } from "./result-object.ts";
 
@@ -19,7 +20,9 @@ export interface ResultsOptions {
 const keptWithinMs = 2_000;
 const foundWithinMs = 5_000;
 /** A longer one is not kept. */
-const maxResultBytes = 8 * 1024 * 1024;
+const maxResultBytes = 4 * 1024 * 1024;
+/** What is made of a result that is asked for again: it comes sealed, is opened, and becomes text, then values, then text. */
+const bytesPerKeptByte = 6;
 
 /** Results in the objects of a namespace, sealed on their way there. */
 export function createResults({ objects, digest, encryption }: ResultsOptions): Results {
@@ -47,12 +50,15 @@ export function createResults({ objects, digest, encryption }: ResultsOptions): 
         return undefined;
       }
     },
-    async find(owner, id) {
+    async find(owner, id, memory) {
       const found = await answerWithin(
         ask(nameOf(owner), async (keeper) => await keeper.find(id)),
         foundWithinMs,
         unavailable,
       );
+      const sealedBytes = found?.sealed.byteLength ?? 0;
+      memory.take(bytesPerKeptByte * sealedBytes);
+      await turnFor(sealedBytes, memory.turn);
       // What was sealed under another secret is none.
       const bytes = found && (await encryption.open(found.sealed, owner.tenant, sealedFor(found.id)));
       const value = bytes && parseJson(new TextDecoder().decode(bytes));

@@ -66,6 +66,18 @@ export const memory: readonly Attack[] = [
     },
   },
   {
+    name: "pages of a chat session as long as can be, 50 at once",
+    async play({ ask, askAll }) {
+      const first = await ask({ path: "/api/v1/ai/chat", body: JSON.stringify({ message: long(0) }) });
+      const sessionId = /session_\w+/.exec(first?.body.toString() ?? "")?.[0];
+      await askAll(3, 1, (index) => ({
+        path: "/api/v1/ai/chat",
+        body: JSON.stringify({ sessionId, message: long(index) }),
+      }));
+      await askAll(200, 50, () => ({ method: "GET", path: `/api/v1/ai/chat/sessions/${sessionId}` }));
+    },
+  },
+  {
     name: "small requests, 200 at once",
     play: ({ askAll }) => askAll(400, 200, (index) => ({ body: asking(`${index}`) })),
   },
@@ -121,6 +133,9 @@ async function idle(
   }
   await new Promise((resolve) => setTimeout(resolve, idleMs));
 }
+
+/** As long as a message of a chat may be. */
+const long = (index: number) => `${index} ${"字".repeat(87_000)}`;
 
 /** The body of a chat completion. */
 function asking(content: string, stream = false): string {

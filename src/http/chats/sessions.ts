@@ -1,7 +1,6 @@
 import { type Context, type Handler, Hono } from "hono";
 import type { Page } from "../../chat.ts";
 import type { Config } from "../../config/config.ts";
-import { bytesOf } from "../../memory-units.ts";
 import type { Gateway } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
 import { requireValid } from "../invalid.ts";
@@ -57,9 +56,7 @@ export function sessionRoutes(config: Config, { chats }: Pick<Gateway, "chats">)
     answering("found", async (c) => {
       const page = pageOf(requireValid(messagesQuery, c.req.query()), 50);
       const caller = c.get("caller");
-      const history = historyAnswer(await chats.read(caller, idOf(c), page), page, caller);
-      c.get("memory").take(bytesOf(history));
-      return history;
+      return historyAnswer(await chats.read(caller, idOf(c), page, c.get("memory")), page, caller);
     }),
   );
   routes.delete(

@@ -45,7 +45,7 @@ const [issueId, checkId] = [ids[1], ids[0]];
 const suggestions = taskResult(proofreadTask, review, reviewed.wish).issues.map((issue) => ({ issueId, ...issue }));
 
 const keptFor =
-  "Kept for 30 days, up to 500 results and 32 MiB of a user, the oldest of which make room. For the token's user only; of a key, for those who have its tenant's.";
+  "Kept for 30 days, unless `Cache-Control: no-store` was said, up to 500 results and 32 MiB of a user, the oldest of which make room. For the token's user only; of a key, for those who have its tenant's.";
 const positions =
   "Positions are computed from what a model quotes, over the whole text. Long texts are worked on in parts, all of them or none.";
 const found = { parameters: [idParameter], errors: [...anyErrors, "result_not_found", "results_unavailable"] } as const;

@@ -17,16 +17,16 @@ interface Keeping<Item> {
   ) => Omit<KeptResult, "id"> | undefined;
 }
 
-/** Gives a result and all that was found ids, the same for who asks again under his idempotency key, and keeps it under them. Until when, is null where it is not kept. */
+/** Gives a result and all that was found ids, the same for who asks again under his idempotency key, and keeps it under them. Until when, is null where it is not kept, as for who says `no-store`. */
 export async function keepResult<Item extends object>(
   results: Pick<Results, "ids" | "keep">,
-  { kind, telling: { caller, idempotencyKey, createdAtMs }, items, keptOf }: Keeping<Item>,
+  { kind, telling: { caller, idempotencyKey, noStore, createdAtMs }, items, keptOf }: Keeping<Item>,
 ) {
   const under = idempotencyKey === undefined ? undefined : [kind, idempotencyKey, createdAtMs];
   const [id = "", ...ids] = await results.ids(caller, items.length + 1, under);
   const named = items.map((item, at) => ({ ...item, id: ids[at] ?? "" }));
   const kept = keptOf(id, named);
   const value: JsonObject = { kind, ...kept?.value };
-  const expiresMs = kept && (await results.keep(caller, { id, ...kept, value }));
+  const expiresMs = kept && !noStore ? await results.keep(caller, { id, ...kept, value }) : undefined;
   return { id, items: named, expiresAt: expiresMs === undefined ? null : new Date(expiresMs).toISOString() };
 }

@@ -21,7 +21,7 @@ export function resultRoutes(results: Pick<Results, "find">): Hono<Walk> {
   };
   const foundBy = async (c: Context<Walk>, read: (found: FoundResult, id: string) => object | undefined) => {
     const id = c.req.param("id")?.toLowerCase() ?? "";
-    const found = uuid.test(id) ? await results.find(c.get("caller"), id) : undefined;
+    const found = uuid.test(id) ? await results.find(c.get("caller"), id, c.get("memory")) : undefined;
     const data = found && read(found, id);
     if (!data) throw resultNotFound();
     return data;

@@ -12,16 +12,21 @@ import { type Form, inForm, type Said } from "../qingyu/form.ts";
 import { sourceOf } from "../qingyu/generated.ts";
 import type { Codec } from "../serve.ts";
 
-export interface TaskCall<Wish> extends Asked<TaskRequest> {
+/** How a caller wants his result to be kept. */
+interface Keeping {
+  readonly idempotencyKey?: string;
+  /** Nothing of it may be kept (RFC 9111, 5.2.1.5). */
+  readonly noStore?: true;
+}
+
+export interface TaskCall<Wish> extends Asked<TaskRequest>, Keeping {
   readonly wish: Wish;
   readonly form: Form;
-  readonly idempotencyKey?: string;
 }
 
 /** For whom a result is put into words, and which answer it is of. */
-export interface Telling {
+export interface Telling extends Keeping {
   readonly caller: Caller;
-  readonly idempotencyKey?: string;
   readonly createdAtMs: number;
 }
 
@@ -32,7 +37,7 @@ interface TaskMethod<Body extends z.ZodMiniType, Wish extends JsonObject, Desc e
   readonly decode: (
     body: z.infer<Body>,
     headers: Headers,
-  ) => Omit<TaskCall<Wish>, "request" | "stream" | "idempotencyKey"> & {
+  ) => Omit<TaskCall<Wish>, "request" | "stream" | keyof Keeping> & {
     readonly asked: Parameters<typeof taskRequest>[2];
   };
   /** What is told of the result, but for what is told of every answer. */
@@ -52,7 +57,8 @@ export function taskCodec<Body extends z.ZodMiniType, Wish extends JsonObject, D
     decode(read, headers) {
       const { asked, ...call } = decode(read, headers);
       const idempotencyKey = headers.get("idempotency-key") ?? undefined;
-      return { ...call, idempotencyKey, request: taskRequest(task, call.wish, asked), stream: false };
+      const noStore = /(^|,)\s*no-store\s*(,|$)/i.test(headers.get("cache-control") ?? "") || undefined;
+      return { ...call, idempotencyKey, noStore, request: taskRequest(task, call.wish, asked), stream: false };
     },
     check({ wish, model }, { limits, ai }) {
       requireShort(() => textsIn(wish), limits.promptChars, "messages");
@@ -62,12 +68,13 @@ export function taskCodec<Body extends z.ZodMiniType, Wish extends JsonObject, D
     async whole(
       answer: TaskAnswer,
       requestId: string,
-      { wish, form, idempotencyKey }: Pick<TaskCall<Wish>, "wish" | "form" | "idempotencyKey">,
+      { wish, form, idempotencyKey, noStore }: Pick<TaskCall<Wish>, "wish" | "form" | keyof Keeping>,
       { caller }: Pick<RequestRecord, "caller">,
     ): Promise<object> {
       if (!caller) throw new Error("an answer is for somebody");
       const { createdAtMs } = answer;
-      const found = await data(taskResult(task, answer, wish), wish, { caller, idempotencyKey, createdAtMs });
+      const telling = { caller, idempotencyKey, noStore, createdAtMs };
+      const found = await data(taskResult(task, answer, wish), wish, telling);
       return inForm({ ...found, ...toldOf(answer) }, form, requestId, said);
     },
   } as const satisfies Codec<Body, TaskRequest, TaskAnswer, TaskCall<Wish>>;
