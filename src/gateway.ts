@@ -9,9 +9,8 @@ import { createChapterTexts } from "./chapters/chapter-texts.ts";
 import { createChats } from "./chats/chats.ts";
 import type { Chats } from "./chats/chats-object.ts";
 import { isStream } from "./collect.ts";
-import type { Config, ProviderConfig } from "./config/config.ts";
-import type { EmbeddingDefaults } from "./embedding.ts";
-import type { GenerationDefaults } from "./generation.ts";
+import type { Config } from "./config/config.ts";
+import { createProviders } from "./create-providers.ts";
 import { createInFlight, inFlightLimits } from "./in-flight.ts";
 import { createManagedKeys } from "./keys/managed-keys.ts";
 import type { KeyRegistry } from "./keys/registry.ts";
@@ -31,10 +30,6 @@ import { createHolders, mayUse } from "./policy/holders.ts";
 import { createCharging, type Limiting, limited } from "./policy/limited.ts";
 import { quotasIn } from "./policy/quotas.ts";
 import { costOf, priceFor, unitsOf } from "./price.ts";
-import { aiService } from "./providers/ai-service/ai-service.ts";
-import { anthropic } from "./providers/anthropic/anthropic.ts";
-import { openai } from "./providers/openai/openai.ts";
-import { boundToRequest } from "./providers/wire/request-binding.ts";
 import type { Fetch } from "./providers/wire/send.ts";
 import { type Answered, recorded } from "./recorded.ts";
 import type { Member } from "./resilience/able.ts";
@@ -99,9 +94,6 @@ interface Ledgers {
 /** At most so many retries, as a share of all requests, and so many for an isolate to begin with. */
 const retryBudget = { percent: 10, reserve: 10 };
 
-/** What the platform's requests ask for where neither caller nor settings say. */
-const platformDefaults = { maxTokens: 2000, temperature: 0.7 };
-
 /** Nobody waits longer for what an answer could do without. */
 const asideMs = 3_000;
 
@@ -127,13 +119,10 @@ export function createGateway(
 ): Gateway {
   const { ai, auth, deadlines, hedge, cache } = config;
   const keys = createManagedKeys(keyRegistries);
-  const shared: SharedByProviders = {
-    defaults: generationDefaults(config),
-    embedding: { model: ai.embeddingModel, anyModel: ai.anyEmbeddingModel },
-  };
-  const members = ai.providers.map((provider) => {
-    const breaker = createBreaker((change) => logWarning("breaker", { provider: provider.name, ...change }));
-    return { provider: createProvider(provider, { ...shared, fetch: boundToRequest(fetch) }), breaker };
+  const { providers, defaults, embedding, contextTokens } = createProviders(config, fetch);
+  const members = providers.map((provider) => {
+    const { name } = provider;
+    return { provider, breaker: createBreaker((change) => logWarning("breaker", { provider: name, ...change })) };
   });
   const chain: ChainOptions = {
     retries: createBudget(retryBudget),
@@ -174,11 +163,11 @@ export function createGateway(
   const { scope } = cache;
   const common = { limits: deadlines, lifetimes: cache, scope };
   const generators = offering(members, ({ offers }) => offers.generate);
-  const generate = corridor(generateOperation({ defaults: shared.defaults, ...common }), generators, {
+  const generate = corridor(generateOperation({ defaults, ...common }), generators, {
     defaultModel: ai.model,
   });
   const embedders = offering(members, ({ offers }) => offers.embed);
-  const embed = corridor(embedOperation({ defaults: shared.embedding, ...common }), embedders, {
+  const embed = corridor(embedOperation({ defaults: embedding, ...common }), embedders, {
     defaultModel: ai.embeddingModel,
   });
   const task = corridor(taskOperation({ defaultModel: ai.model, ...common }), offering(members, taskOffer), {
@@ -220,8 +209,8 @@ export function createGateway(
       objects: chats,
       generate: generate.ask,
       searchKnowledge,
-      contextTokens: smallestContext(members.map(({ provider }) => provider)),
-      answerTokens: shared.defaults.platform.maxTokens,
+      contextTokens,
+      answerTokens: defaults.platform.maxTokens,
       // Where texts are sealed, nobody is to try whether one that he guesses is among them.
       digest: digestWith(cache.keySecret ?? cache.encryptionKey),
       encryption: encryptionOf(config),
@@ -239,7 +228,7 @@ export function createGateway(
     quotas: quotasIn(accounts, limiting.limitOf),
     mayUse: (caller, model) => mayUse(limiting.limitOf(caller)?.policy ?? {}, model),
     readiness: readiness(members),
-    models: knownModels(members.map(({ provider }) => provider)),
+    models: knownModels(providers),
   };
 }
 
@@ -319,35 +308,4 @@ function neverStreamed<Request, Whole extends WholeAnswer>(
     if (isStream(answer)) throw new Error("an answer came as a stream that no surface can write");
     return answer;
   };
-}
-
-function generationDefaults({ ai: { model, maxTokens, temperature }, limits }: Config): GenerationDefaults {
-  const asWritten = { maxTokens: maxTokens && Math.min(maxTokens, limits.maxTokens), temperature };
-  const platform = {
-    maxTokens: asWritten.maxTokens ?? Math.min(platformDefaults.maxTokens, limits.maxTokens),
-    temperature: temperature ?? platformDefaults.temperature,
-  };
-  return { model, asWritten, platform, mostTokens: limits.maxTokens };
-}
-
-/** How many tokens every model's context has, as far as the settings say so. */
-function smallestContext(providers: readonly Provider[]): number | undefined {
-  const known = providers.flatMap(({ contextTokens = [] }) => contextTokens);
-  return known.length > 0 ? Math.min(...known) : undefined;
-}
-
-interface SharedByProviders {
-  readonly defaults: GenerationDefaults;
-  readonly embedding: EmbeddingDefaults;
-}
-
-function createProvider(config: ProviderConfig, shared: SharedByProviders & { readonly fetch: Fetch }): Provider {
-  switch (config.type) {
-    case "ai-service":
-      return aiService({ ...config, protocol: config.protocol ?? "connect", token: config.apiKey, ...shared });
-    case "openai":
-      return openai({ ...config, ...shared });
-    case "anthropic":
-      return anthropic({ ...config, ...shared });
-  }
 }
