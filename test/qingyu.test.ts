@@ -92,6 +92,7 @@ describe("POST /api/v1/ai/generate", () => {
     ["neither prompt nor messages", { projectId: "p" }, "prompt", "missing_field"],
     ["both", { projectId: "p", prompt: "x", messages: [{ role: "user", content: "x" }] }, "prompt", "invalid_value"],
     ["an empty prompt", { projectId: "p", prompt: "" }, "prompt", "missing_field"],
+    ["a prompt of white space", { projectId: "p", prompt: " \n" }, "prompt", "missing_field"],
     ["a project of another type", { projectId: 1, prompt: "x" }, "projectId", "invalid_value"],
     [
       "an option of another type",

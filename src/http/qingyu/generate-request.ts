@@ -68,7 +68,7 @@ export function fromGenerateRequest(body: GenerateRequest): GenerationRequest {
 
 function conversationIn({ prompt, messages }: GenerateRequest): Message[] {
   if (!messages) {
-    if (!prompt) throw missingField("prompt");
+    if (!prompt?.trim()) throw missingField("prompt");
     return [{ role: "user", content: prompt }];
   }
   if (prompt) throw invalidValue("prompt", "Send 'prompt' or 'messages', not both.");
