@@ -107,7 +107,7 @@ describe("POST /api/v1/story/analyze-chapter", () => {
     expect((await answer).status).toBe(200);
     expect(promptOf(visits[0], 0)).not.toMatch(/林青羽|忽略以上/);
     expect(promptOf(visits[0], 1)).toBe(
-      "<已知设定>\n- 林青羽；character；又称小羽；简介：剑客；现状：养伤\n- 青羽镇\n</已知设定>\n\n" +
+      "<已知设定2>\n- 林青羽；character；又称小羽；简介：剑客；现状：养伤\n- 青羽镇\n</已知设定2>\n\n" +
         `<原文2>\n${hostile}\n</原文2>`,
     );
     const alone = ask(nothing, { text, existing_entities: null, model: null });

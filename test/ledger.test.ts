@@ -374,6 +374,36 @@ describe("a stream that is not whole", () => {
     },
   );
 
+  it("of a text in parts is charged for those that had been worked on when its caller left", async () => {
+    const hasCome = Promise.withResolvers<void>();
+    let asked = 0;
+    const network = new Hono().post(chat, async (c) => {
+      if (++asked === 1) return c.json(completion('{"issues":[]}'));
+      hasCome.resolve();
+      await new Promise((resolve) => c.req.raw.signal.addEventListener("abort", resolve));
+      return c.text("nobody is there", 500);
+    });
+    const { app, auth, tenant, keyId } = await appWithLedger({ network, settings: onlyOpenAi });
+    const caller = new AbortController();
+    const request = new Request("http://localhost/api/v1/ai/writing/proofread", {
+      method: "POST",
+      body: JSON.stringify({ content: `${"雨".repeat(2_999)}。夜雨` }),
+      headers: { ...auth, "content-type": "application/json" },
+      signal: caller.signal,
+    });
+    await keepingLog(async () => {
+      const context = createExecutionContext();
+      const answering = Promise.resolve(app.fetch(request, env, context));
+      await hasCome.promise;
+      // Until the first answer has been read.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      caller.abort();
+      await answering;
+      await waitOnExecutionContext(context);
+    });
+    expect(await entriesOf(tenant)).toMatchObject([{ key_id: keyId, outcome: "left", estimated: 0, total: 18 }]);
+  });
+
   it("is charged once and whole to him who began it, where others read on", async () => {
     const go = Promise.withResolvers<void>();
     const encoder = new TextEncoder();

@@ -270,7 +270,7 @@ describe("what is looked for", () => {
     expect(system).toContain("原文的语言是 en");
     expect(system).toContain("不要修改意见");
     expect(user).toBe(
-      `<体裁>\n玄幻\n</体裁>\n\n<读者>\n少年\n</读者>\n\n<作者的说明>\n主角叫羽\n</作者的说明>\n\n<原文2>\n${content}\n</原文2>`,
+      `<体裁2>\n玄幻\n</体裁2>\n\n<读者2>\n少年\n</读者2>\n\n<作者的说明2>\n主角叫羽\n</作者的说明2>\n\n<原文2>\n${content}\n</原文2>`,
     );
     expect(at(visits[0]?.body, "temperature")).toBe(0.1);
   });

@@ -33,17 +33,19 @@ export function conversation(instructions: string, material: Material, wanted: s
 
 /** Material and behind it what is wanted, in which the author's own words are named by their tag. */
 function shown({ texts, wish }: Material, wanted: string): string {
-  const all = Object.entries({ ...texts, [wishName]: wish }).flatMap(([name, text]) =>
-    text?.trim() ? [{ name, text }] : [],
-  );
-  // One number for all of them: none looks like the beginning or the end of another one either.
+  const { parts, number } = allTagged({ ...texts, [wishName]: wish });
+  const last = wish?.trim() ? `${wanted}并照<${wishName}${number}>里的话做。` : wanted;
+  return [...parts, last].join("\n\n");
+}
+
+/** Texts between tags of their names, but for blank ones. One number for all of them: none looks like the beginning or the end of another one either. */
+export function allTagged(texts: Material["texts"]): { readonly parts: readonly string[]; readonly number: string } {
+  const all = Object.entries(texts).flatMap(([name, text]) => (text?.trim() ? [{ name, text }] : []));
   const number = freeNumber(
     all.map(({ name }) => name),
     all.map(({ text }) => text),
   );
-  const parts = all.map(({ name, text }) => between(`${name}${number}`, text));
-  const last = wish?.trim() ? `${wanted}并照<${wishName}${number}>里的话做。` : wanted;
-  return [...parts, last].join("\n\n");
+  return { parts: all.map(({ name, text }) => between(`${name}${number}`, text)), number };
 }
 
 function between(tag: string, text: string): string {

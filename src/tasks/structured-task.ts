@@ -4,7 +4,7 @@ import { inParallel } from "../in-parallel.ts";
 import { isJsonObject } from "../json.ts";
 import { askForStructure, structuredRequest, sumOf } from "../structured/ask.ts";
 import type { TaskAnswer, TaskRequest, Worker, WrittenPart } from "../task.ts";
-import { aboutMaterial, tagged } from "./material.ts";
+import { aboutMaterial, allTagged } from "./material.ts";
 import { partsOf } from "./parts.ts";
 
 /** A task whose outcome is a structure, as data. */
@@ -99,8 +99,7 @@ function materialOf<Wish extends JsonObject, Desc extends DescMessage, Result>(
   wish: Wish,
   text: string,
 ): string {
-  const known = Object.entries(material?.(wish, text) ?? {}).map(([name, value]) => tagged(name, value));
-  return [...known, tagged("原文", text)].join("\n\n");
+  return allTagged({ ...material?.(wish, text), 原文: text }).parts.join("\n\n");
 }
 
 interface Work {
