@@ -89,7 +89,7 @@ export function taskResult<Wish extends JsonObject, Desc extends DescMessage, Re
 ): Result {
   const read = parts.map(({ written, ...part }) => ({
     ...part,
-    written: fromJson(task.type, written as JsonValue),
+    written: fromJson(task.type, written as JsonValue, { ignoreUnknownFields: true }),
   }));
   return task.result(read, wish);
 }
