@@ -326,8 +326,9 @@ describe("sessions", () => {
 
   it("are as good as none to everybody else", async () => {
     const { say, user, said } = await person();
-    const keys = { GATEWAY_API_KEYS: `a:${await sha256Hex("key-of-a")},b:${await sha256Hex("key-of-b")}` };
-    const settings = { ...chatSettings, ...keys };
+    const [tenant, another] = [crypto.randomUUID(), crypto.randomUUID()];
+    const keys = [`${tenant}:${await sha256Hex("key-of-a")}`, `${another}:${await sha256Hex("key-of-b")}`];
+    const settings = { ...chatSettings, GATEWAY_API_KEYS: keys.join(",") };
     const { network, seen } = fakeOpenAi();
     const { send } = testApp({ network, settings });
     const ask = (headers: Record<string, string>) => async (method: string, path: string, body?: object) =>
@@ -372,7 +373,7 @@ describe("sessions", () => {
     expect([seen.length - own, other.seen]).toEqual([0, []]);
     expect([at((await b("GET", sessionsPath)).json(), "data"), await other.sessions()]).toEqual([[], []]);
     expect(at((await a("GET", sessionsPath)).json(), "data")).toMatchObject([
-      { id: ofA, userId: "a", title: "租户甲" },
+      { id: ofA, userId: tenant, title: "租户甲" },
     ]);
     expect(await said(ofUser)).toEqual([{ user: "用户" }, { assistant: "青羽" }]);
     expect(user).not.toBe(other.user);

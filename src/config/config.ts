@@ -39,12 +39,13 @@ export function configFrom(values: ConfigValues): Config {
 }
 
 function branch(values: ConfigValues, above: string): Record<string, unknown> {
-  const members = settingPaths.flatMap((path) => {
-    if (!path.startsWith(above)) return [];
+  const members: Record<string, unknown> = {};
+  for (const path of settingPaths) {
+    if (!path.startsWith(above)) continue;
     const [name = "", ...below] = path.slice(above.length).split(".");
-    return [[camelCase(name), below.length > 0 ? branch(values, `${above}${name}.`) : values[path]] as const];
-  });
-  return Object.fromEntries(members);
+    members[camelCase(name)] ??= below.length > 0 ? branch(values, `${above}${name}.`) : values[path];
+  }
+  return members;
 }
 
 function camelCase(name: string): string {
