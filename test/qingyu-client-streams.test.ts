@@ -43,9 +43,10 @@ describe.concurrent.each(streamCalls)("$name", ({ read, isPlatforms }: StreamCal
     });
   });
 
-  it.runIf(isPlatforms)("tells where nothing is left of what a model said", async () => {
-    expect(await read(chain("filtered").send)).toEqual({ text: "", failure: expect.any(String) });
-  });
+  if (isPlatforms)
+    it("tells where nothing is left of what a model said", async () => {
+      expect(await read(chain("filtered").send)).toEqual({ text: "", failure: expect.any(String) });
+    });
 
   it("ends the model's work where its user leaves in mid-stream", async () => {
     const { send, upstreams } = chain("silent-mid");
