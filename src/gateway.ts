@@ -174,10 +174,8 @@ export function createGateway(
     defaultModel: ai.model,
   });
   const knowledge = cache.knowledgeSeconds > 0 ? { ttlSeconds: cache.knowledgeSeconds, staleSeconds: 0 } : undefined;
-  const carried =
-    runs && config.runs.maxMs > 0
-      ? createRuns({ objects: runs, digest: digestWith(cache.keySecret), encryption: encryptionOf(config) })
-      : undefined;
+  const [digest, encryption] = [digestWith(cache.keySecret), encryptionOf(config)];
+  const carried = runs && config.runs.maxMs > 0 ? createRuns({ objects: runs, digest, encryption }) : undefined;
   const rpcUpstream = (rpc: Rpc) => {
     const limits = { ...deadlines, requestMs: Math.min(deadlines.requestMs, rpc.mostMs ?? deadlines.requestMs) };
     const operation = rpcOperation(rpc, { limits, lifetimes: rpc.kept && knowledge, scope });
@@ -213,17 +211,13 @@ export function createGateway(
       answerTokens: defaults.platform.maxTokens,
       // Where texts are sealed, nobody is to try whether one that he guesses is among them.
       digest: digestWith(cache.keySecret ?? cache.encryptionKey),
-      encryption: encryptionOf(config),
+      encryption,
       keptDays: config.chats.keptDays,
     }),
     chapterText: createChapterTexts({ platform, searchKnowledge }),
     platformText: async (ref, call) => await platform?.documentOf(ref, call),
     reports: ledger ?? noReports,
-    results: createResults({
-      objects: results,
-      digest: digestWith(cache.keySecret),
-      encryption: encryptionOf(config),
-    }),
+    results: createResults({ objects: results, digest, encryption }),
     purge: { all: purge, generate: generate.forget, embed: embed.forget },
     quotas: quotasIn(accounts, limiting.limitOf),
     mayUse: (caller, model) => mayUse(limiting.limitOf(caller)?.policy ?? {}, model),

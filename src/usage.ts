@@ -23,3 +23,15 @@ export function usageOf({ promptTokens, completionTokens, totalTokens }: Counts)
   if (!isTokenCount(promptTokens) || !isTokenCount(completionTokens)) return undefined;
   return isTokenCount(totalTokens) ? { totalTokens, split: { promptTokens, completionTokens } } : undefined;
 }
+
+/** What two answers took together: of a part that is not known the whole is not known either. */
+export function sumOf(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
+  if (!one || !other) return undefined;
+  const totalTokens = one.totalTokens + other.totalTokens;
+  if (!one.split || !other.split) return { totalTokens };
+  return usageOf({
+    totalTokens,
+    promptTokens: one.split.promptTokens + other.split.promptTokens,
+    completionTokens: one.split.completionTokens + other.split.completionTokens,
+  });
+}

@@ -2,7 +2,7 @@ import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { Generation, GenerationRequest, Message, Usage } from "../generation.ts";
 import type { Writer } from "../task.ts";
 import { UpstreamFailure } from "../upstream-failure.ts";
-import { usageOf } from "../usage.ts";
+import { sumOf } from "../usage.ts";
 import { fitTo } from "./fit.ts";
 import { objectsIn } from "./objects.ts";
 import { structureOf } from "./schema.ts";
@@ -107,16 +107,4 @@ function readStructure<Desc extends DescMessage>(
   return {
     problems: least ?? [broken === undefined ? "It holds no JSON object." : `The JSON object in it ${broken}.`],
   };
-}
-
-/** Of a part that is not known the whole is not known either. */
-export function sumOf(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
-  if (!one || !other) return undefined;
-  const totalTokens = one.totalTokens + other.totalTokens;
-  if (!one.split || !other.split) return { totalTokens };
-  return usageOf({
-    totalTokens,
-    promptTokens: one.split.promptTokens + other.split.promptTokens,
-    completionTokens: one.split.completionTokens + other.split.completionTokens,
-  });
 }

@@ -1,10 +1,10 @@
 import type { Generation } from "../generation.ts";
 import { bytesOf } from "../memory-units.ts";
-import { sumOf } from "../structured/ask.ts";
 import { writerFor } from "../structured/writer.ts";
 import type { TaskAnswer, TaskRequest } from "../task.ts";
 import { tokensAbout } from "../token-count.ts";
 import type { Call, Offer, Provider } from "../upstream.ts";
+import { sumOf } from "../usage.ts";
 
 /** What was written of a part is kept as a message and as JSON until all parts are there, for each byte of its text. */
 const bytesPerTextByte = 3;

@@ -2,8 +2,9 @@ import { type DescMessage, fromJson, type JsonValue, type MessageShape, toJson }
 import type { GenerationRequest, JsonObject } from "../generation.ts";
 import { inParallel } from "../in-parallel.ts";
 import { isJsonObject } from "../json.ts";
-import { askForStructure, structuredRequest, sumOf } from "../structured/ask.ts";
+import { askForStructure, structuredRequest } from "../structured/ask.ts";
 import type { TaskAnswer, TaskRequest, Worker, WrittenPart } from "../task.ts";
+import { sumOf } from "../usage.ts";
 import { aboutMaterial, allTagged } from "./material.ts";
 import { partsOf } from "./parts.ts";
 

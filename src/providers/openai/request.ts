@@ -24,7 +24,7 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
   const { defaults } = rules;
   const model = modelFor(request.model ?? defaults.model, rules);
   const reasons = reasoningModel.test(model);
-  const { temperature } = defaultsFor(request, defaults);
+  const { temperature, maxTokens } = defaultsFor(request, defaults);
   const format = responseFormatOf(request);
   const maxTokensName = reasons ? "max_completion_tokens" : (request.maxTokensName ?? "max_tokens");
   const added = new Set<string>();
@@ -41,7 +41,7 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
       ...(name !== undefined && { name }),
       ...extra,
     })),
-    ...optionalMember(maxTokensName, request.maxTokens ?? boundFor(request, model, defaults)),
+    ...optionalMember(maxTokensName, request.maxTokens ?? withThoughts(maxTokens, request, { model, defaults })),
     ...optionalMember("temperature", request.temperature ?? (reasons ? undefined : temperature)),
     ...optionalMember("top_p", request.topP),
     ...optionalMember("stop", request.stop),
@@ -56,9 +56,12 @@ export function requestBody(request: GenerationRequest, stream: boolean, rules: 
 }
 
 /** How long an answer may be whose caller does not say it, with room for thoughts where the suggestion knows of none. */
-function boundFor(request: GenerationRequest, model: string, defaults: GenerationDefaults): number | undefined {
-  const { maxTokens } = defaultsFor(request, defaults);
-  const isSuggested = request.suggested?.maxTokens !== undefined;
+function withThoughts(
+  maxTokens: number | undefined,
+  { suggested }: GenerationRequest,
+  { model, defaults }: { readonly model: string; readonly defaults: GenerationDefaults },
+): number | undefined {
+  const isSuggested = suggested?.maxTokens !== undefined;
   if (maxTokens === undefined || !isSuggested || !thinkingModel.test(model)) return maxTokens;
   return Math.min(maxTokens + thoughtTokens, defaults.mostTokens);
 }
