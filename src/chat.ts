@@ -1,6 +1,7 @@
 import type { Caller } from "./caller.ts";
 import type { FinishReason, Message, Usage } from "./generation.ts";
 import type { Share } from "./in-flight.ts";
+import type { Page } from "./page.ts";
 import type { GenerationAnswer, Upstream } from "./upstream.ts";
 
 /** Talking with a model: what is said, and the sessions in which it is kept. */
@@ -84,12 +85,6 @@ export interface SessionPage {
   readonly session: Session;
   /** In their order. */
   readonly messages: readonly SessionMessage[];
-}
-
-/** How much is read, and how much is passed over before it. */
-export interface Page {
-  readonly limit: number;
-  readonly offset: number;
 }
 
 /**

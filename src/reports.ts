@@ -1,3 +1,4 @@
+import type { Page } from "./page.ts";
 import type { QuotaType } from "./policy.ts";
 import type { Amount } from "./price.ts";
 
@@ -14,11 +15,6 @@ export interface Reports {
 export interface Owner {
   readonly tenant: string;
   readonly user: string;
-}
-
-export interface Page {
-  readonly limit: number;
-  readonly offset: number;
 }
 
 export interface Transaction {

@@ -1,9 +1,10 @@
+import { directivesFrom } from "../cache-directives.ts";
 import { isStream } from "../collect.ts";
 import { type ErrorKind, GatewayError } from "../errors.ts";
 import type { Answer, Lifetimes, Operation, WholeAnswer } from "../operation.ts";
 import type { CacheRecord } from "../record.ts";
 import type { Call, Upstream } from "../upstream.ts";
-import { directivesFrom, helpsOnError, mayUseOnError, useOf } from "./cache-control.ts";
+import { helpsOnError, mayUseOnError, useOf } from "./cache-control.ts";
 import type { Coordination } from "./sharing/across-isolates.ts";
 import type { Flight } from "./sharing/flight.ts";
 import type { Flights } from "./sharing/single-flight.ts";

@@ -1,8 +1,8 @@
+import { directivesFrom } from "../cache-directives.ts";
 import { isStream } from "../collect.ts";
 import type { Answer, Operation, WholeAnswer } from "../operation.ts";
 import { logWarning } from "../telemetry/log.ts";
 import type { Call, Upstream } from "../upstream.ts";
-import { directivesFrom } from "./cache-control.ts";
 import type { Shareable } from "./cached.ts";
 import { claimOf, type KeyClaim, keptForSeconds, keyReused } from "./idempotency-key.ts";
 import type { Flight } from "./sharing/flight.ts";

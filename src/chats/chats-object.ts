@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { keptForSeconds } from "../cache/idempotency-key.ts";
-import type { Page } from "../chat.ts";
+import type { Page } from "../page.ts";
 import { dayMs } from "../periods.ts";
 import { settlesWithin } from "../waiting.ts";
 import type { Turn } from "./rows.ts";

@@ -1,4 +1,4 @@
-import type { Page } from "../chat.ts";
+import type { Page } from "../page.ts";
 import { type SessionRow, schema, sessionIn, type Turn, type TurnRow, turnIn } from "./rows.ts";
 import type { EndedTurn, NewTurn, PastTurn, StoredMessage, StoredSession } from "./turn.ts";
 

@@ -1,7 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
+import type { Page } from "../page.ts";
 import { dayMs } from "../periods.ts";
 import type { QuotaType } from "../policy.ts";
-import type { Page, Statistics, Transaction } from "../reports.ts";
+import type { Statistics, Transaction } from "../reports.ts";
 import type { Entry } from "./entry.ts";
 import { createTables, type SumsQuery, type SumsRow } from "./tables.ts";
 

@@ -1,6 +1,7 @@
+import type { Page } from "../page.ts";
 import { dayOf, startOfDayMs, startOfMonthMs } from "../periods.ts";
 import type { QuotaType } from "../policy.ts";
-import type { Page, Statistics, Transaction, UsageGrouping } from "../reports.ts";
+import type { Statistics, Transaction, UsageGrouping } from "../reports.ts";
 import type { Entry } from "./entry.ts";
 
 /** What one ledger keeps: its entries, and by day the sums of those that have all in common but the time. */

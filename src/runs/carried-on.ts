@@ -1,9 +1,9 @@
 import { toBinary } from "@bufbuild/protobuf";
-import { directivesFrom } from "../cache/cache-control.ts";
 import { claimOf, type KeyClaim, keyReused } from "../cache/idempotency-key.ts";
 import { decodeAnswer } from "../cache/storage/codec.ts";
 import type { Encryption } from "../cache/storage/encryption.ts";
 import { type Digest, schemaVersion } from "../cache/storage/key.ts";
+import { directivesFrom } from "../cache-directives.ts";
 import { GatewayError } from "../errors.ts";
 import type { Answer, Operation } from "../operation.ts";
 import type { RpcAnswer, RpcRequest } from "../rpc.ts";

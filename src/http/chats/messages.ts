@@ -1,5 +1,6 @@
 import type { Caller } from "../../caller.ts";
-import type { AboutAnswer, Page, Session, SessionMessage, SessionPage } from "../../chat.ts";
+import type { AboutAnswer, Session, SessionMessage, SessionPage } from "../../chat.ts";
+import type { Page } from "../../page.ts";
 import type { ChatHistory, ChatMessage, ChatSession } from "./answers.ts";
 
 /** What a session without a title is called. */

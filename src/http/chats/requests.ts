@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { maxMessages } from "../../generation.ts";
 import { id, model, optionFields, options, text } from "../qingyu/fields.ts";
+import { whole } from "../qingyu/page.ts";
 
 /** What chats are asked for. Keys that are not known are left alone, and null is the same as absent. */
 
@@ -34,7 +35,6 @@ export const makeSessionRequest = z.object({ title: z.nullish(title), projectId:
 /** The body of `PUT /api/v1/ai/chat/sessions/{id}`. */
 export const renameSessionRequest = z.object({ title: title.check(z.regex(/\S/, "must not be blank")) });
 
-const whole = (least: number) => z.optional(z.coerce.number().check(z.gte(least), z.lte(1e9), z.multipleOf(1)));
 const page = {
   limit: whole(1),
   offset: whole(0),

@@ -1,5 +1,4 @@
 import { type Context, type Handler, Hono } from "hono";
-import type { Page } from "../../chat.ts";
 import type { Config } from "../../config/config.ts";
 import type { Gateway } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
@@ -8,10 +7,9 @@ import { readJson } from "../json-body.ts";
 import { languageOf } from "../language.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { inEnvelope, type Said } from "../qingyu/form.ts";
+import { pageOf } from "../qingyu/page.ts";
 import { historyAnswer, sessionAnswer } from "./messages.ts";
 import { makeSessionRequest, messagesQuery, renameSessionRequest, sessionsQuery } from "./requests.ts";
-
-const maxLimit = 100;
 
 /** A caller's chat sessions, below `/api/v1/ai/chat/sessions`. Nothing of it costs anything. */
 export function sessionRoutes(config: Config, { chats }: Pick<Gateway, "chats">): Hono<Walk> {
@@ -68,8 +66,4 @@ export function sessionRoutes(config: Config, { chats }: Pick<Gateway, "chats">)
   );
   routes.all("/:id", allowOnly("GET", "PUT", "DELETE"));
   return routes;
-}
-
-function pageOf({ limit, offset = 0 }: Partial<Page>, usual: number): Page {
-  return { limit: Math.min(limit ?? usual, maxLimit), offset };
 }

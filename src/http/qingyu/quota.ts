@@ -2,7 +2,8 @@ import { type Context, Hono } from "hono";
 import type { Caller } from "../../caller.ts";
 import type { Config } from "../../config/config.ts";
 import { GatewayError } from "../../errors.ts";
-import type { Owner, Page } from "../../reports.ts";
+import type { Page } from "../../page.ts";
+import type { Owner } from "../../reports.ts";
 import type { Gateway } from "../../upstream.ts";
 import type { Walk } from "../call.ts";
 import { requireValid } from "../invalid.ts";
@@ -10,12 +11,11 @@ import { readJson } from "../json-body.ts";
 import { languageOf } from "../language.ts";
 import { allowOnly } from "../method-not-allowed.ts";
 import { inEnvelope, type Said } from "./form.ts";
+import { pageOf } from "./page.ts";
 import { type QuotaOwner, quotaAnswer, statisticsAnswer, transactionAnswer } from "./quota-answers.ts";
 import { quotaRequest, transactionsQuery } from "./requests.ts";
 
 type Counting = Pick<Gateway, "quotas" | "reports">;
-
-const maxTransactions = 100;
 
 /** What a caller has used and may still use. Nothing of it costs anything. */
 export function quotaRoutes({ quotas, reports }: Counting): Hono<Walk> {
@@ -35,7 +35,7 @@ export function quotaRoutes({ quotas, reports }: Counting): Hono<Walk> {
   });
   get("/transactions", async (c) => {
     const caller = c.get("caller");
-    const page = pageOf(c);
+    const page = askedPage(c);
     const quota = await quotas.of(caller);
     const transactions = await reports.transactions(ownerOf(caller), page, quota?.type ?? "daily");
     return transactions.map((transaction) => transactionAnswer(quotaOwner(caller), quota, transaction));
@@ -87,8 +87,8 @@ function requireAdmin({ user, roles }: Caller): void {
 const quotaOwner = ({ tenant, user = tenant, roles }: Caller): QuotaOwner => ({ userId: user, roles });
 const ownerOf = ({ tenant, user = "" }: Caller): Owner => ({ tenant, user });
 
-function pageOf(c: Context<Walk>): Page {
+function askedPage(c: Context<Walk>): Page {
   const { limit, pageSize, page, offset } = requireValid(transactionsQuery, c.req.query());
-  const size = Math.min(pageSize ?? limit ?? 20, maxTransactions);
-  return { limit: size, offset: page === undefined ? (offset ?? 0) : (page - 1) * size };
+  const asked = pageOf({ limit: pageSize ?? limit, offset }, 20);
+  return page === undefined ? asked : { ...asked, offset: (page - 1) * asked.limit };
 }

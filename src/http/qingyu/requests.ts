@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { whole } from "./page.ts";
 
 /** What this surface is asked, where that is not the contract's own. Keys that are not known are left alone. */
 
@@ -36,8 +37,6 @@ export const searchQuery = z.object({
   topK: z.optional(z.coerce.number().check(z.gte(1), z.lte(100), z.multipleOf(1))),
   projectId: z.optional(z.string()),
 });
-
-const whole = (least: number) => z.optional(z.coerce.number().check(z.gte(least), z.lte(1e9), z.multipleOf(1)));
 
 /** The query of `GET /api/v1/ai/quota/transactions`. */
 export const transactionsQuery = z.object({

@@ -1,5 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type * as z from "zod/mini";
+import { directivesFrom } from "../../cache-directives.ts";
 import type { Caller } from "../../caller.ts";
 import type { JsonObject } from "../../generation.ts";
 import type { RequestRecord } from "../../record.ts";
@@ -16,7 +17,7 @@ import type { Codec } from "../serve.ts";
 interface Keeping {
   readonly idempotencyKey?: string;
   /** Nothing of it may be kept (RFC 9111, 5.2.1.5). */
-  readonly noStore?: true;
+  readonly noStore: boolean;
 }
 
 export interface TaskCall<Wish> extends Asked<TaskRequest>, Keeping {
@@ -57,7 +58,7 @@ export function taskCodec<Body extends z.ZodMiniType, Wish extends JsonObject, D
     decode(read, headers) {
       const { asked, ...call } = decode(read, headers);
       const idempotencyKey = headers.get("idempotency-key") ?? undefined;
-      const noStore = /(^|,)\s*no-store\s*(,|$)/i.test(headers.get("cache-control") ?? "") || undefined;
+      const { noStore } = directivesFrom(headers.get("cache-control") ?? undefined);
       return { ...call, idempotencyKey, noStore, request: taskRequest(task, call.wish, asked), stream: false };
     },
     check({ wish, model }, { limits, ai }) {
