@@ -8,7 +8,8 @@ import { wordsIn } from "./word-count.ts";
 
 export const issueTypes = ["spelling", "grammar", "punctuation", "style"] as const;
 export type IssueType = (typeof issueTypes)[number];
-type Severity = "error" | "warning" | "suggestion";
+export const severities = ["error", "warning", "suggestion"] as const;
+type Severity = (typeof severities)[number];
 
 export type ProofreadWish = {
   readonly text: string;

@@ -8,8 +8,9 @@ import type { StructuredTask } from "./structured-task.ts";
 /** What a model is asked for; `custom` are the words that a caller names himself. */
 export const modelCategories = ["political", "violence", "adult", "other"] as const;
 type ModelCategory = (typeof modelCategories)[number];
-type Category = ModelCategory | "custom";
-const levels = ["high", "medium", "low"] as const;
+export const categories = [...modelCategories, "custom"] as const;
+type Category = (typeof categories)[number];
+export const levels = ["high", "medium", "low"] as const;
 type Level = (typeof levels)[number];
 
 export type SensitiveWordsWish = {

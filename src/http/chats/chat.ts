@@ -3,12 +3,11 @@ import { wholeOf } from "../../collect.ts";
 import type { Config } from "../../config/config.ts";
 import type { RequestRecord } from "../../record.ts";
 import type { Asked } from "../call.ts";
-import { acceptsEvents } from "../event-stream.ts";
 import { missingField } from "../invalid.ts";
 import { requireFewTokens, requireModel, requireShort } from "../limits.ts";
 import { type Form, formOf, inForm } from "../qingyu/form.ts";
 import { generatedBy } from "../qingyu/generated.ts";
-import { optionNames, originOf, samplingIn } from "../qingyu/options.ts";
+import { optionNames, originOf, samplingIn, wantsStream } from "../qingyu/options.ts";
 import type { Codec } from "../serve.ts";
 import type { BareChat, ChatAnswer as Told } from "./answers.ts";
 import { chatEncoder } from "./events.ts";
@@ -27,7 +26,7 @@ export function chatMethod(isStream = false): Codec<typeof chatRequest, ChatAske
     body: chatRequest,
     decode: (body, headers) => ({
       request: askedIn(body),
-      stream: isStream || body.options?.stream === true || acceptsEvents(headers),
+      stream: wantsStream(body.options, headers, isStream),
       names: body.messages ? {} : names,
       form: formOf(body, headers),
     }),
@@ -45,10 +44,11 @@ export async function chatAnswer(
   { requestId, limits, startedAtMs }: Pick<RequestRecord, "requestId" | "limits" | "startedAtMs">,
 ): Promise<object> {
   const { messageId, sessionId = "", contextUsed } = answer.chat;
-  const { choices, model, usage, provider } = await wholeOf(answer);
-  const [{ content: reply, finishReason }] = choices;
+  const generation = await wholeOf(answer);
+  const { provider, model, usage } = generation;
+  const [{ content: reply, finishReason }] = generation.choices;
   const nowMs = Date.now();
-  const generated = generatedBy({ provider, model, usage }, finishReason);
+  const generated = generatedBy(generation, finishReason);
   const about = { provider, model, usage, finishReason, contextUsed };
   const message = messageAnswer({ id: messageId, role: "assistant", content: reply, saidMs: nowMs, about });
   const data: Told | BareChat = form.isBare

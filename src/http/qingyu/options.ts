@@ -1,4 +1,5 @@
 import type { GenerationRequest } from "../../generation.ts";
+import { acceptsEvents } from "../event-stream.ts";
 import type { Options } from "./fields.ts";
 
 /** What OpenAI's parameters are called here. */
@@ -13,6 +14,11 @@ export const optionNames = {
 export function samplingIn(options: Options): Pick<GenerationRequest, "temperature" | "maxTokens" | "topP"> {
   const { temperature, maxTokens, topP } = options ?? {};
   return { temperature: temperature ?? undefined, maxTokens: maxTokens || undefined, topP: topP ?? undefined };
+}
+
+/** Whether an answer is wanted piece by piece: by its path, its options or its `Accept`. */
+export function wantsStream(options: Options, headers: Headers, isStream?: boolean): boolean {
+  return isStream === true || options?.stream === true || acceptsEvents(headers);
 }
 
 /** Members by the names of the platform's clients and of the AI service's. */

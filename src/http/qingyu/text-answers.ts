@@ -8,7 +8,7 @@ import type { Asked } from "../call.ts";
 import { type Encoder, sseEvent } from "../event-stream.ts";
 import { requireWithinLimits } from "../limits.ts";
 import type { Codec } from "../serve.ts";
-import type { TextDoneEvent, TextMessageEvent } from "./answers.ts";
+import type { Generated, TextDoneEvent, TextMessageEvent } from "./answers.ts";
 import { errorEvent } from "./error-event.ts";
 import { type Form, inForm, type Said } from "./form.ts";
 import { generatedBy, generatedSoFar } from "./generated.ts";
@@ -65,27 +65,43 @@ export async function textAnswer(
   return inForm(data, form, requestId, said);
 }
 
-/** Events `message` with what has come since the last one, then `done` with the whole text, or `error`, also where it is empty. */
+/** The same as events. */
 export function textEncoder(requestId: string, { form }: Pick<TextCall, "form">): Encoder<GenerationAnswer> {
+  return textEvents(requestId, form, {
+    begin: (answer) => streamOf(notBlank(answer, "length")),
+    message: (delta): TextMessageEvent => ({ requestId, delta, tokens: null }),
+    done: (content, told): TextDoneEvent => ({ requestId, content, ...told }),
+  });
+}
+
+/** What is written of a text as events. */
+interface TextEvents<Answer> {
+  readonly begin: Encoder<Answer>["begin"];
+  readonly message: (delta: string) => object;
+  readonly done: (content: string, told: Generated) => object;
+}
+
+/** Events `message` with what has come since the last one, then `done` with the whole text, or `error`. */
+export function textEvents<Answer extends GenerationAnswer>(
+  requestId: string,
+  { language }: Pick<Form, "language">,
+  { begin, message, done }: TextEvents<Answer>,
+): Encoder<Answer> {
   const generated = generatedSoFar();
   const pieces: string[] = [];
   return {
     keepsText: true,
     begin(answer) {
       generated.begin(answer);
-      return streamOf(notBlank(answer, "length"));
+      return begin(answer);
     },
     chunk(chunk) {
       generated.note(chunk);
       if (chunk.delta === "") return "";
       pieces.push(chunk.delta);
-      const message: TextMessageEvent = { requestId, delta: chunk.delta, tokens: null };
-      return sseEvent(JSON.stringify(message), "message");
+      return sseEvent(JSON.stringify(message(chunk.delta)), "message");
     },
-    end() {
-      const done: TextDoneEvent = { requestId, content: pieces.join(""), ...generated.told() };
-      return sseEvent(JSON.stringify(done), "done");
-    },
-    error: (error) => errorEvent(error, form.language, requestId),
+    end: () => sseEvent(JSON.stringify(done(pieces.join(""), generated.told())), "done"),
+    error: (error) => errorEvent(error, language, requestId),
   };
 }

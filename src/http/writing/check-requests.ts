@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { issueTypes } from "../../tasks/proofread.ts";
 import { modelCategories } from "../../tasks/sensitive-words.ts";
 import { missingField } from "../invalid.ts";
 import { id, model, text } from "../qingyu/fields.ts";
@@ -13,7 +14,7 @@ const asked = {
 };
 
 /** What clients call what is looked for; two of them mean the same as another one. */
-export const checkTypes = ["spelling", "grammar", "punctuation", "style", "typo", "readability"] as const;
+export const checkTypes = [...issueTypes, "typo", "readability"] as const;
 
 /** The body of `POST /api/v1/ai/writing/proofread`. */
 export const proofreadRequest = z.object({

@@ -1,8 +1,8 @@
 import type { ContinueWish } from "../../tasks/continue.ts";
-import { acceptsEvents } from "../event-stream.ts";
 import { missingField } from "../invalid.ts";
 import { continuation, continuationNames } from "../qingyu/continuation.ts";
 import { formOf } from "../qingyu/form.ts";
+import { wantsStream } from "../qingyu/options.ts";
 import { textCodec } from "../qingyu/text-answers.ts";
 import { continueRequest } from "./requests.ts";
 
@@ -27,7 +27,7 @@ export function continueMethod(isStream = false) {
           },
           contextIn(context),
         ),
-        stream: isStream || options?.stream === true || acceptsEvents(headers),
+        stream: wantsStream(options, headers, isStream),
         names: form.isBare ? { ...continuationNames, messages: "current_text" } : continuationNames,
         form,
         textName: "generated_text",

@@ -1,4 +1,6 @@
 import * as z from "zod/mini";
+import { issueTypes, severities } from "../../tasks/proofread.ts";
+import { categories, levels } from "../../tasks/sensitive-words.ts";
 
 /** What is kept of checks, as it is told by its id: read again, since another version may have written it. */
 
@@ -17,8 +19,8 @@ export const Position = z
   })
   .check(z.describe("In code points of the text as it was sent, computed from what is quoted."));
 
-export const type = z.enum(["spelling", "grammar", "punctuation", "style"]);
-export const severity = z.enum(["error", "warning", "suggestion"]);
+export const type = z.enum(issueTypes);
+export const severity = z.enum(severities);
 export const Suggestion = z.object({
   text,
   confidence: z.number().check(z.describe("From 0 to 1; 0.5 where the model has not said it.")),
@@ -38,8 +40,8 @@ export type SuggestionAnswer = z.infer<typeof SuggestionAnswer>;
 export const Match = z.object({
   id,
   word: text.check(z.describe("What stands at the position.")),
-  category: z.enum(["political", "violence", "adult", "other", "custom"]),
-  level: z.enum(["high", "medium", "low"]),
+  category: z.enum(categories),
+  level: z.enum(levels),
   position: Position,
   context: text.check(z.describe("With up to 50 characters on each side.")),
   ...{ suggestion: text, reason: text },

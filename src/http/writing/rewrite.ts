@@ -2,10 +2,9 @@ import type { GenerationRequest } from "../../generation.ts";
 import { expandTask } from "../../tasks/expand.ts";
 import { polishTask } from "../../tasks/polish.ts";
 import { type RewriteMode, rewriteTask } from "../../tasks/rewrite.ts";
-import { acceptsEvents } from "../event-stream.ts";
 import { missingField } from "../invalid.ts";
 import { formOf } from "../qingyu/form.ts";
-import { optionNames, originOf, samplingIn } from "../qingyu/options.ts";
+import { optionNames, originOf, samplingIn, wantsStream } from "../qingyu/options.ts";
 import { textCodec } from "../qingyu/text-answers.ts";
 import { type RewriteRequest, rewriteRequest } from "./requests.ts";
 
@@ -40,7 +39,7 @@ export function rewriteMethod({ textName, mode, usualMode, isStream }: RewritePa
           ...samplingIn(body.options),
           ...originOf(body),
         },
-        stream: isStream || body.options?.stream === true || acceptsEvents(headers),
+        stream: wantsStream(body.options, headers, isStream),
         names: { ...optionNames, messages: name },
         form,
         textName,
