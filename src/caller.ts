@@ -28,6 +28,11 @@ export type WaitUntil = (work: Promise<unknown>) => void;
  */
 export type Identify = (credential: string | undefined, waitUntil: WaitUntil) => Caller | Promise<Caller>;
 
+/** Names what is a caller's own: his user's where a token names one, else his tenant's. No two of them have one name. */
+export function ownerName({ tenant, user }: Pick<Caller, "tenant" | "user">): string {
+  return JSON.stringify(user === undefined ? [tenant] : [tenant, user]);
+}
+
 /** Whether a tenant is a caller's to administer: every one an operator's, its own a user's whose token says so. */
 export function administers({ tenant, roles, isOperator }: Caller, named: string): boolean {
   return isOperator === true || (tenant === named && roles.includes("admin"));

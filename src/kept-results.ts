@@ -3,7 +3,7 @@ import type { JsonObject } from "./generation.ts";
 import type { Share } from "./in-flight.ts";
 
 /** Whose a result is: a token's user, else the tenant of a key. */
-export type ResultOwner = Pick<Caller, "tenant" | "user">;
+type ResultOwner = Pick<Caller, "tenant" | "user">;
 
 /** A result that can be asked for again by its id and by those of its parts. */
 export interface KeptResult {

@@ -17,6 +17,11 @@ export function* textPieces(text: string): Generator<string, undefined> {
   } while (start < text.length);
 }
 
+/** The last so many UTF-16 units of a text, but for half a character at their beginning. */
+export function endOf(text: string, units: number): string {
+  return text.slice(-units).replace(/^[\udc00-\udfff]/, "");
+}
+
 /** Whether a UTF-16 unit is the first half of a character. */
 export const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbff;
 

@@ -1,9 +1,10 @@
 import { askedTwice, askObjectIn } from "../ask-object.ts";
 import type { Encryption } from "../cache/storage/encryption.ts";
 import type { Digest } from "../cache/storage/key.ts";
+import { ownerName } from "../caller.ts";
 import { GatewayError } from "../errors.ts";
 import { isJsonObject, parseJson } from "../json.ts";
-import type { ResultOwner, Results } from "../kept-results.ts";
+import type { Results } from "../kept-results.ts";
 import { logWarning } from "../telemetry/log.ts";
 import { turnFor } from "../turn.ts";
 import { answerWithin } from "../waiting.ts";
@@ -41,7 +42,7 @@ export function createResults({ objects, digest, encryption }: ResultsOptions): 
         const bytes = new TextEncoder().encode(JSON.stringify(value));
         if (bytes.byteLength > maxResultBytes) throw new Error("the result is too long");
         const sealed = await encryption.seal(bytes, owner.tenant, sealedFor(id));
-        return await ask(nameOf(owner), (keeper) => keeper.keep({ id, partIds, sealed }));
+        return await ask(ownerName(owner), (keeper) => keeper.keep({ id, partIds, sealed }));
       })();
       try {
         return await answerWithin(keeping, keptWithinMs, () => new Error("the result was not kept"));
@@ -52,7 +53,7 @@ export function createResults({ objects, digest, encryption }: ResultsOptions): 
     },
     async find(owner, id, memory) {
       const found = await answerWithin(
-        ask(nameOf(owner), async (keeper) => await keeper.find(id)),
+        ask(ownerName(owner), async (keeper) => await keeper.find(id)),
         foundWithinMs,
         unavailable,
       );
@@ -66,11 +67,6 @@ export function createResults({ objects, digest, encryption }: ResultsOptions): 
       return { value, createdAtMs: found.createdMs, expiresAtMs: found.expiresMs };
     },
   };
-}
-
-/** No user of any tenant has the name of another one, or of a tenant. */
-function nameOf({ tenant, user }: ResultOwner): string {
-  return JSON.stringify(user === undefined ? [tenant] : [tenant, user]);
 }
 
 const sealedFor = (id: string) => `result:${id}`;

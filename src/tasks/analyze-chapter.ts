@@ -40,10 +40,7 @@ export const analyzeChapterTask: StructuredTask<AnalysisWish, typeof ChapterChan
   partUnits: 3_000,
   text: ({ text }) => text,
   instructions: () => instructions,
-  material: ({ entities }, part): Record<string, string> => {
-    const shown = shownEntities(entities, part);
-    return shown === "" ? {} : { 已知设定: shown };
-  },
+  material: ({ entities }, part) => ({ 已知设定: shownEntities(entities, part) }),
   settle(written, part) {
     written.stateChanges.splice(mostOfPart);
     written.relationChanges.splice(mostOfPart);

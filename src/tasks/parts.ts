@@ -1,3 +1,5 @@
+import { isHighSurrogate } from "../pieces.ts";
+
 /** A part of a text, by where it stands in UTF-16 units. */
 export interface TextPart {
   readonly start: number;
@@ -29,8 +31,7 @@ function cutAt(text: string): number {
   const sentence = [...text.matchAll(sentenceEnds)].at(-1);
   const behind = sentence ? sentence.index + sentence[0].length : 0;
   if (behind > text.length / 2) return behind;
-  const last = text.charCodeAt(text.length - 1);
-  return last >= 0xd800 && last <= 0xdbff ? text.length - 1 : text.length;
+  return isHighSurrogate(text.charCodeAt(text.length - 1)) ? text.length - 1 : text.length;
 }
 
 /** More of a part nobody reads, nor of all of them together. */

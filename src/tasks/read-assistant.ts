@@ -1,5 +1,6 @@
 import type { Said } from "../chat.ts";
 import type { GenerationRequest } from "../generation.ts";
+import { endOf } from "../pieces.ts";
 import { charactersIn, samplingFor } from "./length.ts";
 import { conversation } from "./material.ts";
 import { partsOf } from "./parts.ts";
@@ -47,8 +48,7 @@ function excerpt(chapter: string): { readonly shown: string; readonly note: stri
   if (chapter === "") return { shown: "", note: "没有章节的正文可看。" };
   if (chapter.length <= mostChapterUnits) return { shown: chapter, note: "以上是读者正在读的章节。" };
   const beginning = partsOf(chapter, mostChapterUnits / 2)[0]?.text ?? "";
-  // No character is cut in two.
-  const end = chapter.slice(-mostChapterUnits / 2).replace(/^[\udc00-\udfff]/, "");
+  const end = endOf(chapter, mostChapterUnits / 2);
   const left = charactersIn(chapter) - charactersIn(beginning) - charactersIn(end);
   return {
     shown: `${beginning}\n〔此处略去${left}字〕\n${end}`,

@@ -21,7 +21,7 @@ export interface StructuredTask<Wish extends JsonObject, Desc extends DescMessag
   readonly partUnits: number;
   readonly text: (wish: Wish) => string;
   readonly instructions: (wish: Wish) => string;
-  /** What is known beside a part of the text, by the names under which a model is shown it. */
+  /** What is known beside a part of the text, by the names under which a model is shown it; what is blank is not. */
   readonly material?: (wish: Wish, part: string) => Readonly<Record<string, string>>;
   /** Mends what was written of a part, and says what is wrong with it then. */
   readonly settle: (written: MessageShape<Desc>, part: string) => readonly string[];

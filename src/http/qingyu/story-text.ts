@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { StoryContextRequestSchema } from "../../gen/qingyu/ai/ai_service_pb.ts";
+import { endOf } from "../../pieces.ts";
 import type { RpcAnswer, RpcRequest } from "../../rpc.ts";
 import { messageAs } from "../../rpcs/rpc.ts";
 import type { Gateway, Upstream } from "../../upstream.ts";
@@ -24,15 +25,15 @@ export function fromItsDocument(
     const { projectId, documentId } = story;
     const found = await platformText({ projectId, documentId }, call);
     if (!found) return await write(request, call);
-    const selectedText = endOf(found.text);
+    const selectedText = lastPart(found.text);
     return await write({ ...request, message: create(StoryContextRequestSchema, { ...story, selectedText }) }, call);
   };
 }
 
 /** From the beginning of a paragraph, where there is one. */
-function endOf(text: string): string {
+function lastPart(text: string): string {
   if (text.length <= maxUnits) return text;
-  const end = text.slice(-maxUnits);
+  const end = endOf(text, maxUnits);
   const line = end.indexOf("\n") + 1;
-  return (line > 0 && line < end.length / 2 ? end.slice(line) : end).replace(/^[\udc00-\udfff]/, "");
+  return line > 0 && line < end.length / 2 ? end.slice(line) : end;
 }
